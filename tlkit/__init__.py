@@ -1,0 +1,73 @@
+"""tlkit teaches transfer learning: source and target domains, freezing, fine-tuning, and what they do to the weights.
+
+Importing this package is instant; each name below loads its module, and TensorFlow, when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# The one public list: each name and the module that owns it.
+_MODULE_OF = {
+    "Split": "domains",
+    "Domain": "domains",
+    "DomainPair": "domains",
+    "load_domain": "domains",
+    "load_folder": "domains",
+    "load_pair": "domains",
+    "Backbone": "backbones",
+    "load_backbone": "backbones",
+    "wrap_backbone": "backbones",
+    "build_head": "heads",
+    "join": "heads",
+    "load_source_head": "heads",
+    "WeightCounts": "freezing",
+    "count_weights": "freezing",
+    "freeze_to": "freezing",
+    "cache_features": "features",
+    "pool_features": "features",
+    "split_at": "features",
+    "fit": "training",
+    "PairScores": "evaluation",
+    "accuracy": "evaluation",
+    "classification_report": "evaluation",
+    "few_shot_curve": "evaluation",
+    "forgetting": "evaluation",
+    "linear_probe": "evaluation",
+    "mean_interval": "evaluation",
+    "score_pair": "evaluation",
+}
+
+__all__ = [*_MODULE_OF, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'tlkit' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"tlkit.{_MODULE_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+if TYPE_CHECKING:  # what __getattr__ finds, for editors and type checkers
+    from tlkit.backbones import Backbone, load_backbone, wrap_backbone
+    from tlkit.domains import Domain, DomainPair, Split, load_domain, load_folder, load_pair
+    from tlkit.evaluation import (
+        PairScores,
+        accuracy,
+        classification_report,
+        few_shot_curve,
+        forgetting,
+        linear_probe,
+        mean_interval,
+        score_pair,
+    )
+    from tlkit.features import cache_features, pool_features, split_at
+    from tlkit.freezing import WeightCounts, count_weights, freeze_to
+    from tlkit.heads import build_head, join, load_source_head
+    from tlkit.training import fit

@@ -1,0 +1,64 @@
+"""The bundled data and weights, checked against the SHA-256 in ``manifest.json`` before they are used.
+
+How each file was made, from what and under which licence stands in ``PROVENANCE.md`` beside this file.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from pathlib import Path
+
+__all__ = ["AssetError", "asset_names", "asset_path", "asset_status"]
+
+_FOLDER = Path(__file__).parent
+
+
+class AssetError(RuntimeError):
+    """A bundled file is missing or is not the file that was shipped."""
+
+
+def _manifest(folder: Path) -> dict[str, dict[str, str | int]]:
+    manifest: dict[str, dict[str, str | int]] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    return manifest
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def asset_names() -> tuple[str, ...]:
+    """The file names of all bundled assets."""
+    return tuple(_manifest(_FOLDER))
+
+
+def asset_status(folder: Path = _FOLDER) -> dict[str, str]:
+    """For each bundled file ``"whole"``, ``"missing"`` or ``"altered"``."""
+    status = {}
+    for name, entry in _manifest(folder).items():
+        path = folder / name
+        if not path.is_file():
+            status[name] = "missing"
+        else:
+            status[name] = "whole" if _sha256(path) == entry["sha256"] else "altered"
+    return status
+
+
+@functools.cache
+def asset_path(name: str, folder: Path = _FOLDER) -> Path:
+    """The path of a bundled file, once its SHA-256 has been found right (one check a process).
+
+    Raises:
+        AssetError: The file is missing, or its content is not what the manifest says.
+    """
+    path, expected = folder / name, _manifest(folder)[name]["sha256"]
+    if not path.is_file():
+        raise AssetError(f"bundled file {name} is missing: reinstall tlkit.")
+    found = _sha256(path)
+    if found != expected:
+        raise AssetError(
+            f"bundled file {name} must have SHA-256 {str(expected)[:12]}…, got {found[:12]}…: reinstall tlkit."
+        )
+    return path

@@ -1,0 +1,219 @@
+"""The ``tlkit`` command: the bundled experiment, the course in JupyterLab, and what is installed.
+
+Modules are imported where they are used: ``tlkit --help`` must not wait for TensorFlow.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import math
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import tlkit
+
+app = typer.Typer(
+    name="tlkit",
+    help="Learn transfer learning hands-on: real data and a pretrained ResNet, no network needed.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+_SHOWN_PACKAGES = ("keras", "tensorflow", "numpy", "scikit-learn", "seaborn", "jupyterlab", "ipywidgets")
+
+
+def main() -> None:
+    """Run the command; an error that a user can mend is one line on stderr and exit code 2."""
+    from tlkit.assets import AssetError
+
+    try:
+        app()
+    except (ValueError, AssetError, ConnectionError) as error:
+        typer.echo(f"tlkit: {error}", err=True)
+        raise SystemExit(2) from None
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"tlkit {tlkit.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def demo(
+    target: Annotated[str, typer.Option(help="Where to transfer to: mnist or optdigits.")] = "mnist",
+    per_class: Annotated[int, typer.Option(help="Target labels of each class.")] = 10,
+    seeds: Annotated[int, typer.Option(help="Draws of those labels; more give narrower intervals.")] = 5,
+    figure: Annotated[
+        Path | None, typer.Option(help="Where to write the picture (PNG); tlkit-demo-TARGET.png by default.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
+) -> None:
+    """Does transfer help? Six methods, the same few labels, the same test images."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    picture = figure or Path(f"tlkit-demo-{target}.png")
+    if picture.suffix.lower() != ".png":
+        raise ValueError(f"figure must be a .png file, got {str(picture)!r}.")
+    if not picture.parent.is_dir():
+        raise ValueError(f"figure must lie in an existing folder, got {str(picture)!r}.")
+
+    console = Console(stderr=True)
+    with console.status("loading TensorFlow, the data and the pretrained ResNet"):
+        import pandas as pd
+
+        from tlkit.demo import METHODS, run_demo, summarise
+        from tlkit.plots import plot_demo
+
+        rows = run_demo(target, per_class=per_class, seeds=seeds)
+
+    bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    runs: list[dict[str, Any]] = []
+    with Progress(*bar, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("pretrained ResNet on the test images", total=seeds * len(METHODS))
+        for row in rows:
+            runs.append(row)
+            progress.update(task, advance=1, description=f"seed {row['seed']}: {row['method']}")
+    table = summarise(pd.DataFrame(runs))
+
+    axes = plot_demo(table)
+    axes.set_title(
+        f"printed → {target}, {per_class} labels a class, {seeds} seed{'s' if seeds > 1 else ''}", loc="left"
+    )
+    drawing = axes.get_figure(root=True)
+    assert drawing is not None  # plot_demo made it
+    drawing.savefig(picture, dpi=150)
+    if as_json:
+        typer.echo(json.dumps({"target": target, "rows": _json_rows(table)}, allow_nan=False))
+    else:
+        _print_table(table, target, per_class, seeds)
+        typer.echo(f"Picture: {picture}")
+
+
+def _json_rows(table: Any) -> list[dict[str, Any]]:
+    # JSON has no NaN: what does not exist is null.
+    return [
+        {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()}
+        for row in table.to_dict("records")
+    ]
+
+
+def _print_table(table: Any, target: str, per_class: int, seeds: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    def with_interval(mean: float, half: float) -> str:
+        return f"{mean:.3f}" if math.isnan(half) else f"{mean:.3f} ± {half:.3f}"
+
+    shown = Table(
+        title=f"printed → {target}, {per_class} labels a class: mean over {seeds} seeds ± 95 % interval",
+        title_justify="left",
+    )
+    shown.add_column("method")
+    for name in ("target accuracy", "source accuracy", "trainable weights", "seconds"):
+        shown.add_column(name, justify="right")
+    for row in table.itertuples():
+        shown.add_row(
+            row.method,
+            with_interval(row.target_accuracy, row.target_ci95),
+            "–" if math.isnan(row.source_accuracy) else f"{row.source_accuracy:.3f}",
+            f"{row.trainable_weights:,}",
+            f"{row.seconds:.1f}",
+        )
+    Console().print(shown)
+    rows = table.set_index("method")
+    gain = rows.target_accuracy["frozen"] - rows.target_accuracy["raw pixels"]
+    lost = rows.source_accuracy["frozen"] - rows.source_accuracy["fine-tuned"]
+    typer.echo(
+        f"Frozen features read {target} {abs(100 * gain):.1f} points {'better' if gain > 0 else 'worse'} than "
+        "raw pixels. "
+        f"Fine-tuning changed the source accuracy by {-100 * lost:+.1f} points"
+        f"{' (forgetting)' if lost > 0 else ''}."
+    )
+
+
+def _course_in_checkout() -> Path | None:
+    root = Path(__file__).resolve().parents[1]
+    return root / "notebooks" if (root / "pyproject.toml").is_file() and (root / "notebooks").is_dir() else None
+
+
+def _copy_course(folder: Path) -> None:
+    """Copy the notebooks into ``folder``; a file that is there already is the learner's work and stays."""
+    course = Path(__file__).parent / "course" / "notebooks"
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"folder must be a folder, got the file {str(folder)!r}.")
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = 0
+    for notebook in sorted(course.glob("*.ipynb")):
+        if (folder / notebook.name).exists():
+            kept += 1
+        else:
+            shutil.copyfile(notebook, folder / notebook.name)
+    if kept:
+        typer.echo(f"{kept} notebooks were in {folder} already and were left as they are.")
+
+
+@app.command()
+def lab(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="Where to put the course's notebooks; in a checkout, its own notebooks/ is opened."),
+    ] = None,
+    browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
+) -> None:
+    """Open the course in JupyterLab."""
+    if importlib.util.find_spec("jupyterlab") is None:
+        raise ValueError("JupyterLab must be installed for this: pip install 'tlkit[lab]'.")
+    course = _course_in_checkout() if folder is None else None
+    if course is None:
+        course = folder or Path("tlkit-course")
+        _copy_course(course)
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={course.resolve()}"]
+    raise SystemExit(subprocess.call(command if browser else [*command, "--no-browser"]))
+
+
+@app.command()
+def info(
+    devices: Annotated[bool, typer.Option(help="List the devices that TensorFlow sees (loads TensorFlow).")] = True,
+) -> None:
+    """Versions, devices, and whether each bundled file is whole."""
+    from tlkit.assets import asset_status
+
+    typer.echo(f"tlkit {tlkit.__version__}, Python {sys.version.split()[0]}, {sys.platform}")
+    for package in _SHOWN_PACKAGES:
+        try:
+            version = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            version = "not installed"
+        typer.echo(f"  {package:<14} {version}")
+    status = asset_status()
+    typer.echo("bundled files")
+    for name, state in status.items():
+        typer.echo(f"  {name:<32} {state}")
+    if devices:
+        from tlkit._tensorflow import tf
+
+        typer.echo("devices")
+        for device in tf.config.list_physical_devices():
+            details = tf.config.experimental.get_device_details(device) if device.device_type == "GPU" else {}
+            typer.echo(f"  {device.device_type:<14} {details.get('device_name', device.name)}")
+    if any(state != "whole" for state in status.values()):
+        raise SystemExit(1)

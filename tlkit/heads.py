@@ -1,0 +1,95 @@
+"""Heads: the task's own layers, and joining a core to a head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tlkit._tensorflow import keras
+from tlkit.assets import asset_names, asset_path
+from tlkit.backbones import Backbone
+from tlkit.domains import load_domain, nearest_name
+
+__all__ = ["build_head", "join", "load_source_head"]
+
+
+def build_head(
+    backbone: Backbone, n_classes: int, *, hidden: Sequence[int] = (), dropout: float = 0.0, seed: int = 0
+) -> keras.Model:
+    """Global average pooling, optional hidden layers, then one logit a class.
+
+    Args:
+        backbone: Only the shape of its feature map is used.
+        n_classes: Number of classes, 2 or more.
+        hidden: Width of each hidden layer (ReLU), from the pooled features on.
+        dropout: Share of units dropped before each dense layer while training, in [0, 1).
+        seed: Makes the start weights and the dropout.
+
+    Returns:
+        A model from the feature map ``(n, h, w, c)`` (or vectors ``(n, c)``) to logits ``(n, n_classes)``. There is no
+        softmax: the loss takes logits, which cannot overflow.
+
+    Raises:
+        ValueError: An argument is out of range.
+    """
+    if n_classes < 2:
+        raise ValueError(f"n_classes must be 2 or more, got {n_classes}.")
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout must be in [0, 1), got {dropout}.")
+    if any(width < 1 for width in hidden):
+        raise ValueError(f"hidden widths must be 1 or more, got {tuple(hidden)}.")
+    feature_shape = backbone.model.output_shape[1:]
+    seeds = iter(np.random.SeedSequence(seed).generate_state(2 * len(hidden) + 2).tolist())
+    head = keras.Sequential([keras.Input(feature_shape)], name="head")
+    if len(feature_shape) > 1:
+        head.add(keras.layers.GlobalAveragePooling2D(name="pool"))
+    for i, width in enumerate((*hidden, n_classes), start=1):
+        if dropout:
+            head.add(keras.layers.Dropout(dropout, seed=next(seeds), name=f"dropout{i}"))
+        last = i > len(hidden)
+        head.add(
+            keras.layers.Dense(
+                width,
+                activation=None if last else "relu",
+                kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),
+                name="logits" if last else f"hidden{i}",
+            )
+        )
+    return head
+
+
+def join(core: keras.Model, head: keras.Model) -> keras.Model:
+    """One model that runs ``core`` (a backbone's model, or its tail) and then ``head``; weights are shared, not copied.
+
+    Raises:
+        ValueError: The head takes another shape than the core gives.
+    """
+    if core.output_shape[1:] != head.input_shape[1:]:
+        raise ValueError(f"head must take {core.output_shape[1:]}, what the core gives, got {head.input_shape[1:]}.")
+    return keras.Model(core.input, head(core.output), name=f"{core.name}_{head.name}")
+
+
+def load_source_head(backbone: Backbone, classes: Sequence[str]) -> keras.Model:
+    """The head that a bundled backbone was pretrained with, reduced to ``classes`` in that order.
+
+    Leaving out the logits of the other classes conditions the softmax on the classes that are possible.
+
+    Raises:
+        ValueError: The backbone has no bundled head, or it does not know a class.
+    """
+    file = f"{backbone.name}_head.weights.h5"
+    if file not in asset_names():
+        named = [name.removesuffix("_head.weights.h5") for name in asset_names() if name.endswith("_head.weights.h5")]
+        raise ValueError(f"a source head is bundled for backbone {nearest_name(backbone.name, named)}")
+    known = load_domain(backbone.name.removeprefix("resnet_")).classes
+    for name in classes:
+        if name not in known:
+            raise ValueError(f"class must be {nearest_name(name, known)}")
+    whole = build_head(backbone, len(known))
+    whole.load_weights(asset_path(file))
+    kernel, bias = whole.get_layer("logits").get_weights()
+    chosen = [known.index(name) for name in classes]
+    head = build_head(backbone, len(chosen))
+    head.get_layer("logits").set_weights([kernel[:, chosen], bias[chosen]])
+    return head

@@ -1,0 +1,166 @@
+"""Training: compile and fit, with a tidy history; stoppable at any batch."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tlkit._tensorflow import keras, tf
+from tlkit.domains import Split, nearest_name
+from tlkit.features import check_shape
+
+__all__ = ["fit"]
+
+OPTIMIZERS = ("adam", "adamw", "sgd")
+_SHUFFLE_WHOLE_SET_UP_TO = 1_000_000  # indices, 8 bytes each; above it the shuffle is a moving window
+
+
+def fit(
+    model: keras.Model,
+    train: Split,
+    *,
+    epochs: int,
+    learning_rate: float,
+    batch_size: int = 32,
+    validation: Split | None = None,
+    seed: int = 0,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    optimizer: str = "adam",
+    stop: threading.Event | None = None,
+    progress: bool | None = None,
+) -> pd.DataFrame:
+    """Train ``model`` on ``train`` with cross-entropy on its logits, and return the history.
+
+    It compiles each time, because Keras ignores a change of ``trainable`` made after compile and a first fit, without a
+    word. The order of the batches depends on ``seed`` and the number of examples alone, so that training a tail on
+    cached features sees the very batches that training the whole model sees.
+
+    Ctrl-C (or a notebook's stop button), and ``stop`` once it is set from another thread, end the training after the
+    batch in progress: the weights of that batch are kept, and the history so far is returned.
+
+    Args:
+        model: From ``train.x`` to logits ``(n, n_classes)``.
+        epochs: Passes over ``train``, 1 or more.
+        learning_rate: Step size, above 0.
+        batch_size: Examples a step, 1 or more.
+        validation: Scored after each epoch.
+        callbacks: Further Keras callbacks.
+        optimizer: ``"adam"``, ``"adamw"`` or ``"sgd"`` (without momentum).
+        stop: An event that ends the training when set.
+        progress: Show a bar (terminal or notebook); by default where someone can see it: a notebook or a terminal.
+
+    Returns:
+        A row an epoch and split: ``epoch`` (from 1), ``split`` (``"train"`` or ``"validation"``), ``loss`` (mean
+        cross-entropy, nats) and ``accuracy`` (0..1). Training figures are means over the batches of the epoch, while
+        the weights were changing; validation figures are taken after it. An epoch that was stopped has its training
+        row alone.
+
+    Raises:
+        ValueError: An argument out of range, nothing to train, or labels that the head has no logit for.
+    """
+    _check(model, train, epochs=epochs, learning_rate=learning_rate, batch_size=batch_size, optimizer=optimizer)
+    if validation is not None:
+        check_shape(model, validation)
+        _check_labels(model, validation)
+    recorder = _Recorder(stop, _progress_bar(epochs * -(-len(train) // batch_size), progress))
+    model.compile(
+        optimizer=keras.optimizers.get({"class_name": optimizer, "config": {"learning_rate": learning_rate}}),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+    )
+    try:
+        model.fit(
+            _batches(train, batch_size, shuffle_seed=seed),
+            epochs=epochs,
+            validation_data=None if validation is None else _batches(validation, 256),
+            callbacks=[recorder, *callbacks],
+            shuffle=False,  # the batches are shuffled already
+            verbose=0,
+        )
+    except (KeyboardInterrupt, _Stopped):
+        # A step is one graph call, which Python cannot interrupt half way: the weights are those of a whole batch.
+        recorder.close_epoch()
+    finally:
+        recorder.bar.close()
+    return pd.DataFrame(recorder.rows, columns=["epoch", "split", "loss", "accuracy"])
+
+
+def _check(
+    model: keras.Model, train: Split, *, epochs: int, learning_rate: float, batch_size: int, optimizer: str
+) -> None:
+    for name, value in (("epochs", epochs), ("batch_size", batch_size)):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+            raise ValueError(f"{name} must be an integer of 1 or more, got {value!r}.")
+    if not 0 < learning_rate < float("inf"):
+        raise ValueError(f"learning_rate must be above 0, got {learning_rate}.")
+    if optimizer not in OPTIMIZERS:
+        raise ValueError(f"optimizer must be {nearest_name(optimizer, OPTIMIZERS)}")
+    if not model.trainable_weights:
+        raise ValueError(f"a model must have a weight to train, got {model.name!r}, where all are frozen.")
+    check_shape(model, train)
+    _check_labels(model, train)
+
+
+def _check_labels(model: keras.Model, split: Split) -> None:
+    n_classes = model.output_shape[-1]
+    if split.y.max() >= n_classes:
+        raise ValueError(
+            f"labels must be in 0..{n_classes - 1} (the head has {n_classes} logits), got {split.y.max()}."
+        )
+
+
+def _batches(split: Split, batch_size: int, *, shuffle_seed: int | None = None) -> tf.data.Dataset:
+    """Batches of a split, in an order that depends on the seed and the length alone; reshuffled each epoch."""
+    x, y = tf.constant(split.x), tf.constant(split.y)
+    indices = tf.data.Dataset.range(len(split))
+    if shuffle_seed is not None:
+        indices = indices.shuffle(min(len(split), _SHUFFLE_WHOLE_SET_UP_TO), seed=shuffle_seed)
+    return indices.batch(batch_size).map(lambda chosen: (tf.gather(x, chosen), tf.gather(y, chosen))).prefetch(2)
+
+
+def _progress_bar(total: int, progress: bool | None) -> Any:
+    from tqdm.auto import tqdm
+    from tqdm.notebook import tqdm as notebook_tqdm
+
+    # disable=None is tqdm's word for "only on a terminal"; a notebook is none, yet someone looks.
+    disable = not progress if progress is not None else (False if issubclass(tqdm, notebook_tqdm) else None)
+    return tqdm(total=total, desc="training", unit="batch", leave=False, delay=0.5, disable=disable)
+
+
+class _Stopped(Exception):
+    """Leaves Keras' loop at a batch; its own ``stop_training`` would still score the validation set."""
+
+
+class _Recorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+    """Keeps the history row by row, moves the bar, and stops after the batch in which ``stop`` was set."""
+
+    def __init__(self, stop: threading.Event | None, bar: Any) -> None:
+        super().__init__()
+        self.rows: list[tuple[int, str, float, float]] = []
+        self.bar = bar
+        self._stop = stop
+        self._epoch = 0
+        self._train: dict[str, float] | None = None
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._epoch, self._train = epoch + 1, None
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        self._train = dict(logs or {})
+        self.bar.update()
+        if self._stop is not None and self._stop.is_set():
+            raise _Stopped
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.close_epoch()
+        if logs and "val_loss" in logs:
+            self.rows.append((self._epoch, "validation", float(logs["val_loss"]), float(logs["val_accuracy"])))
+
+    def close_epoch(self) -> None:
+        if self._train:
+            self.rows.append((self._epoch, "train", float(self._train["loss"]), float(self._train["accuracy"])))
+        self._train = None
