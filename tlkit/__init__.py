@@ -30,6 +30,7 @@ _MODULE_OF = {
     "cache_features": "features",
     "pool_features": "features",
     "split_at": "features",
+    "fine_tune": "training",
     "fit": "training",
     "PairScores": "evaluation",
     "accuracy": "evaluation",
@@ -70,4 +71,4 @@ if TYPE_CHECKING:  # what __getattr__ finds, for editors and type checkers
     from tlkit.features import cache_features, pool_features, split_at
     from tlkit.freezing import WeightCounts, count_weights, freeze_to
     from tlkit.heads import build_head, join, load_source_head
-    from tlkit.training import fit
+    from tlkit.training import fine_tune, fit

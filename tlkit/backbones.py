@@ -7,6 +7,7 @@ forget or double them. It ends in the last feature map; the head comes from :mod
 from __future__ import annotations
 
 import difflib
+import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,9 +53,12 @@ class Backbone:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stage_ends", tuple(self.stage_ends))
+        if isinstance(self.model, keras.Sequential) and self.model.built:
+            graph = keras.Model(self.model.inputs[0], self.model.outputs[0], name=self.model.name)
+            object.__setattr__(self, "model", graph)
         if not isinstance(self.model, keras.Model) or not hasattr(self.model, "operations"):
             raise ValueError(
-                f"a backbone must be a functional or sequential Keras model (its graph is what is cut), got "
+                f"a backbone must be a functional or a built sequential Keras model (its graph is what is cut), got "
                 f"{type(self.model).__name__}."
             )
         if len(self.model.inputs) != 1 or len(self.model.outputs) != 1:
@@ -217,10 +221,22 @@ def _load_weights(model: keras.Model, path: Path, name: str) -> None:
         raise ValueError(f"weights must be a .weights.h5 or .h5 file, got {path.name!r}.")
     before = model.get_weights()
     try:
+        if _arrays_in(path) != len(before):  # Keras itself passes over arrays that the model has no place for
+            raise ValueError
         model.load_weights(path)
     except Exception as error:  # Keras and h5py raise several types, over many lines
         model.set_weights(before)  # a half-loaded model must not go on as if it were whole
         raise ValueError(f"weights must fit the architecture {name!r}, got {path.name!r}, which does not.") from error
+
+
+def _arrays_in(path: Path) -> int:
+    """The number of weight arrays in a Keras HDF5 file, an optimizer's left out."""
+    import h5py
+
+    names: list[str] = []
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+    return sum(not name.startswith("optimizer") for name in names)
 
 
 def _resnet50(input_shape: tuple[int, int, int], image_size: int, weights: str | None) -> keras.Model:
@@ -234,7 +250,11 @@ def _resnet50(input_shape: tuple[int, int, int], image_size: int, weights: str |
     # What keras.applications.resnet.preprocess_input does, but inside the model and never in place.
     x = keras.ops.flip(x, axis=-1)
     x = keras.layers.Rescaling(1.0, offset=[-mean for mean in CAFFE_MEANS], name="subtract_means")(x)
-    return keras.applications.ResNet50(include_top=False, weights=weights, input_tensor=x, name="resnet50")
+    state = random.getstate()  # initialisers without a seed draw one from Python's own generator
+    try:
+        return keras.applications.ResNet50(include_top=False, weights=weights, input_tensor=x, name="resnet50")
+    finally:
+        random.setstate(state)
 
 
 def _load_resnet50(

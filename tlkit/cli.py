@@ -70,7 +70,13 @@ def demo(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from tlkit.domains import DIGIT_DOMAINS, nearest_name
+
+    if target not in DIGIT_DOMAINS:
+        raise ValueError(f"target must be {nearest_name(target, DIGIT_DOMAINS)}")
     picture = figure or Path(f"tlkit-demo-{target}.png")
+    if picture.is_dir():
+        raise ValueError(f"figure must be a file, got the folder {str(picture)!r}.")
     if picture.suffix.lower() != ".png":
         raise ValueError(f"figure must be a .png file, got {str(picture)!r}.")
     if not picture.parent.is_dir():
@@ -95,9 +101,7 @@ def demo(
     table = summarise(pd.DataFrame(runs))
 
     axes = plot_demo(table)
-    axes.set_title(
-        f"printed → {target}, {per_class} labels a class, {seeds} seed{'s' if seeds > 1 else ''}", loc="left"
-    )
+    axes.set_title(_title(target, per_class, seeds), loc="left", fontsize=10)
     drawing = axes.get_figure(root=True)
     assert drawing is not None  # plot_demo made it
     drawing.savefig(picture, dpi=150)
@@ -116,6 +120,11 @@ def _json_rows(table: Any) -> list[dict[str, Any]]:
     ]
 
 
+def _title(target: str, per_class: int, seeds: int) -> str:
+    over = f"mean of {seeds} draws ± 95 % interval" if seeds > 1 else "one draw of labels"
+    return f"Accuracy, printed → {target}, {per_class} labels a class, {over}"
+
+
 def _print_table(table: Any, target: str, per_class: int, seeds: int) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -123,13 +132,10 @@ def _print_table(table: Any, target: str, per_class: int, seeds: int) -> None:
     def with_interval(mean: float, half: float) -> str:
         return f"{mean:.3f}" if math.isnan(half) else f"{mean:.3f} ± {half:.3f}"
 
-    shown = Table(
-        title=f"printed → {target}, {per_class} labels a class: mean over {seeds} seeds ± 95 % interval",
-        title_justify="left",
-    )
-    shown.add_column("method")
-    for name in ("target accuracy", "source accuracy", "trainable weights", "seconds"):
-        shown.add_column(name, justify="right")
+    shown = Table(title=_title(target, per_class, seeds), title_justify="left")
+    shown.add_column("method", no_wrap=True)
+    for name in ("target", "source", "weights trained", "seconds"):
+        shown.add_column(name, justify="right", no_wrap=True)
     for row in table.itertuples():
         shown.add_row(
             row.method,
@@ -140,13 +146,12 @@ def _print_table(table: Any, target: str, per_class: int, seeds: int) -> None:
         )
     Console().print(shown)
     rows = table.set_index("method")
-    gain = rows.target_accuracy["frozen"] - rows.target_accuracy["raw pixels"]
-    lost = rows.source_accuracy["frozen"] - rows.source_accuracy["fine-tuned"]
+    gain = 100 * (rows.target_accuracy["frozen"] - rows.target_accuracy["raw pixels"])
+    lost = 100 * (rows.source_accuracy["frozen"] - rows.source_accuracy["fine-tuned"])
     typer.echo(
-        f"Frozen features read {target} {abs(100 * gain):.1f} points {'better' if gain > 0 else 'worse'} than "
-        "raw pixels. "
-        f"Fine-tuning changed the source accuracy by {-100 * lost:+.1f} points"
-        f"{' (forgetting)' if lost > 0 else ''}."
+        f"Frozen features read {target} {abs(gain):.1f} points {'better' if gain > 0 else 'worse'} than raw pixels. "
+        + (f"Fine-tuning cost {lost:.1f} points" if lost >= 0.05 else "Fine-tuning cost nothing")
+        + " of the source accuracy."
     )
 
 
@@ -157,7 +162,7 @@ def _course_in_checkout() -> Path | None:
 
 def _copy_course(folder: Path) -> None:
     """Copy the notebooks into ``folder``; a file that is there already is the learner's work and stays."""
-    course = Path(__file__).parent / "course" / "notebooks"
+    course = _course_in_checkout() or Path(__file__).parent / "course" / "notebooks"
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"folder must be a folder, got the file {str(folder)!r}.")
     folder.mkdir(parents=True, exist_ok=True)

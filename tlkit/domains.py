@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import difflib
 import functools
+import hashlib
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tlkit.assets import asset_path
+from tlkit.store import Store, user_store
 
 __all__ = ["Domain", "DomainPair", "Split", "load_domain", "load_folder", "load_pair"]
 
+DIGIT_DOMAINS = ("mnist", "optdigits")  # targets whose classes printed knows
 BUNDLED_DOMAINS = ("printed", "mnist", "optdigits", "fashion")
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 
@@ -59,7 +62,9 @@ class Split:
 
     def __post_init__(self) -> None:
         x, y = np.asanyarray(self.x), np.asarray(self.y)
-        if x.dtype.kind == "f" and not np.isfinite(np.max(x, initial=0) - np.min(x, initial=0)):
+        # A memory-mapped array is not read as a whole: cache_features checks it as it is written.
+        checked = x.dtype.kind == "f" and not isinstance(x, np.memmap)
+        if checked and not (np.isfinite(np.max(x, initial=0)) and np.isfinite(np.min(x, initial=0))):
             raise ValueError("x must be finite, got NaN or infinite values.")
         if x.dtype not in (np.uint8, np.float32, np.float16):
             raise TypeError(
@@ -103,7 +108,7 @@ class Split:
         """
         labels, counts = np.unique(self.y, return_counts=True)
         smallest = int(counts.argmin())
-        if not 1 <= per_class <= counts[smallest]:
+        if not isinstance(per_class, (int, np.integer)) or not 1 <= per_class <= counts[smallest]:
             raise ValueError(
                 f"per_class must be in 1..{counts[smallest]} (class {labels[smallest]} has {counts[smallest]} "
                 f"examples), got {per_class}."
@@ -150,6 +155,8 @@ class Domain:
         Raises:
             ValueError: A name is not a class of this domain.
         """
+        if len(set(classes)) != len(classes) or len(classes) < 2:
+            raise ValueError(f"classes must be two or more different names, got {tuple(classes)}.")
         for name in classes:
             if name not in self.classes:
                 raise ValueError(f"class must be {nearest_name(name, self.classes)}")
@@ -214,6 +221,10 @@ def _read_image(path: Path, size: tuple[int, int], channels: int) -> Array:
         image = ImageOps.exif_transpose(file)
         if image.mode.startswith("I"):  # 16 bit: PIL's own conversion would clip at 255
             image = Image.fromarray((np.asarray(image, dtype=np.float64) / 257).clip(0, 255).astype(np.uint8))
+        if image.has_transparency_data:
+            image = image.convert("RGBA")
+            white = Image.new("RGBA", image.size, "white")  # paper, for ink that was drawn on a transparent ground
+            image = Image.alpha_composite(white, image)
         image = image.convert("L" if channels == 1 else "RGB")
         # Crop to the wanted aspect ratio, then scale: stretching would change the shapes that the backbone knows.
         image = ImageOps.fit(image, (size[1], size[0]), Image.Resampling.BILINEAR)
@@ -228,6 +239,8 @@ def load_folder(
     seed: int = 0,
     channels: int = 3,
     skip_unreadable: bool = False,
+    cache_dir: str | Path | None = None,
+    max_bytes: int = 256 * 2**20,
 ) -> Domain:
     """A domain from the learner's own images: one folder a class, whose name is the class.
 
@@ -239,14 +252,17 @@ def load_folder(
         image_size: Side, or ``(height, width)``, in pixels.
         channels: 3 (RGB) or 1 (grey).
         skip_unreadable: Leave out images that cannot be read and name them in a warning, instead of raising.
+        cache_dir: Where decoded images are kept when they take more than ``max_bytes``; ``None`` is the user's cache
+            directory.
+        max_bytes: Past this, decoded images stay on disk and are read back batch by batch.
 
     Raises:
         ValueError: No such folder, fewer than two classes, a class with fewer than two images, an unreadable image, or
             an argument out of range.
     """
     folder = Path(path)
-    size = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
-    if len(size) != 2 or min(size) < 1:
+    size = image_size if isinstance(image_size, tuple) else (image_size, image_size)
+    if len(size) != 2 or not all(isinstance(side, int) and side >= 1 for side in size):
         raise ValueError(f"image_size must be a side or (height, width) of 1 pixel or more, got {image_size}.")
     if not 0 < test_fraction < 1:
         raise ValueError(f"test_fraction must be between 0 and 1, both excluded, got {test_fraction}.")
@@ -259,21 +275,25 @@ def load_folder(
         names = ", ".join(repr(entry.name) for entry in class_folders) or "none"
         raise ValueError(f"{folder} must hold two or more class folders, got {names}.")
 
+    def read(file: Path) -> Array:
+        try:
+            return _read_image(file, size, channels)
+        except Exception as error:  # PIL raises many types for a broken file; all mean the same here
+            raise ValueError(
+                f"every image must be readable, got {str(file)!r} ({type(error).__name__}); "
+                "skip_unreadable=True leaves such files out."
+            ) from error
+
     rng = np.random.default_rng(seed)
     skipped: list[str] = []
-    parts: dict[str, tuple[list[Array], list[int]]] = {"train": ([], []), "test": ([], [])}
+    files: dict[str, list[Path]] = {"train": [], "test": []}
+    labels: dict[str, list[int]] = {"train": [], "test": []}
     for label, class_folder in enumerate(class_folders):
-        images = []
-        for file in sorted(entry for entry in class_folder.iterdir() if entry.suffix.lower() in IMAGE_SUFFIXES):
-            try:
-                images.append(_read_image(file, size, channels))
-            except Exception as error:  # PIL raises many types for a broken file; all mean the same here
-                if not skip_unreadable:
-                    raise ValueError(
-                        f"every image must be readable, got {str(file)!r} ({type(error).__name__}); "
-                        "skip_unreadable=True leaves such files out."
-                    ) from error
-                skipped.append(str(file.relative_to(folder)))
+        images = sorted(entry for entry in class_folder.iterdir() if _is_image_name(entry.name))
+        if skip_unreadable:
+            broken = [file for file in images if not _is_readable(file, read)]
+            skipped += [str(file.relative_to(folder)) for file in broken]
+            images = [file for file in images if file not in broken]
         if len(images) < 2:
             raise ValueError(
                 f"each class needs two readable images or more (one to train, one to test), "
@@ -282,9 +302,45 @@ def load_folder(
         order = rng.permutation(len(images))
         n_test = min(max(1, round(test_fraction * len(images))), len(images) - 1)
         for part, chosen in (("test", order[:n_test]), ("train", order[n_test:])):
-            parts[part][0].extend(images[i] for i in chosen)
-            parts[part][1].extend([label] * len(chosen))
+            files[part] += [images[i] for i in chosen]
+            labels[part] += [label] * len(chosen)
     if skipped:
         warnings.warn(f"{len(skipped)} unreadable images left out: {', '.join(skipped)}", stacklevel=2)
-    splits = {part: Split(np.stack(x), np.array(y)) for part, (x, y) in parts.items()}
+    store = user_store() if cache_dir is None else Store(Path(cache_dir))
+    splits = {}
+    for part in files:
+        x = _decode(files[part], read, (*size, channels), store, max_bytes)
+        splits[part] = Split(x, np.array(labels[part]))
     return Domain(folder.name, splits["train"], splits["test"], tuple(entry.name for entry in class_folders))
+
+
+def _is_image_name(name: str) -> bool:
+    # macOS leaves "._photo.png" beside photo.png on foreign disks: no image, whatever its suffix says.
+    return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
+
+
+def _is_readable(file: Path, read: Callable[[Path], Array]) -> bool:
+    try:
+        read(file)
+    except ValueError:
+        return False
+    return True
+
+
+def _decode(
+    files: list[Path], read: Callable[[Path], Array], shape: tuple[int, ...], store: Store, max_bytes: int
+) -> Array:
+    """All images as one array, in memory up to ``max_bytes``, past that in a file that is read as needed."""
+    if len(files) * int(np.prod(shape)) <= max_bytes:
+        return np.stack([read(file) for file in files])
+    stamps = [(str(file.resolve()), (status := file.stat()).st_size, status.st_mtime_ns) for file in files]
+    key = hashlib.sha256(repr((stamps, shape)).encode()).hexdigest()
+    stored = store.read(key, in_memory_up_to=0)
+    if stored is not None:
+        return stored
+    with store.writer(key, (len(files), *shape), np.dtype(np.uint8)) as writer:
+        for file in files:
+            writer.append(read(file))
+        path = writer.commit()
+    mapped: Array = np.load(path, mmap_mode="r", allow_pickle=False)
+    return mapped

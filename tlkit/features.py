@@ -1,14 +1,33 @@
-"""Features: split a backbone at the frozen boundary, and run the frozen part once."""
+"""Features: split a backbone at the frozen boundary, and run the frozen part once.
+
+The cache is the reason why freezing can be played with on a laptop: what does not change is not computed again, in this
+epoch, this run or the next.
+"""
 
 from __future__ import annotations
 
+import json
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
-from tlkit._tensorflow import keras
+from tlkit._tensorflow import keras, tf
 from tlkit.backbones import Backbone
 from tlkit.domains import Array, Split
+from tlkit.store import Store, array_digest, drop_pages, user_store
 
-__all__ = ["cache_features", "pool_features", "split_at"]
+__all__ = ["batches", "cache_features", "pool_features", "split_at"]
+
+MAX_BYTES = 256 * 2**20
+
+# Augmentation draws its random numbers batch by batch, so its batch size is part of what a view is.
+_AUGMENT_BATCH = 32
+# The largest activation of a batch should stay near the processor's caches; measured with ResNet50 and resnet_printed.
+_ACTIVATION_BYTES = 64 * 2**20
+_DROP_PAGES_EVERY = 64 * 2**20
 
 
 def split_at(backbone: Backbone, stage: int) -> tuple[keras.Model, keras.Model]:
@@ -30,17 +49,182 @@ def split_at(backbone: Backbone, stage: int) -> tuple[keras.Model, keras.Model]:
     return trunk, tail
 
 
-def cache_features(trunk: keras.Model, split: Split, *, batch_size: int = 64) -> Split:
-    """Run the trunk once over all examples, in inference mode.
+def cache_features(
+    trunk: keras.Model,
+    split: Split,
+    *,
+    views: int = 1,
+    augment: keras.layers.Layer | None = None,
+    seed: int = 0,
+    dtype: str = "float32",
+    cache_dir: str | Path | None = None,
+    max_bytes: int = MAX_BYTES,
+) -> Split:
+    """Run the trunk once over all examples, in inference mode, and keep what comes out.
+
+    The features are found again, in this process or another, by what they were computed from: the trunk's weights and
+    architecture, the images, the augmentation, views, seed and dtype, and TensorFlow's version. A change of any of them
+    computes anew; so does a stored file that was cut short or altered, with a warning.
+
+    Args:
+        trunk: From ``split.x`` to features; :func:`split_at` makes it.
+        split: Images, or features of an earlier stage.
+        views: How many augmented versions of each image to keep, 1 or more. More than one needs ``augment``.
+        augment: A Keras layer that changes raw images 0..255 at random, such as
+            ``keras.Sequential([keras.layers.RandomRotation(0.05), ...])``. ``None`` keeps the images as they are.
+        seed: Draws the augmented views.
+        dtype: What features are stored as, ``"float32"`` or ``"float16"`` (half the space and reading time).
+        cache_dir: Where to keep features; ``None`` is the user's cache directory, ``"memory"`` keeps nothing on disk.
+        max_bytes: Features that take more than this stay on disk and are read back batch by batch while training, so
+            that memory stays flat however many images there are.
 
     Returns:
-        A split with features ``(n, ...)`` ``float32`` in place of the images, labels unchanged, held in memory.
+        A split with ``views * n`` examples: all images' first view, then all images' second. Features ``(…, …)`` in
+        ``dtype``; labels repeat in the same order.
 
     Raises:
-        ValueError: The images have another shape than the trunk takes.
+        ValueError: An argument is out of range, or the images have another shape than the trunk takes.
+        FloatingPointError: The trunk gave NaN or infinite features.
+        OSError: The features take more than ``max_bytes`` and the disk cannot hold them.
     """
     check_shape(trunk, split)
-    return Split(np.asarray(trunk.predict(split.x, batch_size=batch_size, verbose=0)), split.y)
+    if isinstance(views, bool) or not isinstance(views, (int, np.integer)) or views < 1:
+        raise ValueError(f"views must be an integer of 1 or more, got {views!r}.")
+    if views > 1 and augment is None:
+        raise ValueError(f"augment must be a Keras layer when views is above 1, got None with {views} views.")
+    if dtype not in ("float32", "float16"):
+        raise ValueError(f"dtype must be 'float32' or 'float16', got {dtype!r}.")
+    if len(trunk.operations) == 1 and augment is None:
+        return split  # the trunk of stage 0 passes images on: there is nothing to compute
+    y = np.tile(split.y, views)
+    shape = (len(y), *trunk.output_shape[1:])
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    rows = _feature_rows(trunk, split.x, views=views, augment=augment, seed=seed, dtype=dtype)
+    if cache_dir == "memory":
+        if size > max_bytes:
+            raise ValueError(f"features must take max_bytes={max_bytes:,} or less to be kept in memory, got {size:,}.")
+        return Split(np.concatenate(list(rows)), y)
+    store = user_store() if cache_dir is None else Store(Path(cache_dir))
+    key = _key(trunk, split.x, views=views, augment=augment, seed=seed, dtype=dtype)
+    x = store.read(key, in_memory_up_to=max_bytes)
+    if x is None:
+        x = _keep_small(store, key, rows) if size <= max_bytes else _stream(store, key, shape, dtype, rows)
+    return Split(x, y)
+
+
+def _keep_small(store: Store, key: str, rows: Iterator[Array]) -> Array:
+    """Compute in memory, then store; a disk that is full or read-only costs a word, not the features."""
+    x = np.concatenate(list(rows))
+    try:
+        with store.writer(key, x.shape, x.dtype) as writer:
+            writer.append(x)
+            writer.commit()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        warnings.warn(f"features are kept in memory only: {store.folder} cannot hold them ({reason}).", stacklevel=3)
+    return x
+
+
+def _stream(store: Store, key: str, shape: tuple[int, ...], dtype: str, rows: Iterator[Array]) -> Array:
+    """Write batch by batch, and give back a view of the file."""
+    try:
+        with store.writer(key, shape, np.dtype(dtype)) as writer:
+            for batch in rows:
+                writer.append(batch)
+            path = writer.commit()
+    except OSError as error:
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        raise OSError(
+            f"features need {size / 2**20:,.0f} MiB on disk, got {error.strerror or error} in {store.folder}: free "
+            "some space, give another cache_dir, or raise max_bytes to keep them in memory."
+        ) from error
+    mapped: Array = np.load(path, mmap_mode="r", allow_pickle=False)
+    return mapped
+
+
+def _feature_rows(
+    trunk: keras.Model, x: Array, *, views: int, augment: keras.layers.Layer | None, seed: int, dtype: str
+) -> Iterator[Array]:
+    """Features batch by batch: the whole of one view before the next."""
+    batch_size = _AUGMENT_BATCH if augment is not None else _batch_size(trunk)
+
+    def forward(batch: Any) -> Any:
+        if augment is not None:
+            batch = augment(tf.cast(batch, "float32"), training=True)
+        return tf.cast(trunk(batch, training=False), dtype)
+
+    run = tf.function(forward, input_signature=[tf.TensorSpec((None, *x.shape[1:]), x.dtype)])
+    with _seeded(augment, seed):
+        since_dropped = 0
+        for _ in range(views):
+            for start in range(0, len(x), batch_size):
+                rows: Array = run(tf.constant(x[start : start + batch_size])).numpy()
+                if not np.isfinite(rows).all():
+                    raise FloatingPointError(f"features must be finite, got NaN or infinite values as {dtype}.")
+                yield rows
+                since_dropped += x[0].nbytes * len(rows)
+                if since_dropped > _DROP_PAGES_EVERY:
+                    drop_pages(x)
+                    since_dropped = 0
+
+
+class _seeded:
+    """Within it the layer's random generators start from ``seed``; afterwards they are where they were."""
+
+    def __init__(self, layer: keras.layers.Layer | None, seed: int) -> None:
+        variables = [] if layer is None else layer.variables
+        self._states = [variable for variable in variables if variable.name == "seed_generator_state"]
+        self._seed = seed
+
+    def __enter__(self) -> None:
+        self._before = [state.numpy() for state in self._states]
+        for number, state in enumerate(self._states):
+            start = np.random.SeedSequence([self._seed, number]).generate_state(2)
+            state.assign(start.astype(state.dtype))
+
+    def __exit__(self, *_: object) -> None:
+        for state, before in zip(self._states, self._before, strict=True):
+            state.assign(before)
+
+
+def _batch_size(trunk: keras.Model) -> int:
+    """A power of two in 8..256 whose largest activation is about ``_ACTIVATION_BYTES``."""
+    largest = max((int(np.prod(tensor.shape[1:])) for layer in trunk.layers for tensor in _outputs(layer)), default=1)
+    fitting = max(1, _ACTIVATION_BYTES // (4 * largest))
+    return int(min(256, max(8, 2 ** (fitting.bit_length() - 1))))
+
+
+def _outputs(layer: keras.layers.Layer) -> list[Any]:
+    tensors = [tensor for node in layer._inbound_nodes[:1] for tensor in node.output_tensors]
+    return [tensor for tensor in tensors if None not in tensor.shape[1:]]
+
+
+# What a layer's configuration says of training, which inference does not depend on.
+_TRAINING_ONLY = ("trainable", "_initializer", "_regularizer", "_constraint", "momentum", "build_config", "seed")
+
+
+def _key(trunk: keras.Model, x: Array, *, views: int, augment: keras.layers.Layer | None, seed: int, dtype: str) -> str:
+    """What the features are computed from, as one hash (joblib's, SHA-1 over every array)."""
+    import joblib
+
+    def inference_only(config: Any) -> Any:
+        if isinstance(config, dict):
+            return {k: inference_only(v) for k, v in config.items() if not str(k).endswith(_TRAINING_ONLY)}
+        return [inference_only(item) for item in config] if isinstance(config, (list, tuple)) else config
+
+    def architecture(layer: keras.layers.Layer) -> str:
+        config = keras.saving.serialize_keras_object(layer)
+        return json.dumps(inference_only(config), sort_keys=True, default=str)
+
+    parts: dict[str, Any] = {
+        "trunk": architecture(trunk),
+        "weights": [variable.numpy() for variable in trunk.weights],
+        "images": array_digest(x),
+        "augment": None if augment is None else (architecture(augment), views, seed, _AUGMENT_BATCH),
+        "dtype": dtype,
+        "tensorflow": tf.__version__,
+    }
+    return str(joblib.hash(parts, hash_name="sha1"))
 
 
 def check_shape(model: keras.Model, split: Split) -> None:
@@ -48,6 +232,54 @@ def check_shape(model: keras.Model, split: Split) -> None:
     wanted, given = model.input_shape[1:], split.x.shape[1:]
     if len(wanted) != len(given) or any(w not in (None, g) for w, g in zip(wanted, given, strict=True)):
         raise ValueError(f"examples must have the shape that {model.name!r} takes, {wanted}, got {given}.")
+
+
+def batches(split: Split, batch_size: int, *, shuffle_seed: int | None = None) -> tf.data.Dataset:
+    """Batches ``(x, y)`` of a split, in an order that depends on the seed and the length alone; reshuffled each epoch.
+
+    A memory-mapped split is read row by row as the batches are made, never as a whole.
+    """
+    n = len(split)
+    indices = tf.data.Dataset.range(n)
+    if shuffle_seed is not None:
+        # Not Dataset.shuffle: its order also depends on TensorFlow's global seed.
+        rng = np.random.default_rng(shuffle_seed)
+
+        def new_order(_: Any) -> Any:
+            return tf.ensure_shape(tf.numpy_function(lambda: rng.permutation(n), [], tf.int64), (n,))
+
+        indices = tf.data.Dataset.range(1).map(new_order).unbatch().apply(tf.data.experimental.assert_cardinality(n))
+    y = tf.constant(split.y)
+    if isinstance(split.x, np.memmap):
+        read = _reader(split.x)
+
+        def pick(chosen: Any) -> Any:
+            rows = tf.numpy_function(read, [chosen], split.x.dtype, stateful=False)
+            return tf.ensure_shape(rows, (None, *split.x.shape[1:])), tf.gather(y, chosen)
+
+    else:
+        x = tf.constant(split.x)
+
+        def pick(chosen: Any) -> Any:
+            return tf.gather(x, chosen), tf.gather(y, chosen)
+
+    return indices.batch(batch_size).map(pick).prefetch(2)
+
+
+def _reader(x: Array) -> Any:
+    """A function from indices to rows of a memory-mapped array that keeps few of its pages in memory."""
+    held = 0
+
+    def read(chosen: Array) -> Array:
+        nonlocal held
+        rows: Array = np.array(x[chosen])
+        held += rows.nbytes
+        if held > _DROP_PAGES_EVERY:
+            drop_pages(x)
+            held = 0
+        return rows
+
+    return read
 
 
 def pool_features(split: Split) -> Array:
@@ -59,5 +291,5 @@ def pool_features(split: Split) -> Array:
     if split.x.dtype == np.uint8:
         return split.x.reshape(len(split), -1).astype(np.float32) / 255
     if split.x.ndim == 2:
-        return split.x
+        return split.x.astype(np.float32)
     return np.asarray(split.x.mean(axis=tuple(range(1, split.x.ndim - 1)), dtype=np.float32))

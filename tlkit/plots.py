@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from tlkit.domains import Domain, Split
 
@@ -47,6 +48,9 @@ def plot_examples(
         seed: Chooses the images.
         ax: Axes to draw on.
     """
+    for name, value in (("columns", columns), ("rows", rows)):
+        if value < 1:
+            raise ValueError(f"{name} must be 1 or more, got {value}.")
     split = domain.train if isinstance(domain, Domain) else domain
     rng = np.random.default_rng(seed)
     labels = np.unique(split.y)[:columns]
@@ -80,7 +84,10 @@ def plot_history(history: pd.DataFrame, *, metric: str = "accuracy", ax: Axes | 
         raise ValueError(f"metric must be 'accuracy' or 'loss', got {metric!r}.")
     ax = _axes(ax, (5, 3.2))
     palette = {"train": SOURCE_COLOR, "validation": TARGET_COLOR}
-    sns.lineplot(history, x="epoch", y=metric, hue="split", palette=palette, marker="o", ax=ax)
+    if len(history):
+        sns.lineplot(history, x="epoch", y=metric, hue="split", palette=palette, marker="o", ax=ax)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_xlabel("epoch")
     ax.set_ylabel("accuracy" if metric == "accuracy" else "cross-entropy (nats)")
     sns.despine(ax=ax)
     return ax
@@ -94,9 +101,8 @@ def plot_few_shot(curve: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     from tlkit.evaluation import mean_interval
 
     ax = _axes(ax, (6, 3.8))
-    for (method, rows), color in zip(
-        curve.groupby("method", sort=False), sns.color_palette("colorblind"), strict=False
-    ):
+    methods = list(curve.groupby("method", sort=False))
+    for (method, rows), color in zip(methods, sns.color_palette("colorblind", len(methods)), strict=True):
         points = [(k, *mean_interval(group["accuracy"].to_numpy())) for k, group in rows.groupby("per_class")]
         k, mean, half = (np.array(column, dtype=float) for column in zip(*points, strict=True))
         ax.plot(k, mean, marker="o", color=color, label=str(method))

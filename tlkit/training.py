@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tlkit._tensorflow import keras, tf
+from tlkit._tensorflow import keras
+from tlkit.backbones import Backbone
 from tlkit.domains import Split, nearest_name
-from tlkit.features import check_shape
+from tlkit.features import MAX_BYTES, batches, cache_features, check_shape, split_at
+from tlkit.freezing import freeze_to
+from tlkit.heads import join
 
-__all__ = ["fit"]
+__all__ = ["fine_tune", "fit"]
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
-_SHUFFLE_WHOLE_SET_UP_TO = 1_000_000  # indices, 8 bytes each; above it the shuffle is a moving window
 
 
 def fit(
@@ -74,9 +77,9 @@ def fit(
     )
     try:
         model.fit(
-            _batches(train, batch_size, shuffle_seed=seed),
+            batches(train, batch_size, shuffle_seed=seed),
             epochs=epochs,
-            validation_data=None if validation is None else _batches(validation, 256),
+            validation_data=None if validation is None else batches(validation, 256),
             callbacks=[recorder, *callbacks],
             shuffle=False,  # the batches are shuffled already
             verbose=0,
@@ -87,6 +90,94 @@ def fit(
     finally:
         recorder.bar.close()
     return pd.DataFrame(recorder.rows, columns=["epoch", "split", "loss", "accuracy"])
+
+
+def fine_tune(
+    backbone: Backbone,
+    head: keras.Model,
+    train: Split,
+    *,
+    stage: int,
+    epochs: int,
+    learning_rate: float,
+    two_phase: bool = False,
+    tail_rate_factor: float = 0.1,
+    batch_size: int = 32,
+    validation: Split | None = None,
+    train_batchnorm: bool = False,
+    views: int = 1,
+    augment: keras.layers.Layer | None = None,
+    cache_dir: str | Path | None = None,
+    max_bytes: int = MAX_BYTES,
+    seed: int = 0,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    optimizer: str = "adam",
+    stop: threading.Event | None = None,
+    progress: bool | None = None,
+) -> pd.DataFrame:
+    """Freeze, split, cache and train in one call; ``backbone`` and ``head`` come out trained.
+
+    It does what the long way does (:func:`tlkit.freezing.freeze_to`, :func:`tlkit.features.split_at`,
+    :func:`tlkit.features.cache_features`, :func:`fit` on the joined tail and head) and gives the same weights.
+
+    Args:
+        backbone: What to fine-tune.
+        head: Takes the backbone's feature map.
+        train: Raw images.
+        stage: Stages 1 to ``stage`` stay frozen and run once.
+        epochs: Passes over ``train`` (over all its views), in each phase.
+        learning_rate: Step size; with ``two_phase`` the head's.
+        two_phase: First the head alone on the frozen backbone, then the tail and the head together at a lower rate, so
+            that a random head sends no large, meaningless gradients into the backbone (Kumar et al., 2022,
+            arXiv:2202.10054). With everything frozen there is only the first phase.
+        tail_rate_factor: The second phase's learning rate as a share of the first's, in (0, 1].
+        train_batchnorm: See :func:`tlkit.freezing.freeze_to`.
+        views: See :func:`tlkit.features.cache_features`, also for ``augment``, ``cache_dir`` and ``max_bytes``.
+        validation: Raw images, scored after each epoch; they too run through the frozen part once.
+        batch_size: See :func:`fit`, also for ``seed``, ``callbacks``, ``optimizer``, ``stop`` and ``progress``.
+
+    Returns:
+        The history of :func:`fit` with a first column ``phase``, ``"head"`` or ``"tail"``; epochs count on through both
+        phases.
+
+    Raises:
+        ValueError: As from the functions it calls; nothing is trained then.
+    """
+    if not 0 < tail_rate_factor <= 1:
+        raise ValueError(f"tail_rate_factor must be above 0 and at most 1, got {tail_rate_factor}.")
+    backbone.check_stage(stage)
+    phases = [("tail" if stage < backbone.n_stages else "head", stage, learning_rate)]
+    if two_phase and stage < backbone.n_stages:
+        phases = [("head", backbone.n_stages, learning_rate), ("tail", stage, learning_rate * tail_rate_factor)]
+    histories: list[pd.DataFrame] = []
+    for phase, frozen_to, rate in phases:
+        freeze_to(backbone, frozen_to, train_batchnorm=train_batchnorm)
+        trunk, tail = split_at(backbone, frozen_to)
+        cached = cache_features(
+            trunk, train, views=views, augment=augment, seed=seed, cache_dir=cache_dir, max_bytes=max_bytes
+        )
+        held_out = None
+        if validation is not None:
+            held_out = cache_features(trunk, validation, cache_dir=cache_dir, max_bytes=max_bytes)
+        history = fit(
+            join(tail, head),
+            cached,
+            epochs=epochs,
+            learning_rate=rate,
+            batch_size=batch_size,
+            validation=held_out,
+            seed=seed,
+            callbacks=callbacks,
+            optimizer=optimizer,
+            stop=stop,
+            progress=progress,
+        )
+        history["epoch"] += sum(int(part["epoch"].max()) for part in histories)
+        history.insert(0, "phase", phase)
+        histories.append(history)
+        if stop is not None and stop.is_set():
+            break
+    return pd.concat(histories, ignore_index=True)
 
 
 def _check(
@@ -111,15 +202,6 @@ def _check_labels(model: keras.Model, split: Split) -> None:
         raise ValueError(
             f"labels must be in 0..{n_classes - 1} (the head has {n_classes} logits), got {split.y.max()}."
         )
-
-
-def _batches(split: Split, batch_size: int, *, shuffle_seed: int | None = None) -> tf.data.Dataset:
-    """Batches of a split, in an order that depends on the seed and the length alone; reshuffled each epoch."""
-    x, y = tf.constant(split.x), tf.constant(split.y)
-    indices = tf.data.Dataset.range(len(split))
-    if shuffle_seed is not None:
-        indices = indices.shuffle(min(len(split), _SHUFFLE_WHOLE_SET_UP_TO), seed=shuffle_seed)
-    return indices.batch(batch_size).map(lambda chosen: (tf.gather(x, chosen), tf.gather(y, chosen))).prefetch(2)
 
 
 def _progress_bar(total: int, progress: bool | None) -> Any:

@@ -113,7 +113,7 @@ tlkit.count_weights(model)
 # Will 100 labels on top of them do better than on raw pixels? By how many points?
 
 # %%
-history = tlkit.fit(head, features, epochs=60, learning_rate=1e-2, seed=SEED, progress=False)
+history = tlkit.fit(head, features, epochs=40, learning_rate=1e-2, seed=SEED, progress=False)
 plots.plot_history(history, metric="loss")
 
 # %% tags=["nbval-ignore-output"]
@@ -145,7 +145,7 @@ round(random_features, 3)
 scratch = tlkit.load_backbone("resnet_printed", weights=None, seed=SEED)
 tlkit.freeze_to(scratch, stage=0, train_batchnorm=True)
 scratch_model = tlkit.join(scratch.model, tlkit.build_head(scratch, n_classes=10, seed=SEED))
-tlkit.fit(scratch_model, few, epochs=40, learning_rate=1e-3, seed=SEED, progress=False)
+tlkit.fit(scratch_model, few, epochs=40, learning_rate=3e-4, seed=SEED, progress=False)
 from_scratch = tlkit.accuracy(scratch_model, pair.target.test)
 round(from_scratch, 3)
 
@@ -197,10 +197,8 @@ assert at_100["pretrained on clothes"] < at_100["raw pixels"]  # negative transf
 # %% [markdown]
 # ## 7. Fine-tune, and look back at the source
 #
-# Now let the backbone learn too, in three steps: the head first (done above), then the last stage, then everything at a
-# low rate. A random head would send large, meaningless gradients into the backbone: that is why it comes first.
-#
-# First, what the source's own head makes of both domains: no target label is used, so the second score is *zero-shot*.
+# Now let the backbone learn too. First, what the source's own head makes of both domains: no target label is used, so
+# its score on the target is *zero-shot*.
 
 # %% tags=["nbval-ignore-output"]
 source_head = tlkit.load_source_head(backbone, pair.source.classes)
@@ -208,7 +206,19 @@ zero_shot = tlkit.score_pair(backbone, source_head, source_head, pair)
 zero_shot
 
 # %% [markdown]
-# **Predict before you run:** what will fine-tuning do to the target accuracy, and what to the source accuracy?
+# **Rough**: a new random head, everything unfrozen, and Adam's default learning rate of 1e-3. **Gentle**: the trained
+# head, then the last stage, then everything at a low rate. A random head sends large, meaningless gradients into the
+# backbone; that is why it is trained first.
+#
+# **Predict before you run:** for each, does the target accuracy rise or fall against the frozen backbone? And the
+# source accuracy, which no label of this training mentions?
+
+# %%
+rough = tlkit.load_backbone("resnet_printed")
+rough_head = tlkit.build_head(rough, n_classes=10, seed=SEED)
+tlkit.freeze_to(rough, stage=0)
+rough_model = tlkit.join(rough.model, rough_head)
+rough_history = tlkit.fit(rough_model, few, epochs=20, learning_rate=1e-3, seed=SEED, progress=False)
 
 # %%
 for stage, epochs, learning_rate in ((4, 15, 3e-4), (0, 10, 1e-4)):
@@ -220,30 +230,36 @@ for stage, epochs, learning_rate in ((4, 15, 3e-4), (0, 10, 1e-4)):
     print(f"frozen up to stage {stage}: {tlkit.count_weights(model).trainable:,} weights learned")
 
 # %% tags=["nbval-ignore-output"]
-before = tlkit.PairScores(source=zero_shot.source, target=frozen)
-after = tlkit.score_pair(backbone, source_head, head, pair)
-pd.DataFrame({"frozen": vars(before), "fine-tuned": vars(after)}).round(3)
+scores = {
+    "frozen": tlkit.PairScores(source=zero_shot.source, target=frozen),
+    "gentle": tlkit.score_pair(backbone, source_head, head, pair),
+    "rough": tlkit.score_pair(rough, source_head, rough_head, pair),
+}
+pd.DataFrame({name: vars(score) for name, score in scores.items()}).round(3)
 
 # %%
-assert after.target > pixels + 0.15
-assert tlkit.forgetting(before, after) > -0.01  # fine-tuning on the target does not help the source
+assert abs(scores["gentle"].target - frozen) < 0.03  # 100 labels: no clear win, no clear loss
+assert tlkit.forgetting(scores["frozen"], scores["rough"]) > 0.01
+assert tlkit.forgetting(scores["frozen"], scores["gentle"]) < tlkit.forgetting(scores["frozen"], scores["rough"])
+assert scores["rough"].target < scores["gentle"].target
 
 # %% [markdown]
-# With 100 labels, fine-tuning is no clear win over the frozen backbone (compare the two columns, and mind that one draw
-# of labels moves them by a point or two), and the source accuracy has fallen: *forgetting*. Try it with 50 labels a
-# class before you believe either.
+# Gentle fine-tuning moves the target accuracy by less than the choice of the 100 labels does (compare the band of the
+# curve above): with so few labels the frozen backbone is hard to beat. Rough fine-tuning loses on both sides. What it
+# loses on the source is *forgetting*.
 #
-# The same experiment over five draws, as a table with intervals, is one command in a terminal: `tlkit demo`.
+# The same experiment over five draws of labels, as a table with intervals, is one command in a terminal: `tlkit demo`.
 
 # %% [markdown]
 # ## Summary
 #
-# - A **backbone** pretrained on a related source turns 100 labels into what raw pixels need far more for; a **head** of
-#   2,570 weights is all that is trained.
+# - A **backbone** pretrained on a related source turns 100 labels into what raw pixels need far more for; all that is
+#   trained is a **head** of 2,570 weights.
 # - The gain is the pretraining's: random weights and training from scratch stay far below, and an unrelated source
 #   (clothes) does worse than no transfer.
-# - Frozen features are run **once**. Fine-tuning costs more, gains little here with so few labels, and **forgets** some
-#   of the source.
+# - Frozen features are run **once**. Fine-tuning costs more, gains little here with so few labels, and done roughly it
+#   **forgets** the source.
 #
 # **Exercise:** set `target="optdigits"` at the top, predict each number again, and run all cells. Which gaps shrink,
-# and why? (Raw pixels are a stronger baseline there: look at the pictures.)
+# and why? (Raw pixels are a stronger baseline there: look at the pictures.) Some asserts will fail: each tells you a
+# claim that holds for one target and not for the other.

@@ -20,7 +20,10 @@ class AssetError(RuntimeError):
 
 
 def _manifest(folder: Path) -> dict[str, dict[str, str | int]]:
-    manifest: dict[str, dict[str, str | int]] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    path = folder / "manifest.json"
+    if not path.is_file():
+        raise AssetError("bundled file manifest.json is missing: reinstall tlkit.")
+    manifest: dict[str, dict[str, str | int]] = json.loads(path.read_text(encoding="utf-8"))
     return manifest
 
 
@@ -53,7 +56,10 @@ def asset_path(name: str, folder: Path = _FOLDER) -> Path:
     Raises:
         AssetError: The file is missing, or its content is not what the manifest says.
     """
-    path, expected = folder / name, _manifest(folder)[name]["sha256"]
+    manifest = _manifest(folder)
+    if name not in manifest:
+        raise AssetError(f"bundled file must be one of {', '.join(manifest)}, got {name!r}.")
+    path, expected = folder / name, manifest[name]["sha256"]
     if not path.is_file():
         raise AssetError(f"bundled file {name} is missing: reinstall tlkit.")
     found = _sha256(path)

@@ -1,0 +1,80 @@
+"""Fixtures that several test files share. What is session-scoped must not be trained or changed."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import matplotlib as mpl
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+mpl.use("Agg")
+
+from helpers import NO_NETWORK, random_split, toy_backbone
+
+from tlkit.backbones import Backbone
+from tlkit.domains import Domain, DomainPair, Split
+
+
+@pytest.fixture(autouse=True, scope="session")
+def feature_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Tests leave nothing in the user's own feature store, and find nothing there."""
+    folder = tmp_path_factory.mktemp("features")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TLKIT_CACHE_DIR", str(folder))
+        yield folder
+
+
+@pytest.fixture
+def toy() -> Backbone:
+    """A fresh toy backbone, to be trained."""
+    return toy_backbone()
+
+
+@pytest.fixture(scope="session")
+def still_toy() -> Backbone:
+    """One toy backbone for all tests that only look."""
+    return toy_backbone(seed=7)
+
+
+@pytest.fixture(scope="session")
+def split() -> Split:
+    return random_split(24)
+
+
+@pytest.fixture(scope="session")
+def pair() -> DomainPair:
+    source, target = (
+        Domain(name, random_split(24, seed=seed), random_split(15, seed=seed + 1), ("a", "b", "c"))
+        for name, seed in (("source", 1), ("target", 3))
+    )
+    return DomainPair(source, target)
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every attempt to reach the network raises, as on a machine without one."""
+    import socket
+
+    saved = {name: getattr(socket, name) for name in ("create_connection", "getaddrinfo", "gethostbyname")}
+    connect, connect_ex = socket.socket.connect, socket.socket.connect_ex
+    exec(NO_NETWORK, {})
+    yield
+    socket.socket.connect, socket.socket.connect_ex = connect, connect_ex
+    for name, function in saved.items():
+        setattr(socket, name, function)
+
+
+@pytest.fixture
+def no_training(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Any fit, prediction or probe fails the test: an error must come before work begins."""
+    import keras
+    from sklearn.linear_model import LogisticRegression
+
+    def refuse(*args: object, **kwargs: object) -> None:
+        pytest.fail("work was begun before the arguments were checked")
+
+    monkeypatch.setattr(keras.Model, "fit", refuse)
+    monkeypatch.setattr(keras.Model, "predict", refuse)
+    monkeypatch.setattr(LogisticRegression, "fit", refuse)
+    return lambda: None

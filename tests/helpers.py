@@ -1,0 +1,111 @@
+"""What several test files share: toys that take milliseconds, and what every error must look like."""
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tlkit._tensorflow import keras
+from tlkit.backbones import Backbone
+from tlkit.domains import Split
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Keras 3.15 hands its variables to h5py in a way that NumPy 2 is going to drop; nothing that tlkit could do.
+KERAS_SAVES_WITH_A_WARNING = "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
+
+TOY_STAGE_ENDS = ("one_out", "two_out")
+
+
+@contextlib.contextmanager
+def raises_one_line(kind: type[BaseException], *fragments: str) -> Iterator[None]:
+    """The block raises ``kind``, exactly, with a message of one line that holds each fragment."""
+    with pytest.raises(kind) as caught:
+        yield
+    assert caught.type is kind
+    message = str(caught.value)
+    assert len(message.splitlines()) == 1, message
+    for fragment in fragments:
+        assert fragment in message, f"{fragment!r} is not in {message!r}"
+
+
+def toy_model(seed: int = 0, *, channels: int = 1) -> keras.Model:
+    """Two stages for 8x8 images: a convolution with BatchNorm, then a residual block with two of them."""
+
+    def conv(filters: int, name: str, i: int) -> keras.layers.Layer:
+        start = keras.initializers.GlorotUniform(seed=100 * seed + i)
+        return keras.layers.Conv2D(filters, 3, padding="same", kernel_initializer=start, name=name)
+
+    def batchnorm(name: str) -> keras.layers.Layer:
+        return keras.layers.BatchNormalization(momentum=0.9, name=name)
+
+    image = keras.Input((8, 8, channels), name="image")
+    x = keras.layers.Rescaling(1 / 255, name="rescale")(image)
+    x = batchnorm("one_bn")(conv(4, "one_conv", 0)(x))
+    x = keras.layers.ReLU(name="one_out")(x)
+    y = batchnorm("two_a_bn")(conv(4, "two_a_conv", 1)(x))
+    y = keras.layers.ReLU(name="two_a_relu")(y)
+    y = batchnorm("two_b_bn")(conv(4, "two_b_conv", 2)(y))
+    x = keras.layers.Add(name="two_add")([x, y])
+    x = keras.layers.ReLU(name="two_out")(x)
+    return keras.Model(image, x, name="toy")
+
+
+def toy_backbone(seed: int = 0) -> Backbone:
+    return Backbone("toy", toy_model(seed), TOY_STAGE_ENDS)
+
+
+def random_split(
+    n: int = 24, *, classes: int = 3, shape: tuple[int, int, int] = (8, 8, 1), seed: int = 0, signal: bool = False
+) -> Split:
+    """Noise images, every class equally often; with ``signal`` each class is brighter than the one before."""
+    rng = np.random.default_rng(seed)
+    y = rng.permutation(np.arange(n) % classes)
+    x = rng.integers(0, 128 if signal else 256, size=(n, *shape))
+    if signal:
+        x = x + y[:, None, None, None] * (127 // max(classes - 1, 1))
+    return Split(x.astype(np.uint8), y)
+
+
+def weights_of(model: keras.Model) -> dict[str, np.ndarray]:
+    """A copy of each weight under its path."""
+    return {weight.path: weight.numpy().copy() for weight in model.weights}
+
+
+def same_weights(one: keras.Model | list[np.ndarray], other: keras.Model | list[np.ndarray]) -> bool:
+    """Whether all weights are equal bit by bit."""
+    lists = [item if isinstance(item, list) else item.get_weights() for item in (one, other)]
+    return len(lists[0]) == len(lists[1]) and all(
+        a.dtype == b.dtype and a.tobytes() == b.tobytes() for a, b in zip(*lists, strict=True)
+    )
+
+
+def largest_difference(one: keras.Model, other: keras.Model) -> float:
+    pairs = zip(one.get_weights(), other.get_weights(), strict=True)
+    return max(float(np.max(np.abs(a - b), initial=0)) for a, b in pairs)
+
+
+NO_NETWORK = """\
+import socket
+
+def _refuse(*args, **kwargs):
+    raise OSError("the network was asked for")
+
+socket.socket.connect = socket.socket.connect_ex = _refuse
+socket.create_connection = socket.getaddrinfo = socket.gethostbyname = _refuse
+"""
+
+
+def run_python(
+    *arguments: str, cwd: Path | None = None, env: dict[str, str] | None = None, timeout: float = 300
+) -> subprocess.CompletedProcess[str]:
+    """A fresh Python that finds this checkout's tlkit."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg", **(env or {})}
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, cwd=cwd, env=environment, timeout=timeout
+    )

@@ -1,0 +1,411 @@
+"""The command: what it prints, what it refuses and with which exit code, and that it starts without TensorFlow."""
+
+import json
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import run_python
+from PIL import Image
+
+import tlkit
+from tlkit import assets, cli
+from tlkit.demo import METHODS
+
+ROW_KEYS = {"method", "target_accuracy", "target_ci95", "source_accuracy", "trainable_weights", "seconds"}
+
+
+class Result(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Result]
+
+
+@pytest.fixture
+def tlkit_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
+    """Runs ``tlkit`` in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> Result:
+        monkeypatch.setattr(sys, "argv", ["tlkit", *arguments])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        out, err = capsys.readouterr()
+        code = stop.value.code
+        assert code is None or isinstance(code, int)
+        return Result(code or 0, out, err)
+
+    return run
+
+
+def assert_one_line_refusal(result: Result, *fragments: str) -> None:
+    assert result.code == 2
+    assert result.out == ""
+    assert len(result.err.strip().splitlines()) == 1, result.err
+    assert result.err.startswith("tlkit: ")
+    for fragment in fragments:
+        assert fragment in result.err
+
+
+def fake_rows(target: str, *, per_class: int, seeds: int):
+    """What run_demo yields, without any work."""
+    for seed in range(seeds):
+        for place, method in enumerate(METHODS):
+            yield {
+                "method": method,
+                "seed": seed,
+                "target_accuracy": 0.5 + 0.05 * place + 0.01 * seed,
+                "source_accuracy": float("nan") if place in (0, 1, 3) else 0.9,
+                "trainable_weights": 10 * place,
+                "seconds": 0.25,
+            }
+
+
+@pytest.fixture
+def quick_demo(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+    """The demo's computation replaced, its calls noted."""
+    calls: list[dict[str, object]] = []
+
+    def run_demo(target: str, **options: int):
+        calls.append({"target": target, **options})
+        return fake_rows(target, **options)
+
+    monkeypatch.setattr("tlkit.demo.run_demo", run_demo)
+    return calls
+
+
+# demo
+
+
+def check_schema(out: str, target: str) -> dict[str, dict[str, object]]:
+    """One JSON object of the form that issue 2 lays down; its rows by method."""
+
+    def no_constant(name: str) -> None:
+        pytest.fail(f"{name} is not JSON")
+
+    result = json.loads(out, parse_constant=no_constant)
+    assert set(result) == {"target", "rows"}
+    assert result["target"] == target
+    for row in result["rows"]:
+        assert set(row) == ROW_KEYS
+        assert isinstance(row["method"], str)
+        assert isinstance(row["trainable_weights"], int)
+        assert 0 <= row["target_accuracy"] <= 1
+        assert row["source_accuracy"] is None or 0 <= row["source_accuracy"] <= 1
+        assert row["target_ci95"] is None or row["target_ci95"] >= 0
+        assert row["seconds"] >= 0
+    assert [row["method"] for row in result["rows"]] == list(METHODS)
+    return {row["method"]: row for row in result["rows"]}
+
+
+def is_png(path: Path) -> bool:
+    with Image.open(path) as image:
+        image.load()
+        return image.format == "PNG" and len(np.unique(np.asarray(image.convert("L")))) > 2
+
+
+def test_demo_json_is_one_object(tlkit_command: Command, quick_demo, tmp_path: Path) -> None:
+    result = tlkit_command("demo", "--json", "--seeds", "3", "--per-class", "4", "--target", "optdigits")
+    assert result.code == 0
+    assert quick_demo == [{"target": "optdigits", "per_class": 4, "seeds": 3}]
+    rows = check_schema(result.out, "optdigits")
+    runs = pd.DataFrame(fake_rows("optdigits", per_class=4, seeds=3)).groupby("method")
+    for method, row in rows.items():
+        assert row["target_accuracy"] == pytest.approx(runs.get_group(method)["target_accuracy"].mean())
+    assert rows["raw pixels"]["source_accuracy"] is None
+    assert rows["zero-shot"]["target_ci95"] is None
+    assert result.err == ""
+    assert is_png(tmp_path / "tlkit-demo-optdigits.png")
+
+
+def test_demo_defaults_are_those_of_the_issue(tlkit_command: Command, quick_demo, tmp_path: Path) -> None:
+    assert tlkit_command("demo", "--json").code == 0
+    assert quick_demo == [{"target": "mnist", "per_class": 10, "seeds": 5}]
+    assert [path.name for path in tmp_path.iterdir()] == ["tlkit-demo-mnist.png"]
+
+
+def test_demo_prints_a_table_with_every_method(tlkit_command: Command, quick_demo, tmp_path: Path) -> None:
+    result = tlkit_command("demo", "--seeds", "2", "--figure", str(tmp_path / "picture.png"))
+    assert result.code == 0
+    for place, method in enumerate(METHODS):
+        line = next(line for line in result.out.splitlines() if method in line and "│" in line)
+        assert f"{0.505 + 0.05 * place:.3f}" in line
+        assert ("±" in line) == (method != "zero-shot")
+    assert "nan" not in result.out.lower()
+    assert "picture.png" in result.out
+    assert is_png(tmp_path / "picture.png")
+
+
+def test_demo_of_one_seed(tlkit_command: Command, quick_demo) -> None:
+    rows = check_schema(tlkit_command("demo", "--json", "--seeds", "1").out, "mnist")
+    assert all(row["target_ci95"] is None for row in rows.values())
+
+
+@pytest.mark.parametrize("target", ["minst", "fashion", "printed", "", "a/b", "../mnist"])
+def test_demo_bad_target(tlkit_command: Command, no_training, tmp_path: Path, target: str) -> None:
+    assert_one_line_refusal(tlkit_command("demo", "--target", target), "mnist", f"got {target!r}")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("per_class", ["0", "-1", "9999"])
+def test_demo_bad_per_class(tlkit_command: Command, no_training, tmp_path: Path, per_class: str) -> None:
+    assert_one_line_refusal(tlkit_command("demo", "--per-class", per_class), "per_class must be", f"got {per_class}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_demo_bad_seeds(tlkit_command: Command, no_training, tmp_path: Path) -> None:
+    assert_one_line_refusal(tlkit_command("demo", "--seeds", "0"), "seeds must be 1 or more", "got 0")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("figure", "fragment"),
+    [("x.jpg", ".png"), ("x", ".png"), ("no/such/x.png", "existing folder"), ("taken.png", "folder")],
+)
+def test_demo_bad_figure(tlkit_command: Command, no_training, tmp_path: Path, figure: str, fragment: str) -> None:
+    (tmp_path / "taken.png").mkdir()
+    assert_one_line_refusal(tlkit_command("demo", "--figure", figure), "figure must", fragment, figure)
+
+
+def test_demo_argument_that_is_no_number(tlkit_command: Command) -> None:
+    result = tlkit_command("demo", "--seeds", "many")
+    assert result.code == 2
+    assert result.out == ""
+    assert "--seeds" in result.err
+    assert "integer" in result.err
+    assert "Traceback" not in result.err
+
+
+@pytest.mark.slow
+def test_demo_shows_no_traceback(tmp_path: Path) -> None:
+    run = run_python("-m", "tlkit", "demo", "--target", "minst", cwd=tmp_path)
+    assert_one_line_refusal(Result(run.returncode, run.stdout, run.stderr), "Did you mean 'mnist'?")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fault_of_our_own_is_not_called_the_users(tlkit_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(target: str, **options: int):
+        raise TypeError("a fault")
+
+    monkeypatch.setattr("tlkit.demo.run_demo", broken)
+    monkeypatch.setattr(sys, "argv", ["tlkit", "demo"])
+    with pytest.raises(TypeError, match="a fault"):
+        cli.main()
+
+
+# info
+
+
+def test_version(tlkit_command: Command) -> None:
+    assert tlkit_command("--version") == Result(0, f"tlkit {tlkit.__version__}\n", "")
+
+
+def test_no_command_gives_help(tlkit_command: Command) -> None:
+    result = tlkit_command()
+    for name in ("demo", "lab", "info"):
+        assert name in result.out + result.err
+
+
+def test_info_says_that_all_is_whole(tlkit_command: Command) -> None:
+    result = tlkit_command("info", "--no-devices")
+    assert result.code == 0
+    assert result.err == ""
+    import keras
+
+    assert re.search(rf"^ *keras +{re.escape(keras.__version__)}$", result.out, re.MULTILINE)
+    for name in assets.asset_names():
+        assert re.search(rf"^ *{re.escape(name)} +whole$", result.out, re.MULTILINE)
+    assert "devices" not in result.out
+
+
+def test_info_lists_devices(tlkit_command: Command) -> None:
+    result = tlkit_command("info")
+    assert result.code == 0
+    assert "CPU" in result.out.split("devices")[1]
+
+
+def test_info_reports_what_is_missing_or_altered(
+    tlkit_command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "assets"
+    shutil.copytree(Path(assets.__file__).parent, folder)
+    with (folder / "mnist.npz").open("ab") as file:
+        file.write(b"x")
+    (folder / "fashion.npz").unlink()
+    status = assets.asset_status
+    monkeypatch.setattr(assets, "asset_status", lambda: status(folder))
+    result = tlkit_command("info", "--no-devices")
+    assert result.code == 1
+    for name, state in (("mnist.npz", "altered"), ("fashion.npz", "missing"), ("printed.npz", "whole")):
+        assert re.search(rf"^ *{re.escape(name)} +{state}$", result.out, re.MULTILINE)
+
+
+def test_info_names_a_package_that_is_not_installed(tlkit_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.metadata
+
+    def version(package: str) -> str:
+        if package == "jupyterlab":
+            raise importlib.metadata.PackageNotFoundError(package)
+        return "1.0"
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    assert re.search(r"jupyterlab +not installed", tlkit_command("info", "--no-devices").out)
+
+
+def test_a_broken_asset_is_one_line_in_the_demo(tlkit_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(target: str, **options: int):
+        raise assets.AssetError("bundled file mnist.npz is missing: reinstall tlkit.")
+
+    monkeypatch.setattr("tlkit.demo.run_demo", broken)
+    assert_one_line_refusal(tlkit_command("demo"), "mnist.npz", "reinstall tlkit")
+
+
+# lab
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """JupyterLab is not started; the commands that would start it are noted."""
+    calls: list[list[str]] = []
+
+    def call(command: list[str], *args: object, **kwargs: object) -> int:
+        calls.append(list(command))
+        return 0
+
+    monkeypatch.setattr(cli.subprocess, "call", call)
+    return calls
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An installation from a wheel, with a course of two notebooks."""
+    package = tmp_path_factory.mktemp("site-packages") / "tlkit"
+    course = package / "course" / "notebooks"
+    (course / "source").mkdir(parents=True)
+    for name in ("01_first", "02_second"):
+        (course / f"{name}.ipynb").write_text(f'{{"made": "{name}"}}')
+    (course / "source" / "01_first.py").write_text("")
+    monkeypatch.setattr(cli, "__file__", str(package / "cli.py"))
+    return course
+
+
+def root_dir(command: list[str]) -> Path:
+    (option,) = (part for part in command if part.startswith("--ServerApp.root_dir="))
+    return Path(option.split("=", 1)[1])
+
+
+def test_lab_in_a_checkout_opens_its_notebooks(tlkit_command: Command, started, tmp_path: Path) -> None:
+    assert tlkit_command("lab").code == 0
+    (command,) = started
+    assert command[:3] == [sys.executable, "-m", "jupyterlab"]
+    assert "--no-browser" not in command
+    assert root_dir(command) == Path(cli.__file__).resolve().parents[1] / "notebooks"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_lab_with_a_folder_in_a_checkout_copies_the_notebooks(tlkit_command: Command, started, tmp_path: Path) -> None:
+    assert tlkit_command("lab", "mine").code == 0
+    course = Path(cli.__file__).resolve().parents[1] / "notebooks"
+    assert course.is_dir()
+    names = {path.name for path in course.glob("*.ipynb")}
+    assert names
+    assert {path.name for path in (tmp_path / "mine").glob("*.ipynb")} == names
+
+
+@pytest.mark.parametrize("folder", ["mine", "deep/er/mine", None])
+def test_lab_copies_the_course_of_a_wheel(
+    tlkit_command: Command, started, installed: Path, tmp_path: Path, folder: str | None
+) -> None:
+    assert tlkit_command("lab", *([folder] if folder else []), "--no-browser").code == 0
+    target = tmp_path / (folder or "tlkit-course")
+    (command,) = started
+    assert root_dir(command) == target.resolve()
+    assert "--no-browser" in command
+    for name in ("01_first.ipynb", "02_second.ipynb"):
+        assert (target / name).read_bytes() == (installed / name).read_bytes()
+
+
+def test_lab_keeps_the_learners_work(tlkit_command: Command, started, installed: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "01_first.ipynb").write_text("my own notes")
+    (mine / "other.txt").write_text("more")
+    result = tlkit_command("lab", "mine")
+    assert result.code == 0
+    assert (mine / "01_first.ipynb").read_text() == "my own notes"
+    assert (mine / "other.txt").read_text() == "more"
+    assert (mine / "02_second.ipynb").is_file()
+    assert "1 notebook" in result.out
+    again = tlkit_command("lab", "mine")
+    assert "2 notebooks" in again.out
+    assert (mine / "01_first.ipynb").read_text() == "my own notes"
+
+
+def test_lab_on_a_file(tlkit_command: Command, started, installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("a file")
+    assert_one_line_refusal(tlkit_command("lab", "mine"), "folder must be a folder", "mine")
+    assert started == []
+
+
+def test_lab_without_jupyterlab(
+    tlkit_command: Command, started, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import importlib.util
+
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name == "jupyterlab" else find(name, *rest)
+    )
+    assert_one_line_refusal(tlkit_command("lab", "mine"), "pip install 'tlkit[lab]'")
+    assert started == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_lab_passes_jupyters_exit_code_on(tlkit_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli.subprocess, "call", lambda *args, **kwargs: 3)
+    assert tlkit_command("lab").code == 3
+
+
+# Without TensorFlow
+
+HEAVY = {
+    "tensorflow",
+    "keras",
+    "numpy",
+    "pandas",
+    "scipy",
+    "sklearn",
+    "matplotlib",
+    "seaborn",
+    "PIL",
+    "jupyterlab",
+    "IPython",
+}
+
+AFTER = """
+import sys
+sys.argv = ["tlkit", *sys.argv[1:]]
+try:
+    from tlkit.cli import main
+    main()
+finally:
+    print("\\nLOADED", *sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("info", "--no-devices"), ("demo", "--help")])
+def test_what_needs_no_tensorflow_loads_nothing_heavy(arguments: tuple[str, ...]) -> None:
+    run = run_python("-c", AFTER, *arguments)
+    assert run.returncode == 0, run.stderr
+    loaded = set(run.stdout.splitlines()[-1].split()[1:])
+    assert "tlkit" in loaded
+    assert loaded & HEAVY == set()

@@ -1,0 +1,322 @@
+"""The package as a whole: layers, the public list, what importing does, and the wheel."""
+
+import ast
+import graphlib
+import importlib
+import inspect
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+from helpers import NO_NETWORK, ROOT, run_python
+
+import tlkit
+
+PACKAGE = Path(tlkit.__file__).parent
+
+# The table of shared/design.md: a module imports from lower layers, and within its layer without a cycle.
+LAYERS = {
+    "_tensorflow": 0,
+    "assets": 0,
+    "store": 0,
+    "domains": 0,
+    "backbones": 0,
+    "heads": 1,
+    "freezing": 1,
+    "features": 1,
+    "training": 2,
+    "evaluation": 2,
+    "audit": 2,
+    "gradients": 2,
+    "plots": 3,
+    "demo": 3,
+    "widgets": 4,
+    "cli": 4,
+    "__main__": 5,
+}
+
+
+def module_files() -> dict[str, Path]:
+    files = {path.stem: path for path in PACKAGE.glob("*.py") if path.stem != "__init__"}
+    return files | {path.parent.name: path for path in PACKAGE.glob("*/__init__.py")}
+
+
+MODULES = module_files()
+PUBLIC_MODULES = sorted(name for name in MODULES if not name.startswith("_"))
+
+
+def tree(name: str) -> ast.Module:
+    return ast.parse(MODULES[name].read_text(encoding="utf-8"))
+
+
+def imports_within(name: str) -> set[str]:
+    """The modules of tlkit that a module imports, wherever in its code the import stands."""
+    found = set()
+    for node in ast.walk(tree(name)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("tlkit.")}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name}: a relative import"
+            if node.module == "tlkit":
+                found |= {alias.name for alias in node.names if alias.name in MODULES}
+                public = {alias.name for alias in node.names} & set(tlkit._MODULE_OF)
+                assert not public, f"{name}: import {public} from the module that owns it"
+            elif node.module and node.module.startswith("tlkit."):
+                found.add(node.module.split(".")[1])
+    return found
+
+
+def test_every_module_has_a_layer() -> None:
+    assert set(MODULES) <= set(LAYERS)
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_imports_point_downwards(name: str) -> None:
+    assert [other for other in imports_within(name) if LAYERS[other] > LAYERS[name]] == []
+
+
+def test_imports_have_no_cycle() -> None:
+    graphlib.TopologicalSorter({name: imports_within(name) for name in MODULES}).prepare()
+
+
+# The public list
+
+
+@pytest.mark.parametrize("name", sorted(tlkit._MODULE_OF))
+def test_public_names_resolve_to_the_module_that_owns_them(name: str) -> None:
+    module = importlib.import_module(f"tlkit.{tlkit._MODULE_OF[name]}")
+    assert getattr(tlkit, name) is getattr(module, name)
+    assert name in module.__all__
+    assert getattr(module, name).__module__ == module.__name__
+
+
+def test_the_public_list_is_one() -> None:
+    assert tlkit.__all__ == [*tlkit._MODULE_OF, "__version__"]
+    assert dir(tlkit) == sorted(tlkit.__all__)
+    typed = {
+        alias.name: node.module
+        for block in ast.walk(ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8")))
+        if isinstance(block, ast.If) and getattr(block.test, "id", "") == "TYPE_CHECKING"
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert typed == {name: f"tlkit.{module}" for name, module in tlkit._MODULE_OF.items()}
+
+
+def test_unknown_attribute() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'frezee_to'"):
+        tlkit.frezee_to  # noqa: B018 (the look-up is the test)
+
+
+def test_star_import() -> None:
+    names: dict[str, object] = {}
+    exec("from tlkit import *", names)
+    assert set(tlkit.__all__) <= set(names)
+
+
+@pytest.mark.parametrize("name", PUBLIC_MODULES)
+def test_what_is_public_is_documented_and_typed(name: str) -> None:
+    module = importlib.import_module(f"tlkit.{name}")
+    assert module.__doc__
+    for public in getattr(module, "__all__", []):
+        thing = getattr(module, public)
+        if not (inspect.isfunction(thing) or inspect.isclass(thing)):
+            continue
+        assert inspect.getdoc(thing), public
+        members = vars(thing).items() if inspect.isclass(thing) else []
+        methods = [member for label, member in members if not label.startswith("_")]
+        functions = [getattr(method, "fget", method) for method in methods] + [thing]
+        for function in filter(inspect.isfunction, functions):
+            assert inspect.getdoc(function), function.__qualname__
+            signature = inspect.signature(function)
+            assert signature.return_annotation is not signature.empty, function.__qualname__
+            untyped = [p for p in signature.parameters.values() if p.annotation is p.empty and p.name != "self"]
+            assert untyped == [], function.__qualname__
+            assert not any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()), function.__qualname__
+
+
+@pytest.mark.parametrize("name", [name for name in PUBLIC_MODULES if name not in ("cli", "assets")])
+def test_args_sections_name_real_arguments(name: str) -> None:
+    module = importlib.import_module(f"tlkit.{name}")
+    for public in getattr(module, "__all__", []):
+        thing = getattr(module, public)
+        if not callable(thing):
+            continue
+        lines = inspect.getdoc(thing).splitlines()
+        if "Args:" in lines:
+            section = lines[lines.index("Args:") + 1 :]
+            section = section[: section.index("")] if "" in section else section
+            named = [line.strip().split(":")[0] for line in section if line.startswith("    ") and line[4] != " "]
+            assert set(named) <= set(inspect.signature(thing).parameters), public
+
+
+# What importing does
+
+
+def at_import(module: ast.Module) -> list[ast.AST]:
+    """The nodes that run when the module is imported: bodies of functions are left out."""
+    found: list[ast.AST] = []
+    stack: list[ast.AST] = list(module.body)
+    while stack:
+        node = stack.pop()
+        found.append(node)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            stack += [*node.decorator_list, node.args]
+        elif not isinstance(node, ast.Lambda):
+            stack += list(ast.iter_child_nodes(node))
+    return found
+
+
+def names_used(nodes: list[ast.AST]) -> set[str]:
+    return {node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "") for node in nodes}
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_no_module_seeds_or_reads_the_environment(name: str) -> None:
+    assert names_used(at_import(tree(name))) & {"environ", "getenv", "putenv", "setenv"} == set()
+    seeding = {"set_random_seed", "set_seed", "seed_everything"}
+    everywhere = list(ast.walk(tree(name)))
+    assert names_used(everywhere) & seeding == set()
+    calls = [node.func for node in everywhere if isinstance(node, ast.Call)]
+    assert not [f for f in calls if isinstance(f, ast.Attribute) and f.attr == "seed"]
+
+
+def test_import_loads_nothing_but_itself_and_the_standard_library() -> None:
+    code = (
+        "import sys; before = set(sys.modules); import tlkit; "
+        "print(*{name.partition('.')[0] for name in set(sys.modules) - before})"
+    )
+    run = run_python("-c", code)
+    assert run.returncode == 0, run.stderr
+    assert set(run.stdout.split()) - set(sys.stdlib_module_names) == {"tlkit"}
+
+
+def test_loading_tensorflow_says_nothing() -> None:
+    run = run_python("-c", "from tlkit._tensorflow import keras, tf; tf.constant(1)")
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+
+
+@pytest.mark.slow
+def test_another_keras_backend_is_refused() -> None:
+    # Keras imports its backend with itself, so with one that is not installed it would fail before tlkit could speak.
+    code = """
+import keras
+keras.backend.backend = lambda: "jax"
+import tlkit.training
+"""
+    run = run_python("-c", code)
+    assert run.returncode != 0
+    last = run.stderr.strip().splitlines()[-1]
+    for fragment in ("ImportError", "'tensorflow'", "got 'jax'", "unset KERAS_BACKEND"):
+        assert fragment in last
+
+
+def test_everything_works_with_no_network(tmp_path: Path) -> None:
+    code = """
+import tlkit
+pair = tlkit.load_pair()
+for name in ("optdigits", "fashion"):
+    tlkit.load_domain(name)
+backbone = tlkit.load_backbone("resnet_printed")
+tlkit.freeze_to(backbone, backbone.n_stages)
+trunk, tail = tlkit.split_at(backbone, backbone.n_stages)
+few = tlkit.cache_features(trunk, pair.target.train.take(2, seed=0))
+head = tlkit.build_head(backbone, 10)
+history = tlkit.fit(tlkit.join(tail, head), few, epochs=1, learning_rate=1e-3)
+print(len(history), tlkit.load_source_head(backbone, pair.source.classes).output_shape)
+"""
+    run = run_python("-W", "error::ResourceWarning", "-c", NO_NETWORK + code, cwd=tmp_path)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "1 (None, 10)\n", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+# The wheel
+
+
+@pytest.fixture(scope="module")
+def distributions(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The wheel and the sdist, built from a copy of what git does not ignore."""
+    folder = tmp_path_factory.mktemp("build")
+    listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    if (ROOT / ".git").exists() and shutil.which("git"):
+        files = subprocess.run(listing, cwd=ROOT, capture_output=True, check=True, text=True).stdout.split("\0")
+        for name in filter(None, files):
+            if (ROOT / name).is_file():
+                (folder / "tree" / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(ROOT / name, folder / "tree" / name)
+    else:
+        shutil.copytree(ROOT, folder / "tree", ignore=shutil.ignore_patterns(".venv", ".git", "*_cache", "__pycache__"))
+    command = [sys.executable, "-m", "build", "--outdir", str(folder / "dist"), "."]
+    if importlib.util.find_spec("hatchling"):
+        command.insert(3, "--no-isolation")
+    run = subprocess.run(command, cwd=folder / "tree", capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+    (wheel,) = (folder / "dist").glob("*.whl")
+    (sdist,) = (folder / "dist").glob("*.tar.gz")
+    return wheel, sdist
+
+
+@pytest.mark.slow
+def test_wheel_holds_the_assets_the_course_and_the_types(distributions: tuple[Path, Path]) -> None:
+    with zipfile.ZipFile(distributions[0]) as wheel:
+        names = set(wheel.namelist())
+        metadata = next(name for name in names if name.endswith("METADATA"))
+        assert f"\nVersion: {tlkit.__version__}\n" in wheel.read(metadata).decode()
+    manifest = json.loads((PACKAGE / "assets" / "manifest.json").read_text(encoding="utf-8"))
+    wanted = {f"tlkit/assets/{name}" for name in [*manifest, "manifest.json", "PROVENANCE.md"]}
+    wanted |= {f"tlkit/{path.relative_to(PACKAGE).as_posix()}" for path in PACKAGE.rglob("*.py")}
+    wanted |= {f"tlkit/course/notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb")}
+    assert wanted | {"tlkit/py.typed"} <= names
+    assert {name.split("/")[0] for name in names} == {"tlkit", f"tlkit-{tlkit.__version__}.dist-info"}
+
+
+@pytest.mark.slow
+def test_sdist_holds_what_builds_and_tests_it(distributions: tuple[Path, Path]) -> None:
+    with tarfile.open(distributions[1]) as sdist:
+        names = {name.partition("/")[2] for name in sdist.getnames()}
+    for name in ("pyproject.toml", "README.md", "LICENSE", "tlkit/assets/manifest.json", "tests/test_package.py"):
+        assert name in names
+
+
+@pytest.mark.slow
+def test_installed_wheel_runs_the_demo_outside_the_checkout_without_a_network(
+    distributions: tuple[Path, Path], tmp_path: Path
+) -> None:
+    home, elsewhere = tmp_path / "fresh", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    venv.create(home, with_pip=False)
+    scripts = home / ("Scripts" if os.name == "nt" else "bin")
+    python = scripts / Path(sys.executable).name
+    install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", "--no-index"]
+    done = subprocess.run([*install, str(distributions[0])], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    # The dependencies are those of the environment that runs the tests; tlkit is the wheel's.
+    (site,) = {path.parent for path in home.rglob("tlkit/__init__.py") for path in [path.parent]}
+    others = {sysconfig.get_paths()[kind] for kind in ("purelib", "platlib")}
+    (site / "others.pth").write_text("\n".join(sorted(others)) + "\n", encoding="utf-8")
+    (site / "sitecustomize.py").write_text(NO_NETWORK, encoding="utf-8")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+    def run(*command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, cwd=elsewhere, env=environment, capture_output=True, text=True, timeout=300)
+
+    check = run(str(python), "-c", "import tlkit, socket; print(tlkit.__file__); socket.create_connection(('x', 1))")
+    assert Path(check.stdout.strip()).is_relative_to(home)
+    assert "the network was asked for" in check.stderr
+
+    info = run(str(scripts / "tlkit"), "info", "--no-devices")
+    assert info.returncode == 0, info.stdout + info.stderr
+    demo = run(str(scripts / "tlkit"), "demo", "--seeds", "1", "--json", "--target", "optdigits")
+    assert demo.returncode == 0, demo.stderr
+    assert json.loads(demo.stdout)["target"] == "optdigits"
+    assert demo.stderr == ""
+    assert [path.name for path in elsewhere.iterdir()] == ["tlkit-demo-optdigits.png"]

@@ -1,0 +1,417 @@
+"""Training: the history, what the batches depend on, and stopping at any batch."""
+
+import itertools
+import random
+import threading
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import raises_one_line, random_split, same_weights, toy_backbone
+
+from tlkit._tensorflow import keras, tf
+from tlkit.backbones import Backbone
+from tlkit.domains import Split
+from tlkit.freezing import freeze_to
+from tlkit.heads import build_head, join
+from tlkit.training import fit
+
+
+def classifier(seed: int = 0, *, classes: int = 3, dropout: float = 0.0) -> keras.Model:
+    """A model of one affine map: the smallest thing that can be trained."""
+    layers = [keras.Input((8, 8, 1)), keras.layers.Rescaling(1 / 255), keras.layers.Flatten()]
+    if dropout:
+        layers.append(keras.layers.Dropout(dropout, seed=seed))
+    start = keras.initializers.GlorotUniform(seed=seed)
+    return keras.Sequential([*layers, keras.layers.Dense(classes, kernel_initializer=start)], name="affine")
+
+
+def cross_entropy(model: keras.Model, data: Split) -> float:
+    """Mean, in nats, by scipy."""
+    from scipy.special import log_softmax
+
+    logits = model.predict(data.x, verbose=0).astype(float)
+    return float(-log_softmax(logits, axis=1)[np.arange(len(data)), data.y].mean())
+
+
+def share_right(model: keras.Model, data: Split) -> float:
+    return float((model.predict(data.x, verbose=0).argmax(axis=1) == data.y).mean())
+
+
+class AtBatch(keras.callbacks.Callback):
+    """Calls ``action`` once ``batches`` batches of the whole training are done."""
+
+    def __init__(self, batches: int, action) -> None:
+        super().__init__()
+        self.batches, self.action, self.done = batches, action, 0
+
+    def on_train_batch_end(self, batch, logs=None) -> None:
+        self.done += 1
+        if self.done == self.batches:
+            self.action()
+
+
+class Recorder(keras.callbacks.Callback):
+    """The weights after each batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weights: list[list[np.ndarray]] = []
+
+    def on_train_batch_end(self, batch, logs=None) -> None:
+        self.weights.append([np.array(w) for w in self.model.get_weights()])
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+# History
+
+
+def test_history_has_a_row_an_epoch_and_split(split: Split) -> None:
+    history = fit(classifier(), split, epochs=3, learning_rate=0.01, validation=random_split(9), progress=False)
+    assert list(history.columns) == ["epoch", "split", "loss", "accuracy"]
+    assert history["epoch"].tolist() == [1, 1, 2, 2, 3, 3]
+    assert history["split"].tolist() == ["train", "validation"] * 3
+    assert history["loss"].dtype == history["accuracy"].dtype == float
+    assert history["accuracy"].between(0, 1).all()
+    assert np.isfinite(history["loss"]).all()
+
+
+def test_history_without_validation(split: Split) -> None:
+    history = fit(classifier(), split, epochs=2, learning_rate=0.01, progress=False)
+    assert history["split"].tolist() == ["train", "train"]
+    assert list(history.index) == [0, 1]
+
+
+def test_history_is_cross_entropy_and_accuracy(split: Split) -> None:
+    model, held_out = classifier(), random_split(300, seed=5)
+    before = cross_entropy(model, split), share_right(model, split)
+    history = fit(model, split, epochs=1, learning_rate=0.1, batch_size=99, validation=held_out, progress=False)
+    train, validation = history.set_index("split")[["loss", "accuracy"]].to_numpy()
+    np.testing.assert_allclose(train, before, rtol=1e-5)  # one batch: taken before its step
+    np.testing.assert_allclose(validation, (cross_entropy(model, held_out), share_right(model, held_out)), rtol=1e-5)
+
+
+def test_training_lowers_the_loss(split: Split) -> None:
+    model = classifier()
+    before = cross_entropy(model, split)
+    fit(model, split, epochs=5, learning_rate=0.01, batch_size=8, progress=False)
+    assert cross_entropy(model, split) < before
+
+
+def test_one_step_of_sgd_by_hand(split: Split) -> None:
+    model = classifier()
+    kernel, bias = model.get_weights()
+    x = split.x.reshape(len(split), -1) / 255
+    logits = x @ kernel.astype(float) + bias
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    gradient = (p - np.eye(3)[split.y]) / len(split)
+    fit(model, split, epochs=1, learning_rate=0.5, batch_size=len(split), optimizer="sgd", progress=False)
+    np.testing.assert_allclose(model.get_weights()[0], kernel - 0.5 * x.T @ gradient, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(model.get_weights()[1], bias - 0.5 * gradient.sum(axis=0), rtol=1e-4, atol=1e-6)
+
+
+# Seeds and batches
+
+
+class Seen(keras.Model):
+    """An affine model that writes down the examples of each training batch."""
+
+    def __init__(self, n_features: int) -> None:
+        image = keras.Input((n_features,))
+        super().__init__(image, keras.layers.Dense(2)(image), name="seen")
+        self.batches: list[list[int]] = []
+
+    def train_step(self, data):
+        def note(x) -> None:
+            self.batches.append(x[:, 0].numpy().astype(int).tolist())
+
+        tf.py_function(note, [data[0]], [])
+        return super().train_step(data)
+
+
+def batches(n: int, seed: int, *, n_features: int = 2, batch_size: int = 4, epochs: int = 2) -> list[list[int]]:
+    x = np.zeros((n, n_features), np.float32)
+    x[:, 0] = np.arange(n)  # each example is its own number
+    model = Seen(n_features)
+    data = Split(x, np.arange(n) % 2)
+    fit(model, data, epochs=epochs, learning_rate=1e-3, batch_size=batch_size, seed=seed, progress=False)
+    return model.batches
+
+
+def test_each_epoch_sees_every_example_once_in_a_new_order() -> None:
+    seen = batches(10, seed=1)
+    assert [len(batch) for batch in seen] == [4, 4, 2, 4, 4, 2]
+    first, second = (list(itertools.chain(*seen[i : i + 3])) for i in (0, 3))
+    assert sorted(first) == sorted(second) == list(range(10))
+    assert len({tuple(first), tuple(second), tuple(range(10))}) == 3
+
+
+def test_order_depends_on_the_seed_and_the_number_of_examples_alone() -> None:
+    def order(*args: int, **kwargs: int) -> list[int]:
+        return list(itertools.chain(*batches(*args, **kwargs)))
+
+    assert order(10, seed=1) == order(10, seed=1)
+    assert order(10, seed=1) == order(10, seed=1, n_features=5)
+    assert order(10, seed=1) == order(10, seed=1, batch_size=3)
+    assert order(10, seed=1) != order(10, seed=2)
+
+
+def test_order_does_not_depend_on_the_global_seed() -> None:
+    # Notebooks often begin with keras.utils.set_random_seed; the batches must not change with it.
+    plain = batches(10, seed=1)
+    tf.random.set_seed(123)
+    try:
+        assert batches(10, seed=1) == plain
+    finally:
+        tf.random.set_seed(None)
+
+
+def test_seed_makes_the_weights(split: Split) -> None:
+    def trained(seed: int) -> keras.Model:
+        model = classifier(dropout=0.3)
+        fit(model, split, epochs=2, learning_rate=0.1, batch_size=5, seed=seed, progress=False)
+        return model
+
+    assert same_weights(trained(1), trained(1))
+    assert not same_weights(trained(1), trained(2))
+
+
+def test_global_random_states_are_left_alone(split: Split) -> None:
+    from keras.src.random.seed_generator import global_seed_generator
+
+    def states() -> tuple[object, ...]:
+        keras_state = global_seed_generator().state.numpy().tolist()  # first: making it draws from Python's random
+        return random.getstate(), np.random.get_state()[1].tobytes(), keras_state  # noqa: NPY002 (read, not used)
+
+    model = classifier(dropout=0.3)
+    before = states()
+    fit(model, split, epochs=1, learning_rate=0.1, validation=split, progress=False)
+    assert states() == before
+
+
+def test_the_data_is_left_alone(split: Split) -> None:
+    x, y = split.x.copy(), split.y.copy()
+    fit(classifier(), split, epochs=1, learning_rate=0.1, progress=False)
+    np.testing.assert_array_equal(split.x, x)
+    np.testing.assert_array_equal(split.y, y)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_a_second_fit_starts_a_new_optimizer(split: Split, optimizer: str) -> None:
+    # So that two fits of one epoch from the same weights do the same, whatever went before.
+    model = classifier()
+    start = model.get_weights()
+    results = []
+    for _ in range(2):
+        model.set_weights(start)
+        fit(model, split, epochs=1, learning_rate=0.01, batch_size=8, optimizer=optimizer, progress=False)
+        results.append(model.get_weights())
+    assert same_weights(results[0], results[1])
+    assert not same_weights(start, results[0])
+
+
+# Stopping
+
+
+@pytest.fixture(scope="module")
+def after_each(split: Split) -> list[list[np.ndarray]]:
+    """The weights after each batch of a training that nobody stopped: 24 examples, five batches an epoch."""
+    recorder = Recorder()
+    fit(classifier(), split, epochs=2, learning_rate=0.1, batch_size=5, callbacks=[recorder], progress=False)
+    assert len(recorder.weights) == 10
+    return recorder.weights
+
+
+@pytest.mark.parametrize("k", [1, 3, 5, 7])
+@pytest.mark.parametrize("how", ["event", "event in another thread", "interrupt"])
+def test_stopping_keeps_the_weights_of_batch_k(
+    split: Split, after_each: list[list[np.ndarray]], how: str, k: int
+) -> None:
+    stop, model = threading.Event(), classifier()
+
+    def set_elsewhere() -> None:
+        thread = threading.Thread(target=stop.set)
+        thread.start()
+        thread.join()
+
+    action = {"event": stop.set, "event in another thread": set_elsewhere, "interrupt": interrupt}[how]
+    # The event is looked at at the end of each batch before this callback sets it: one batch more.
+    callback = AtBatch(k if how == "interrupt" else k - 1, action)
+    if callback.batches == 0:
+        stop.set()
+    history = fit(
+        model, split, epochs=2, learning_rate=0.1, batch_size=5, callbacks=[callback], stop=stop, progress=False
+    )
+    assert same_weights(after_each[k - 1], model)
+    assert history["epoch"].tolist() == list(range(1, -(-k // 5) + 1))
+    assert history["split"].eq("train").all()
+
+
+def test_history_of_a_stopped_run_is_the_beginning_of_the_whole_ones(split: Split) -> None:
+    arguments = {"epochs": 3, "learning_rate": 0.1, "batch_size": 5, "progress": False, "validation": random_split(9)}
+    whole = fit(classifier(), split, **arguments)
+    part = fit(classifier(), split, **arguments, callbacks=[AtBatch(8, interrupt)])  # in the second epoch
+    pd.testing.assert_frame_equal(part.iloc[:2], whole.iloc[:2])
+    assert part.iloc[2:]["split"].tolist() == ["train"]
+    assert part.iloc[2:]["epoch"].tolist() == [2]
+
+
+@pytest.mark.parametrize("where", ["on_train_begin", "on_epoch_begin", "on_train_batch_begin"])
+def test_interrupt_before_the_first_batch(split: Split, where: str) -> None:
+    callback = keras.callbacks.Callback()
+    setattr(callback, where, lambda *args, **kwargs: interrupt())
+    model = classifier()
+    before = model.get_weights()
+    history = fit(model, split, epochs=1, learning_rate=0.1, callbacks=[callback], progress=False)
+    assert history.empty
+    assert list(history.columns) == ["epoch", "split", "loss", "accuracy"]
+    assert same_weights(before, model)
+
+
+def test_interrupt_during_validation(split: Split) -> None:
+    callback = keras.callbacks.Callback()
+    callback.on_test_begin = lambda *args, **kwargs: interrupt()
+    model = classifier()
+    fit_again = {"epochs": 1, "learning_rate": 0.1, "batch_size": 5, "progress": False}
+    history = fit(model, split, **fit_again, validation=split, callbacks=[callback])
+    assert history["split"].tolist() == ["train"]
+    whole = classifier()
+    pd.testing.assert_frame_equal(fit(whole, split, **fit_again), history)
+    assert same_weights(whole, model)
+
+
+def test_interrupt_between_batches(split: Split, after_each: list[list[np.ndarray]]) -> None:
+    callback = keras.callbacks.Callback()
+    callback.on_train_batch_begin = lambda batch, logs=None: interrupt() if batch == 3 else None
+    model = classifier()
+    fit(model, split, epochs=1, learning_rate=0.1, batch_size=5, callbacks=[callback], progress=False)
+    assert same_weights(after_each[2], model)
+
+
+def test_a_stopped_model_can_be_trained_on(split: Split) -> None:
+    model = classifier()
+    fit(model, split, epochs=1, learning_rate=0.1, callbacks=[AtBatch(1, interrupt)], progress=False)
+    history = fit(model, split, epochs=2, learning_rate=0.1, progress=False)
+    assert history["epoch"].tolist() == [1, 2]
+
+
+def test_stop_in_a_thread_ends_a_long_training(split: Split) -> None:
+    # As a notebook's stop button does: training in a thread, the event set from outside.
+    stop, started, model = threading.Event(), threading.Event(), classifier()
+    result: list[pd.DataFrame] = []
+
+    def train() -> None:
+        callback = AtBatch(2, started.set)
+        arguments = {"epochs": 1_000_000, "learning_rate": 0.1, "batch_size": 5, "progress": False}
+        result.append(fit(model, split, **arguments, callbacks=[callback], stop=stop))
+
+    thread = threading.Thread(target=train, daemon=True)
+    thread.start()
+    assert started.wait(120)
+    stop.set()
+    thread.join(60)
+    assert not thread.is_alive()
+    assert result[0]["epoch"].tolist() == list(range(1, len(result[0]) + 1))
+
+
+def test_other_errors_are_not_swallowed(split: Split) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fit(classifier(), split, epochs=1, learning_rate=0.1, callbacks=[AtBatch(1, fail)], progress=False)
+
+
+# Callbacks and progress
+
+
+def test_callbacks_are_called(split: Split) -> None:
+    calls: list[str] = []
+    callback = keras.callbacks.Callback()
+    for name in ("on_train_begin", "on_epoch_begin", "on_train_batch_end", "on_epoch_end", "on_train_end"):
+        setattr(callback, name, lambda *args, name=name, **kwargs: calls.append(name))
+    fit(classifier(), split, epochs=2, learning_rate=0.1, batch_size=12, callbacks=(callback,), progress=False)
+    epoch = ["on_epoch_begin", "on_train_batch_end", "on_train_batch_end", "on_epoch_end"]
+    assert calls == ["on_train_begin", *epoch, *epoch, "on_train_end"]
+
+
+def test_early_stopping_works(split: Split) -> None:
+    callback = keras.callbacks.EarlyStopping(monitor="val_loss", patience=0, min_delta=1e9)
+    arguments = {"epochs": 9, "learning_rate": 0.1, "validation": split, "progress": False}
+    assert fit(classifier(), split, **arguments, callbacks=[callback])["epoch"].max() == 2
+
+
+def test_progress_is_a_bar_on_stderr(split: Split, capfd: pytest.CaptureFixture[str]) -> None:
+    slow = AtBatch(1, lambda: time.sleep(0.7))  # the bar waits half a second before it shows
+    fit(classifier(), split, epochs=1, learning_rate=0.1, batch_size=5, callbacks=[slow], progress=True)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "training" in err
+    assert "/5" in err  # of five batches
+
+
+@pytest.mark.parametrize("progress", [False, None])  # None: on a terminal only, and this is none
+def test_no_progress_means_silence(split: Split, capfd: pytest.CaptureFixture[str], progress: bool | None) -> None:
+    slow = AtBatch(1, lambda: time.sleep(0.7))
+    fit(classifier(), split, epochs=1, learning_rate=0.1, batch_size=5, callbacks=[slow], progress=progress)
+    assert capfd.readouterr() == ("", "")
+
+
+# Bad arguments
+
+GOOD = {"epochs": 1, "learning_rate": 0.1, "progress": False}
+
+
+@pytest.mark.parametrize("name", ["epochs", "batch_size"])
+@pytest.mark.parametrize("value", [0, -1, 1.5, True, "3", None])
+def test_counts_out_of_range(split: Split, no_training, name: str, value: object) -> None:
+    with raises_one_line(ValueError, f"{name} must be an integer of 1 or more", f"got {value!r}"):
+        fit(classifier(), split, **{**GOOD, name: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("learning_rate", [0, -1.0, float("inf"), float("nan")])
+def test_learning_rate_out_of_range(split: Split, no_training, learning_rate: float) -> None:
+    with raises_one_line(ValueError, "learning_rate must be above 0", f"got {learning_rate}"):
+        fit(classifier(), split, epochs=1, learning_rate=learning_rate)
+
+
+def test_unknown_optimizer(split: Split, no_training) -> None:
+    with raises_one_line(ValueError, "'adam', 'adamw', 'sgd'", "got 'adan'", "Did you mean 'adam'?"):
+        fit(classifier(), split, **GOOD, optimizer="adan")
+
+
+def test_nothing_to_train(toy: Backbone, split: Split, no_training) -> None:
+    head = build_head(toy, 3)
+    head.trainable = False
+    freeze_to(toy, 2)
+    with raises_one_line(ValueError, "a weight to train", "toy_head", "all are frozen"):
+        fit(join(toy.model, head), split, **GOOD)
+
+
+def test_labels_without_a_logit(no_training) -> None:
+    with raises_one_line(ValueError, "labels must be in 0..2", "3 logits", "got 4"):
+        fit(classifier(), random_split(10, classes=5), **GOOD)
+    with raises_one_line(ValueError, "labels must be in 0..2", "got 3"):
+        fit(classifier(), random_split(9), **GOOD, validation=random_split(8, classes=4))
+
+
+def test_examples_of_another_shape(split: Split, no_training) -> None:
+    other = random_split(6, shape=(9, 8, 1))
+    with raises_one_line(ValueError, "(8, 8, 1)", "got (9, 8, 1)"):
+        fit(classifier(), other, **GOOD)
+    with raises_one_line(ValueError, "(8, 8, 1)", "got (9, 8, 1)"):
+        fit(classifier(), split, **GOOD, validation=other)
+
+
+def test_a_refused_fit_changes_nothing(split: Split) -> None:
+    backbone = toy_backbone()
+    model = join(backbone.model, build_head(backbone, 3))
+    before = model.get_weights()
+    with raises_one_line(ValueError, "epochs"):
+        fit(model, split, epochs=0, learning_rate=0.1)
+    assert same_weights(before, model)
+    assert not model.compiled

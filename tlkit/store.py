@@ -1,0 +1,202 @@
+"""The feature store: arrays on disk, found again by what they were computed from.
+
+A file is named ``KEY-SHA256.npy``: the key says what the array was computed from, the hash what it must contain. One
+rename puts both in place, so that two processes that write the same key do no harm, and a file that was cut short or
+altered is found out when it is read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import mmap
+import os
+import re
+import tempfile
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Store", "StoreEntry", "array_digest", "drop_pages", "user_store"]
+
+Array = NDArray[Any]
+
+LIMIT_BYTES = 4 * 2**30
+_NAME = re.compile(r"(?P<key>[0-9a-f]{16,})-(?P<hash>[0-9a-f]{64})\.npy")
+_ABANDONED_AFTER_SECONDS = 24 * 3600
+_BLOCK = 2**24
+
+
+@dataclass(frozen=True)
+class StoreEntry:
+    """One stored array: its key, its size in bytes, and when it was last used (seconds since the epoch)."""
+
+    key: str
+    path: Path
+    bytes: int
+    last_used: float
+
+
+def user_store() -> Store:
+    """The store in the user's cache directory; ``TLKIT_CACHE_DIR`` names another folder."""
+    from platformdirs import user_cache_path
+
+    return Store(Path(os.environ.get("TLKIT_CACHE_DIR") or user_cache_path("tlkit", appauthor=False) / "features"))
+
+
+@dataclass(frozen=True)
+class Store:
+    """A folder of stored arrays.
+
+    Args:
+        folder: Created when something is written.
+        limit_bytes: Past this the arrays that were not used for longest are removed.
+    """
+
+    folder: Path
+    limit_bytes: int = LIMIT_BYTES
+
+    def entries(self) -> list[StoreEntry]:
+        """What is stored, the most recently used first."""
+        found = []
+        for path in self.folder.glob("*.npy") if self.folder.is_dir() else ():
+            match = _NAME.fullmatch(path.name)
+            if match:
+                try:
+                    status = path.stat()
+                except FileNotFoundError:  # another process has just removed it
+                    continue
+                found.append(StoreEntry(match["key"], path, status.st_size, status.st_mtime))
+        return sorted(found, key=lambda entry: -entry.last_used)
+
+    def read(self, key: str, *, in_memory_up_to: int) -> Array | None:
+        """The array of ``key``, or ``None``; a damaged file is removed, with a word.
+
+        An array of more than ``in_memory_up_to`` bytes comes memory-mapped, read-only.
+        """
+        for path in sorted(self.folder.glob(f"{key}-*.npy")) if self.folder.is_dir() else ():
+            try:
+                if _file_hash(path) == path.stem.partition("-")[2]:
+                    os.utime(path)  # marks it as used, for eviction
+                    large = path.stat().st_size > in_memory_up_to
+                    array: Array = np.load(path, mmap_mode="r" if large else None, allow_pickle=False)
+                    return array
+                warnings.warn(f"cached features {path.name[:12]}… were damaged and are computed anew.", stacklevel=3)
+                path.unlink()
+            except OSError:  # unreadable, or removed by another process: as if it were not there
+                continue
+        return None
+
+    def writer(self, key: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Writer:
+        """A writer for an array that comes in row by row.
+
+        Raises:
+            OSError: The folder cannot be written.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return Writer(self, key, shape, dtype)
+
+    def make_room(self, *, keep: Path | None = None) -> None:
+        """Remove what was used longest ago until the store is within its limit, and files that a crash left behind."""
+        total = 0
+        for entry in self.entries():
+            total += entry.bytes
+            if total > self.limit_bytes and entry.path != keep:
+                total -= entry.bytes
+                _remove(entry.path)
+        for path in self.folder.glob("*.tmp"):
+            try:
+                if time.time() - path.stat().st_mtime > _ABANDONED_AFTER_SECONDS:
+                    _remove(path)
+            except FileNotFoundError:
+                continue
+
+    def clear(self) -> tuple[int, int]:
+        """Remove every stored array; returns how many there were and their bytes."""
+        entries = self.entries()
+        for path in (*(entry.path for entry in entries), *self.folder.glob("*.tmp")):
+            _remove(path)
+        return len(entries), sum(entry.bytes for entry in entries)
+
+
+class Writer:
+    """Writes rows to a temporary file; as a context manager it leaves nothing behind unless ``commit`` was called."""
+
+    def __init__(self, store: Store, key: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self._store, self._key = store, key
+        self._hash = hashlib.sha256()
+        handle, name = tempfile.mkstemp(suffix=".tmp", prefix=key[:16] + "-", dir=store.folder)
+        self._temporary = Path(name)
+        self._file: IO[bytes] = os.fdopen(handle, "w+b")
+        header = _Tee(self._file, self._hash)
+        np.lib.format.write_array_header_2_0(
+            header, {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+        _remove(self._temporary)
+
+    def append(self, rows: Array) -> None:
+        """Write further rows, in order."""
+        data = np.ascontiguousarray(rows).data.cast("B")
+        self._file.write(data)
+        self._hash.update(data)
+
+    def commit(self) -> Path:
+        """Put the finished file in its place, and return its path."""
+        self._file.flush()
+        self._file.close()
+        path = self._store.folder / f"{self._key}-{self._hash.hexdigest()}.npy"
+        self._temporary.replace(path)
+        self._store.make_room(keep=path)
+        return path
+
+
+class _Tee:
+    """Lets NumPy write a header into the file and the hash at once."""
+
+    def __init__(self, file: IO[bytes], digest: Any) -> None:
+        self._file, self._digest = file, digest
+
+    def write(self, data: bytes) -> int:
+        self._digest.update(data)
+        return self._file.write(data)
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):  # on Windows a file that another process maps stays until another time
+        path.unlink(missing_ok=True)
+
+
+def _file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def array_digest(array: Array) -> str:
+    """A hash of an array's content, shape and dtype, taken block by block so that a mapped array stays on disk."""
+    digest = hashlib.sha256(repr((array.shape, array.dtype.str)).encode())
+    step = max(1, _BLOCK // max(1, array[:1].nbytes))
+    for start in range(0, len(array), step):
+        digest.update(np.ascontiguousarray(array[start : start + step]).data.cast("B"))
+        drop_pages(array)
+    return digest.hexdigest()
+
+
+def drop_pages(array: Array) -> None:
+    """Give back the memory of pages that were read through a read-only map; they are read again when needed."""
+    mapping = getattr(array, "_mmap", None)
+    if mapping is not None and getattr(array, "mode", None) == "r" and hasattr(mmap, "MADV_DONTNEED"):
+        mapping.madvise(mmap.MADV_DONTNEED)
