@@ -28,6 +28,7 @@ _MODULE_OF = {
     "count_weights": "freezing",
     "freeze_to": "freezing",
     "cache_features": "features",
+    "multiply_adds": "features",
     "pool_features": "features",
     "split_at": "features",
     "fine_tune": "training",
@@ -68,7 +69,7 @@ if TYPE_CHECKING:  # what __getattr__ finds, for editors and type checkers
         mean_interval,
         score_pair,
     )
-    from tlkit.features import cache_features, pool_features, split_at
+    from tlkit.features import cache_features, multiply_adds, pool_features, split_at
     from tlkit.freezing import WeightCounts, count_weights, freeze_to
     from tlkit.heads import build_head, join, load_source_head
     from tlkit.training import fine_tune, fit

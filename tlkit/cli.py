@@ -27,6 +27,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+cache_app = typer.Typer(help="The stored features of frozen trunks.", no_args_is_help=True)
+app.add_typer(cache_app, name="cache")
+
 _SHOWN_PACKAGES = ("keras", "tensorflow", "numpy", "scikit-learn", "seaborn", "jupyterlab", "ipywidgets")
 
 
@@ -36,7 +39,7 @@ def main() -> None:
 
     try:
         app()
-    except (ValueError, AssetError, ConnectionError) as error:
+    except (ValueError, AssetError, OSError) as error:
         typer.echo(f"tlkit: {error}", err=True)
         raise SystemExit(2) from None
 
@@ -222,3 +225,25 @@ def info(
             typer.echo(f"  {device.device_type:<14} {details.get('device_name', device.name)}")
     if any(state != "whole" for state in status.values()):
         raise SystemExit(1)
+
+
+@cache_app.command("info")
+def cache_info() -> None:
+    """Where stored features are, how many there are and how much space they take."""
+    from tlkit.store import user_store
+
+    store = user_store()
+    entries = store.entries()
+    size = sum(entry.bytes for entry in entries)
+    typer.echo(f"{store.folder}")
+    typer.echo(f"  {len(entries)} arrays, {size / 2**20:,.1f} MiB of {store.limit_bytes / 2**20:,.0f} MiB")
+
+
+@cache_app.command("clear")
+def cache_clear() -> None:
+    """Remove all stored features; they are computed anew when they are needed."""
+    from tlkit.store import user_store
+
+    store = user_store()
+    count, size = store.clear()
+    typer.echo(f"{count} arrays removed from {store.folder}, {size / 2**20:,.1f} MiB freed")

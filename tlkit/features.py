@@ -19,7 +19,7 @@ from tlkit.backbones import Backbone
 from tlkit.domains import Array, Split
 from tlkit.store import Store, array_digest, drop_pages, user_store
 
-__all__ = ["batches", "cache_features", "pool_features", "split_at"]
+__all__ = ["batches", "cache_features", "multiply_adds", "pool_features", "split_at"]
 
 MAX_BYTES = 256 * 2**20
 
@@ -47,6 +47,30 @@ def split_at(backbone: Backbone, stage: int) -> tuple[keras.Model, keras.Model]:
     else:
         tail = keras.Model(boundary, backbone.model.output, name=f"{backbone.name}_tail{stage}")
     return trunk, tail
+
+
+def multiply_adds(model: keras.Model) -> int:
+    """Multiply-adds of one forward pass over one example, in the convolutions and dense layers.
+
+    Everything else (BatchNorm, activations, pooling) is left out: in a ResNet that is about a hundredth. A backward
+    pass costs about twice a forward pass through the layers that learn.
+
+    Raises:
+        ValueError: A layer's output size is not known, as with images of any size.
+    """
+    total = 0
+    for layer in model._flatten_layers(include_self=False, recursive=True):
+        if isinstance(layer, keras.layers.Dense):
+            positions = int(np.prod(layer.output.shape[1:-1]))
+            total += positions * int(np.prod(layer.kernel.shape))
+        elif isinstance(layer, (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.DepthwiseConv2D)):
+            shape = layer.output.shape[1:-1] if layer.data_format == "channels_last" else layer.output.shape[2:]
+            if None in shape:
+                raise ValueError(
+                    f"the size of images must be known to count, got {tuple(layer.output.shape)} in {layer.name!r}."
+                )
+            total += int(np.prod(shape)) * int(np.prod(layer.kernel.shape))
+    return total
 
 
 def cache_features(
