@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 ifeq ($(OS),Windows_NT)
 BIN := $(VENV)/Scripts
 endif
+WORKERS ?= 2
 STAMP := $(VENV)/.installed
 
 .PHONY: lab demo test check notebooks bench lint clean
@@ -23,10 +24,10 @@ demo: $(STAMP)  ## the experiment on the command line: does transfer help?
 	$(BIN)/tlkit demo
 
 test: $(STAMP) lint  ## everything, notebooks and wheel included
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 check: $(STAMP)  ## the quick part, under a minute
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow"
 
 notebooks: $(STAMP)  ## build notebooks/*.ipynb from notebooks/source/*.py, outputs included
 	$(BIN)/python tools/build_notebooks.py

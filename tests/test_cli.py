@@ -17,6 +17,7 @@ from PIL import Image
 import tlkit
 from tlkit import assets, cli
 from tlkit.demo import METHODS
+from tlkit.store import Store
 
 ROW_KEYS = {"method", "target_accuracy", "target_ci95", "source_accuracy", "trainable_weights", "seconds"}
 
@@ -373,6 +374,93 @@ def test_lab_without_jupyterlab(
 def test_lab_passes_jupyters_exit_code_on(tlkit_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli.subprocess, "call", lambda *args, **kwargs: 3)
     assert tlkit_command("lab").code == 3
+
+
+# The feature store
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Store:
+    """The user's store, in a folder that does not exist yet."""
+    monkeypatch.setenv("TLKIT_CACHE_DIR", str(tmp_path / "features"))
+    return Store(tmp_path / "features")
+
+
+def fill(store: Store, *mebibytes: float) -> int:
+    """Stores arrays of these sizes; how many bytes the files take."""
+    for number, size in enumerate(mebibytes):
+        array = np.full((int(size * 2**20), 1), number, np.uint8)
+        with store.writer(f"{number:032x}", array.shape, array.dtype) as writer:
+            writer.append(array)
+            writer.commit()
+    return sum(path.stat().st_size for path in store.folder.iterdir())
+
+
+def in_mebibytes(size: int) -> str:
+    return f"{size / 2**20:.1f} MiB"
+
+
+@pytest.mark.parametrize("sizes", [(1.5,), (0.3, 2.25, 0.7)])
+def test_cache_info_agrees_with_the_folder(tlkit_command: Command, store: Store, sizes: tuple[float, ...]) -> None:
+    size = fill(store, *sizes)
+    (store.folder / "notes.txt").write_text("mine, and no array")
+    result = tlkit_command("cache", "info")
+    assert (result.code, result.err) == (0, "")
+    place, figures = result.out.splitlines()
+    assert place == str(store.folder)
+    assert re.match(rf"\s*{len(sizes)} arrays?\b", figures)
+    assert in_mebibytes(size) in figures
+    assert f"{store.limit_bytes // 2**20:,} MiB" in figures
+    assert len(store.entries()) == len(sizes)  # looking removes nothing
+
+
+def test_cache_clear_removes_what_it_says(tlkit_command: Command, store: Store) -> None:
+    size = fill(store, 0.5, 1.25)
+    (store.folder / "notes.txt").write_text("mine")
+    result = tlkit_command("cache", "clear")
+    assert (result.code, result.err) == (0, "")
+    assert "2 arrays" in result.out
+    assert in_mebibytes(size) in result.out
+    assert str(store.folder) in result.out
+    assert [path.name for path in store.folder.iterdir()] == ["notes.txt"]
+    again = tlkit_command("cache", "clear")
+    assert again.code == 0
+    assert "0 arrays" in again.out
+    assert "0.0 MiB" in again.out
+
+
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize("command", ["info", "clear"])
+def test_cache_of_an_empty_or_missing_folder(tlkit_command: Command, store: Store, command: str, there: bool) -> None:
+    if there:
+        store.folder.mkdir()
+    result = tlkit_command("cache", command)
+    assert (result.code, result.err) == (0, "")
+    assert "0 arrays" in result.out
+    assert "0.0 MiB" in result.out
+    assert store.folder.exists() == there
+
+
+@pytest.mark.slow
+def test_cache_counts_what_cache_features_stored(tlkit_command: Command, store: Store) -> None:
+    from helpers import random_split, toy_backbone
+
+    from tlkit.features import cache_features, split_at
+
+    backbone, data = toy_backbone(), random_split(30)
+    for stage in (0, 1, 2):
+        cache_features(split_at(backbone, stage)[0], data)
+    assert "2 arrays" in tlkit_command("cache", "info").out
+    assert "2 arrays" in tlkit_command("cache", "clear").out
+    cached = cache_features(backbone.model, data)
+    np.testing.assert_allclose(cached.x, backbone.model.predict(data.x, verbose=0), rtol=1e-5, atol=1e-6)
+
+
+def test_cache_alone_shows_its_commands(tlkit_command: Command, store: Store) -> None:
+    result = tlkit_command("cache")
+    for name in ("info", "clear"):
+        assert name in result.out + result.err
+    assert not store.folder.exists()
 
 
 # Without TensorFlow

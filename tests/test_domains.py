@@ -1,6 +1,8 @@
 """Domains: what a split refuses, how samples are drawn, what is bundled, and the learner's own folder."""
 
 import collections
+import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -598,3 +600,174 @@ def test_folder_test_fraction_out_of_range(folder: Path, test_fraction: float) -
 def test_folder_channels_out_of_range(folder: Path, channels: int) -> None:
     with raises_one_line(ValueError, "channels must be 1 (grey) or 3 (RGB)", f"got {channels}"):
         load_folder(folder, image_size=8, channels=channels)
+
+
+# The learner's own folder, past max_bytes
+
+
+def assert_same_domain(one: Domain, other: Domain) -> None:
+    assert (one.name, one.classes) == (other.name, other.classes)
+    for part in ("train", "test"):
+        np.testing.assert_array_equal(getattr(one, part).x, getattr(other, part).x)
+        np.testing.assert_array_equal(getattr(one, part).y, getattr(other, part).y)
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Grows by a name whenever an image is opened."""
+    seen: list[str] = []
+    real = Image.open
+
+    def noted(file: Path, *args: object, **options: object) -> Image.Image:
+        seen.append(Path(file).name)
+        return real(file, *args, **options)
+
+    monkeypatch.setattr(Image, "open", noted)
+    return seen
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("options", [{}, {"channels": 1}, {"test_fraction": 0.5}])
+def test_folder_streams_what_it_would_hold_in_memory(
+    folder: Path, tmp_path: Path, seed: int, options: dict[str, float]
+) -> None:
+    in_memory = load_folder(folder, image_size=8, seed=seed, **options)
+    for _ in range(2):
+        streamed = load_folder(folder, image_size=8, seed=seed, cache_dir=tmp_path / "store", max_bytes=1, **options)
+        assert_same_domain(streamed, in_memory)
+        for part in (streamed.train, streamed.test):
+            assert isinstance(part.x, np.memmap)
+            assert part.x.dtype == np.uint8
+    assert not isinstance(in_memory.train.x, np.memmap)
+    assert len(list((tmp_path / "store").iterdir())) == 2
+
+
+def test_folder_streams_a_part_above_the_limit_alone(folder: Path, tmp_path: Path) -> None:
+    in_memory = load_folder(folder, image_size=8)
+    options = {"image_size": 8, "cache_dir": tmp_path / "store"}
+    size = in_memory.train.x.nbytes
+    assert size > in_memory.test.x.nbytes
+    for max_bytes, streams in ((size - 1, True), (size, False)):
+        domain = load_folder(folder, max_bytes=max_bytes, **options)
+        assert isinstance(domain.train.x, np.memmap) == streams
+        assert not isinstance(domain.test.x, np.memmap)
+        assert_same_domain(domain, in_memory)
+
+
+def test_folder_in_memory_writes_nothing(folder: Path, tmp_path: Path) -> None:
+    load_folder(folder, image_size=8, cache_dir=tmp_path / "store")
+    assert not (tmp_path / "store").exists()
+
+
+def test_folder_is_decoded_once(folder: Path, tmp_path: Path, decoded: list[str]) -> None:
+    options = {"image_size": 8, "cache_dir": tmp_path, "max_bytes": 1}
+    first = load_folder(folder, **options)
+    assert sorted(decoded) == [f"{number:02}.png" for number in range(17)]
+    decoded.clear()
+    assert_same_domain(load_folder(folder, **options), first)
+    assert decoded == []
+
+
+def test_folder_in_the_users_store(
+    folder: Path, tmp_path: Path, decoded: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TLKIT_CACHE_DIR", str(tmp_path / "users"))
+    first = load_folder(folder, image_size=8, max_bytes=1)
+    assert len(list((tmp_path / "users").iterdir())) == 2
+    decoded.clear()
+    assert_same_domain(load_folder(folder, image_size=8, max_bytes=1), first)
+    assert decoded == []
+
+
+@pytest.mark.parametrize(
+    "options", [{"image_size": 7}, {"image_size": (8, 4)}, {"channels": 1}, {"seed": 5}, {"test_fraction": 0.5}]
+)
+def test_folder_read_another_way_is_decoded_anew(folder: Path, tmp_path: Path, options: dict[str, object]) -> None:
+    before = {"image_size": 8}
+    load_folder(folder, cache_dir=tmp_path, max_bytes=1, **before)
+    now = {**before, **options}
+    assert_same_domain(load_folder(folder, cache_dir=tmp_path, max_bytes=1, **now), load_folder(folder, **now))
+
+
+@pytest.mark.parametrize("change", ["size", "time", "another file", "one file less"])
+def test_folder_that_changed_is_decoded_anew(folder: Path, tmp_path: Path, change: str) -> None:
+    options = {"image_size": 8, "cache_dir": tmp_path / "store", "max_bytes": 1}
+    before = load_folder(folder, **options)
+    file = folder / "cat" / "03.png"
+    status = file.stat()
+    new = np.full((12, 12, 3), 255, np.uint8)
+    if change == "size":
+        write(file, np.random.default_rng(0).integers(0, 256, (12, 12, 3)).astype(np.uint8))
+        os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+        assert file.stat().st_size != status.st_size
+    elif change == "time":
+        content = Image.fromarray(new)
+        content.save(file)
+        os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns + 1_000_000))
+    elif change == "another file":
+        write(folder / "cat" / "99.png", new)
+    else:
+        file.unlink()
+    after = load_folder(folder, **options)
+    assert_same_domain(after, load_folder(folder, image_size=8))
+    together = [np.concatenate([domain.train.x, domain.test.x]) for domain in (before, after)]
+    assert sorted(image.tobytes() for image in together[0]) != sorted(image.tobytes() for image in together[1])
+
+
+def test_folder_skips_in_streaming_too(folder: Path, tmp_path: Path) -> None:
+    whole = load_folder(folder, image_size=8)
+    (folder / "dog" / "broken.png").write_bytes(b"")
+    options = {"image_size": 8, "cache_dir": tmp_path / "store", "max_bytes": 1}
+    for _ in range(2):
+        with pytest.warns(UserWarning, match=r"^1 .*dog.broken\.png") as caught:
+            skipped = load_folder(folder, skip_unreadable=True, **options)
+        assert len(caught) == 1
+        assert isinstance(skipped.train.x, np.memmap)
+        assert_same_domain(skipped, whole)
+
+
+@pytest.mark.parametrize("name", ["00.png", "09.png"])
+def test_folder_with_an_unreadable_image_leaves_no_file(folder: Path, tmp_path: Path, name: str) -> None:
+    (folder / "cat" / name).write_bytes(b"\x89PNG\r\n\x1a\nnot really")
+    with raises_one_line(ValueError, name, "every image must be readable", "skip_unreadable=True"):
+        load_folder(folder, image_size=8, cache_dir=tmp_path / "store", max_bytes=1)
+    assert all(path.suffix == ".npy" for path in (tmp_path / "store").iterdir())
+
+
+def test_folder_does_not_use_a_damaged_file(folder: Path, tmp_path: Path) -> None:
+    options = {"image_size": 8, "cache_dir": tmp_path / "store", "max_bytes": 1}
+    in_memory = load_folder(folder, image_size=8)
+    load_folder(folder, **options)
+    largest = max((tmp_path / "store").iterdir(), key=lambda path: path.stat().st_size)
+    content = bytearray(largest.read_bytes())
+    content[-1] ^= 1
+    largest.write_bytes(content)
+    with pytest.warns(UserWarning, match="damaged") as caught:
+        assert_same_domain(load_folder(folder, **options), in_memory)
+    assert len(caught) == 1
+
+
+def test_folder_on_a_full_disk(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_space(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("tlkit.store.Writer.append", no_space)
+    with raises_one_line(OSError, "MiB", str(tmp_path / "store"), "max_bytes"):
+        load_folder(folder, image_size=8, cache_dir=tmp_path / "store", max_bytes=1)
+    assert list((tmp_path / "store").iterdir()) == []
+
+
+def test_training_on_a_streamed_folder_gives_the_same_weights(folder: Path, tmp_path: Path) -> None:
+    from helpers import same_weights
+
+    from tlkit._tensorflow import keras
+    from tlkit.training import fit
+
+    heads = []
+    for max_bytes in (2**20, 1):
+        data = load_folder(folder, image_size=8, cache_dir=tmp_path / "store", max_bytes=max_bytes).train
+        start = keras.initializers.GlorotUniform(seed=1)
+        layers = [keras.Input((8, 8, 3)), keras.layers.Rescaling(1 / 255), keras.layers.Flatten()]
+        heads.append(keras.Sequential([*layers, keras.layers.Dense(3, kernel_initializer=start)]))
+        fit(heads[-1], data, epochs=2, learning_rate=0.1, batch_size=4, progress=False)
+    assert same_weights(*heads)

@@ -78,11 +78,10 @@ def compared(
 @pytest.mark.parametrize(
     ("stage", "two_phase"),
     [
-        (2, False),
         (1, True),
         *(
             pytest.param(stage, two_phase, marks=pytest.mark.slow)
-            for stage, two_phase in ((0, False), (0, True), (1, False), (2, True))
+            for stage, two_phase in ((0, False), (0, True), (1, False), (2, False), (2, True))
         ),
     ],
 )
@@ -139,6 +138,7 @@ def test_views_equal_the_long_way_and_validation_is_not_augmented(stage: int) ->
     pd.testing.assert_frame_equal(history, expected, check_exact=True)
 
 
+@pytest.mark.slow
 def test_the_map_on_disk_changes_nothing(tmp_path: Path) -> None:
     results = []
     for options in ({"max_bytes": 0}, {"cache_dir": tmp_path, "max_bytes": 0}, {"cache_dir": "memory"}):
@@ -155,7 +155,7 @@ def moved(before: dict[str, np.ndarray], model: keras.Model) -> set[str]:
     return {path for path, value in weights_of(model).items() if not np.array_equal(value, before[path])}
 
 
-@pytest.mark.parametrize("two_phase", [False, True])
+@pytest.mark.parametrize("two_phase", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_only_the_meant_weights_move(toy: Backbone, split: Split, two_phase: bool) -> None:
     head = build_head(toy, 3)
     before, head_before = weights_of(toy.model), weights_of(head)
@@ -183,10 +183,10 @@ def test_the_first_phase_moves_the_head_alone(toy: Backbone, split: Split) -> No
 @pytest.mark.parametrize(
     ("stage", "two_phase", "phases"),
     [
-        (2, False, ["head"]),
-        (2, True, ["head"]),
-        (1, False, ["tail"]),
         (1, True, ["head", "tail"]),
+        pytest.param(1, False, ["tail"], marks=pytest.mark.slow),
+        pytest.param(2, True, ["head"], marks=pytest.mark.slow),
+        pytest.param(2, False, ["head"], marks=pytest.mark.slow),
     ],
 )
 def test_history(toy: Backbone, split: Split, stage: int, two_phase: bool, phases: list[str]) -> None:
@@ -239,6 +239,7 @@ def test_a_stop_in_the_first_phase_ends_both(toy: Backbone, split: Split, how: s
     assert same_weights(before, toy.model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["stop", "Ctrl-C"])
 def test_a_stop_in_the_second_phase_keeps_both_histories(toy: Backbone, split: Split, how: str) -> None:
     stop = threading.Event()
@@ -279,7 +280,7 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("two_phase", [False, True])
+@pytest.mark.parametrize("two_phase", [True, pytest.param(False, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("options", "fragments"), BAD.values(), ids=BAD)
 def test_bad_arguments_before_any_training(
     toy: Backbone, split: Split, no_training, options: dict[str, object], fragments: tuple[str, ...], two_phase: bool

@@ -143,9 +143,14 @@ def test_without_commit_nothing_is_left(store: Store) -> None:
 def test_an_exception_in_the_middle_leaves_nothing(store: Store, kind: type[BaseException]) -> None:
     put(store, OTHER, noise(2, 2))
     before = names(store)
-    with pytest.raises(kind, match="in the middle"), store.writer(KEY, (4, 2), np.dtype("float32")) as writer:
-        writer.append(noise(2, 2))
-        raise kind("in the middle")
+
+    def break_off() -> None:
+        with store.writer(KEY, (4, 2), np.dtype("float32")) as writer:
+            writer.append(noise(2, 2))
+            raise kind("in the middle")
+
+    with pytest.raises(kind, match="in the middle"):
+        break_off()
     assert names(store) == before
 
 

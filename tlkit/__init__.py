@@ -33,6 +33,7 @@ _MODULE_OF = {
     "split_at": "features",
     "fine_tune": "training",
     "fit": "training",
+    "fit_probe": "training",
     "PairScores": "evaluation",
     "accuracy": "evaluation",
     "classification_report": "evaluation",
@@ -72,4 +73,4 @@ if TYPE_CHECKING:  # what __getattr__ finds, for editors and type checkers
     from tlkit.features import cache_features, multiply_adds, pool_features, split_at
     from tlkit.freezing import WeightCounts, count_weights, freeze_to
     from tlkit.heads import build_head, join, load_source_head
-    from tlkit.training import fine_tune, fit
+    from tlkit.training import fine_tune, fit, fit_probe

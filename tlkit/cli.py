@@ -5,13 +5,16 @@ Modules are imported where they are used: ``tlkit --help`` must not wait for Ten
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import importlib.util
 import json
 import math
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -96,7 +99,8 @@ def demo(
 
     bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     runs: list[dict[str, Any]] = []
-    with Progress(*bar, console=console, transient=True, disable=not console.is_terminal) as progress:
+    shown = Progress(*bar, console=console, transient=True, disable=not console.is_terminal)
+    with _interrupt_leaves(), shown as progress:
         task = progress.add_task("pretrained ResNet on the test images", total=seeds * len(METHODS))
         for row in rows:
             runs.append(row)
@@ -113,6 +117,20 @@ def demo(
     else:
         _print_table(table, target, per_class, seeds)
         typer.echo(f"Picture: {picture}")
+
+
+@contextlib.contextmanager
+def _interrupt_leaves() -> Iterator[None]:
+    """Ctrl-C leaves the command; fit alone would return the history so far, and the next training would begin."""
+
+    def leave(*_: object) -> None:
+        raise typer.Abort
+
+    before = signal.signal(signal.SIGINT, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _json_rows(table: Any) -> list[dict[str, Any]]:

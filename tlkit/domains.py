@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tlkit.assets import asset_path
-from tlkit.store import Store, user_store
+from tlkit.store import Store, full_disk, user_store
 
 __all__ = ["Domain", "DomainPair", "Split", "load_domain", "load_folder", "load_pair"]
 
@@ -338,9 +338,13 @@ def _decode(
     stored = store.read(key, in_memory_up_to=0)
     if stored is not None:
         return stored
-    with store.writer(key, (len(files), *shape), np.dtype(np.uint8)) as writer:
-        for file in files:
-            writer.append(read(file))
-        path = writer.commit()
+    whole = (len(files), *shape)
+    try:
+        with store.writer(key, whole, np.dtype(np.uint8)) as writer:
+            for file in files:
+                writer.append(read(file))
+            path = writer.commit()
+    except OSError as error:
+        raise full_disk("decoded images", whole, np.dtype(np.uint8), store, error) from error
     mapped: Array = np.load(path, mmap_mode="r", allow_pickle=False)
     return mapped

@@ -17,7 +17,7 @@ import numpy as np
 from tlkit._tensorflow import keras, tf
 from tlkit.backbones import Backbone
 from tlkit.domains import Array, Split
-from tlkit.store import Store, array_digest, drop_pages, user_store
+from tlkit.store import Store, array_digest, drop_pages, full_disk, user_store
 
 __all__ = ["batches", "cache_features", "multiply_adds", "pool_features", "split_at"]
 
@@ -131,7 +131,7 @@ def cache_features(
     store = user_store() if cache_dir is None else Store(Path(cache_dir))
     key = _key(trunk, split.x, views=views, augment=augment, seed=seed, dtype=dtype)
     x = store.read(key, in_memory_up_to=max_bytes)
-    if x is None:
+    if x is None or (x.shape, x.dtype) != (shape, np.dtype(dtype)):
         x = _keep_small(store, key, rows) if size <= max_bytes else _stream(store, key, shape, dtype, rows)
     return Split(x, y)
 
@@ -157,11 +157,7 @@ def _stream(store: Store, key: str, shape: tuple[int, ...], dtype: str, rows: It
                 writer.append(batch)
             path = writer.commit()
     except OSError as error:
-        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        raise OSError(
-            f"features need {size / 2**20:,.0f} MiB on disk, got {error.strerror or error} in {store.folder}: free "
-            "some space, give another cache_dir, or raise max_bytes to keep them in memory."
-        ) from error
+        raise full_disk("features", shape, np.dtype(dtype), store, error) from error
     mapped: Array = np.load(path, mmap_mode="r", allow_pickle=False)
     return mapped
 
@@ -223,32 +219,56 @@ def _outputs(layer: keras.layers.Layer) -> list[Any]:
     return [tensor for tensor in tensors if None not in tensor.shape[1:]]
 
 
-# What a layer's configuration says of training, which inference does not depend on.
-_TRAINING_ONLY = ("trainable", "_initializer", "_regularizer", "_constraint", "momentum", "build_config", "seed")
+# What a layer's configuration says of training, or of how it was built, which inference does not depend on.
+_NOT_INFERENCE = (
+    "trainable", "_initializer", "_regularizer", "_constraint", "momentum", "seed", "build_config", "build_input_shape",
+)  # fmt: skip
 
 
 def _key(trunk: keras.Model, x: Array, *, views: int, augment: keras.layers.Layer | None, seed: int, dtype: str) -> str:
     """What the features are computed from, as one hash (joblib's, SHA-1 over every array)."""
     import joblib
 
-    def inference_only(config: Any) -> Any:
-        if isinstance(config, dict):
-            return {k: inference_only(v) for k, v in config.items() if not str(k).endswith(_TRAINING_ONLY)}
-        return [inference_only(item) for item in config] if isinstance(config, (list, tuple)) else config
-
-    def architecture(layer: keras.layers.Layer) -> str:
-        config = keras.saving.serialize_keras_object(layer)
-        return json.dumps(inference_only(config), sort_keys=True, default=str)
-
     parts: dict[str, Any] = {
-        "trunk": architecture(trunk),
+        "trunk": _architecture(trunk),
         "weights": [variable.numpy() for variable in trunk.weights],
         "images": array_digest(x),
-        "augment": None if augment is None else (architecture(augment), views, seed, _AUGMENT_BATCH),
+        "augment": None,
         "dtype": dtype,
         "tensorflow": tf.__version__,
     }
+    if augment is not None:
+        if not augment.built:
+            augment.build((None, *x.shape[1:]))  # some configurations change when they are built
+        # A layer such as Normalization has a state that its configuration does not show.
+        state = [variable.numpy() for variable in augment.variables if variable.name != "seed_generator_state"]
+        parts["augment"] = (_architecture(augment), state, views, seed, _AUGMENT_BATCH)
     return str(joblib.hash(parts, hash_name="sha1"))
+
+
+def _architecture(layer: keras.layers.Layer) -> str:
+    """A layer's or model's configuration, as far as inference depends on it.
+
+    Keras numbers its automatic names through a process (``flip``, then ``flip_1``): names are replaced by the order of
+    their first appearance.
+    """
+    numbers: dict[str, int] = {}
+
+    def numbered(name: Any) -> Any:
+        return numbers.setdefault(name, len(numbers)) if isinstance(name, str) else name
+
+    def simplify(config: Any, key: str = "") -> Any:
+        if isinstance(config, dict):
+            kept = {k: v for k, v in config.items() if not str(k).endswith(_NOT_INFERENCE)}
+            return {k: numbered(v) if k == "name" else simplify(v, k) for k, v in kept.items()}
+        if not isinstance(config, (list, tuple)):
+            return config
+        if key == "keras_history" or (key in ("input_layers", "output_layers") and len(config) == 3):
+            return [numbered(config[0]), *config[1:]]
+        inner = [item for item in config if not (isinstance(item, dict) and item.get("class_name") == "InputLayer")]
+        return [simplify(item, key) for item in inner]
+
+    return json.dumps(simplify(keras.saving.serialize_keras_object(layer)), sort_keys=True, default=str)
 
 
 def check_shape(model: keras.Model, split: Split) -> None:

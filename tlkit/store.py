@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import mmap
 import os
 import re
@@ -23,12 +24,13 @@ from typing import IO, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Store", "StoreEntry", "array_digest", "drop_pages", "user_store"]
+__all__ = ["Store", "StoreEntry", "array_digest", "drop_pages", "full_disk", "user_store"]
 
 Array = NDArray[Any]
 
 LIMIT_BYTES = 4 * 2**30
 _NAME = re.compile(r"(?P<key>[0-9a-f]{16,})-(?P<hash>[0-9a-f]{64})\.npy")
+_TEMPORARY_NAME = re.compile(r"[0-9a-f]{16}-\w+\.tmp")
 _ABANDONED_AFTER_SECONDS = 24 * 3600
 _BLOCK = 2**24
 
@@ -80,17 +82,17 @@ class Store:
 
         An array of more than ``in_memory_up_to`` bytes comes memory-mapped, read-only.
         """
-        for path in sorted(self.folder.glob(f"{key}-*.npy")) if self.folder.is_dir() else ():
+        for path in [entry.path for entry in self.entries() if entry.key == key]:
             try:
-                if _file_hash(path) == path.stem.partition("-")[2]:
+                if _file_hash(path, key) == path.stem.partition("-")[2]:
                     os.utime(path)  # marks it as used, for eviction
                     large = path.stat().st_size > in_memory_up_to
                     array: Array = np.load(path, mmap_mode="r" if large else None, allow_pickle=False)
                     return array
-                warnings.warn(f"cached features {path.name[:12]}… were damaged and are computed anew.", stacklevel=3)
                 path.unlink()
             except OSError:  # unreadable, or removed by another process: as if it were not there
                 continue
+            warnings.warn(f"the stored array {path.name[:12]}… was damaged; it is made anew.", stacklevel=3)
         return None
 
     def writer(self, key: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Writer:
@@ -104,13 +106,13 @@ class Store:
 
     def make_room(self, *, keep: Path | None = None) -> None:
         """Remove what was used longest ago until the store is within its limit, and files that a crash left behind."""
-        total = 0
-        for entry in self.entries():
-            total += entry.bytes
+        entries = self.entries()
+        total = sum(entry.bytes for entry in entries)
+        for entry in reversed(entries):
             if total > self.limit_bytes and entry.path != keep:
                 total -= entry.bytes
                 _remove(entry.path)
-        for path in self.folder.glob("*.tmp"):
+        for path in self._temporary_files():
             try:
                 if time.time() - path.stat().st_mtime > _ABANDONED_AFTER_SECONDS:
                     _remove(path)
@@ -120,9 +122,12 @@ class Store:
     def clear(self) -> tuple[int, int]:
         """Remove every stored array; returns how many there were and their bytes."""
         entries = self.entries()
-        for path in (*(entry.path for entry in entries), *self.folder.glob("*.tmp")):
+        for path in (*(entry.path for entry in entries), *self._temporary_files()):
             _remove(path)
         return len(entries), sum(entry.bytes for entry in entries)
+
+    def _temporary_files(self) -> list[Path]:
+        return [path for path in self.folder.glob("*.tmp") if _TEMPORARY_NAME.fullmatch(path.name)]
 
 
 class Writer:
@@ -130,7 +135,7 @@ class Writer:
 
     def __init__(self, store: Store, key: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         self._store, self._key = store, key
-        self._hash = hashlib.sha256()
+        self._hash = hashlib.sha256(key.encode())  # so that a file under another key's name is found out
         handle, name = tempfile.mkstemp(suffix=".tmp", prefix=key[:16] + "-", dir=store.folder)
         self._temporary = Path(name)
         self._file: IO[bytes] = os.fdopen(handle, "w+b")
@@ -145,7 +150,8 @@ class Writer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):  # closing writes what is left, and the disk may be full
+            self._file.close()
         _remove(self._temporary)
 
     def append(self, rows: Array) -> None:
@@ -180,9 +186,18 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _file_hash(path: Path) -> str:
+def _file_hash(path: Path, key: str) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, lambda: hashlib.sha256(key.encode())).hexdigest()
+
+
+def full_disk(what: str, shape: tuple[int, ...], dtype: np.dtype[Any], store: Store, error: OSError) -> OSError:
+    """The error for an array that neither fits in memory, as the caller set it, nor on disk."""
+    size = math.prod(shape) * dtype.itemsize
+    return OSError(
+        f"{what} need {size / 2**20:,.0f} MiB on disk, got {error.strerror or error} in {store.folder}: free some "
+        "space, give another cache_dir, or raise max_bytes to keep them in memory."
+    )
 
 
 def array_digest(array: Array) -> str:
