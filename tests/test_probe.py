@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import random_split, raises_one_line, toy_backbone
+from helpers import raises_one_line, random_split, toy_backbone
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import FunctionTransformer
