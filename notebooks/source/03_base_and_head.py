@@ -220,8 +220,8 @@ zero_shot = tlkit.score_pair(backbone, source_head, source_head, pair)
 zero_shot
 
 # %% [markdown]
-# **Rough**: a new random head, everything unfrozen, and Adam's default learning rate of 1e-3. **Gentle**: the trained
-# head, then the last stage, then everything at a low rate. A random head sends large, meaningless gradients into the
+# **Rough**: a new random head, everything unfrozen, and a learning rate of 3e-3. **Gentle**: the trained head, then the
+# last stage at a tenth of that, then everything at a thirtieth. A random head sends large, meaningless gradients into the
 # backbone; that is why it is trained first.
 #
 # **Predict before you run:** for each, does the target accuracy rise or fall against the frozen backbone? And the
@@ -232,7 +232,7 @@ rough = tlkit.load_backbone("resnet_printed")
 rough_head = tlkit.build_head(rough, n_classes=10, seed=SEED)
 tlkit.freeze_to(rough, stage=0)
 rough_model = tlkit.join(rough.model, rough_head)
-rough_history = tlkit.fit(rough_model, few, epochs=20, learning_rate=1e-3, seed=SEED, progress=False)
+rough_history = tlkit.fit(rough_model, few, epochs=20, learning_rate=3e-3, seed=SEED, progress=False)
 
 # %%
 for stage, epochs, learning_rate in ((4, 15, 3e-4), (0, 10, 1e-4)):
@@ -253,9 +253,9 @@ pd.DataFrame({name: vars(score) for name, score in scores.items()}).round(3)
 
 # %%
 assert abs(scores["gentle"].target - frozen) < 0.03  # 100 labels: no clear win, no clear loss
-assert tlkit.forgetting(scores["frozen"], scores["rough"]) > 0.01
-assert tlkit.forgetting(scores["frozen"], scores["gentle"]) < tlkit.forgetting(scores["frozen"], scores["rough"])
-assert scores["rough"].target < scores["gentle"].target
+assert tlkit.forgetting(scores["frozen"], scores["rough"]) > 0.05
+assert tlkit.forgetting(scores["frozen"], scores["gentle"]) < 0.02
+assert scores["rough"].target < scores["gentle"].target - 0.01
 
 # %% [markdown]
 # Gentle fine-tuning moves the target accuracy by less than the choice of the 100 labels does (compare the band of the
@@ -313,7 +313,7 @@ def seconds(stage, *, cached):
 
 
 # %% tags=["nbval-ignore-output"]
-measured = {stage: seconds(stage, cached=False) / seconds(stage, cached=True) for stage in (1, 3, 5)}
+measured = {stage: seconds(stage, cached=False) / seconds(stage, cached=True) for stage in costs.index}
 costs["measured ratio"] = pd.Series(measured).round(2)
 costs[["predicted ratio", "measured ratio"]]
 
