@@ -221,8 +221,8 @@ zero_shot
 
 # %% [markdown]
 # **Rough**: a new random head, everything unfrozen, and a learning rate of 3e-3. **Gentle**: the trained head, then the
-# last stage at a tenth of that, then everything at a thirtieth. A random head sends large, meaningless gradients into the
-# backbone; that is why it is trained first.
+# last stage at a tenth of that rate, then everything at a thirtieth. A random head sends large, meaningless gradients
+# into the backbone; that is why it is trained first.
 #
 # **Predict before you run:** for each, does the target accuracy rise or fall against the frozen backbone? And the
 # source accuracy, which no label of this training mentions?
