@@ -97,7 +97,9 @@ def cache_features(
         augment: A Keras layer that changes raw images 0..255 at random, such as
             ``keras.Sequential([keras.layers.RandomRotation(0.05), ...])``. ``None`` keeps the images as they are.
         seed: Draws the augmented views.
-        dtype: What features are stored as, ``"float32"`` or ``"float16"`` (half the space and reading time).
+        dtype: What features are stored as, ``"float32"`` or ``"float16"``: half the space, and no measured effect on
+            accuracy (resnet_printed, 100 labels of mnist and of optdigits, 5 draws each, a linear probe and a trained
+            head: the same test accuracies as in float32). Training computes in single precision.
         cache_dir: Where to keep features; ``None`` is the user's cache directory, ``"memory"`` keeps nothing on disk.
         max_bytes: Features that take more than this stay on disk and are read back batch by batch while training, so
             that memory stays flat however many images there are.
@@ -171,14 +173,14 @@ def _feature_rows(
     def forward(batch: Any) -> Any:
         if augment is not None:
             batch = augment(tf.cast(batch, "float32"), training=True)
-        return tf.cast(trunk(batch, training=False), dtype)
+        return tf.cast(trunk(batch, training=False), "float32")
 
     run = tf.function(forward, input_signature=[tf.TensorSpec((None, *x.shape[1:]), x.dtype)])
     with _seeded(augment, seed):
         since_dropped = 0
         for _ in range(views):
             for start in range(0, len(x), batch_size):
-                rows: Array = run(tf.constant(x[start : start + batch_size])).numpy()
+                rows: Array = run(tf.constant(x[start : start + batch_size])).numpy().astype(dtype, copy=False)
                 if not np.isfinite(rows).all():
                     raise FloatingPointError(f"features must be finite, got NaN or infinite values as {dtype}.")
                 yield rows
@@ -294,15 +296,17 @@ def batches(split: Split, batch_size: int, *, shuffle_seed: int | None = None) -
 
         indices = tf.data.Dataset.range(1).map(new_order).unbatch().apply(tf.data.experimental.assert_cardinality(n))
     y = tf.constant(split.y)
+    # Stored in half precision, computed in single: widened by NumPy, since oneDNN has no half on many processors.
+    dtype = np.dtype(np.float32) if split.x.dtype == np.float16 else split.x.dtype
     if isinstance(split.x, np.memmap):
-        read = _reader(split.x)
+        read = _reader(split.x, dtype)
 
         def pick(chosen: Any) -> Any:
-            rows = tf.numpy_function(read, [chosen], split.x.dtype, stateful=False)
+            rows = tf.numpy_function(read, [chosen], dtype, stateful=False)
             return tf.ensure_shape(rows, (None, *split.x.shape[1:])), tf.gather(y, chosen)
 
     else:
-        x = tf.constant(split.x)
+        x = tf.constant(split.x.astype(dtype, copy=False))
 
         def pick(chosen: Any) -> Any:
             return tf.gather(x, chosen), tf.gather(y, chosen)
@@ -310,13 +314,13 @@ def batches(split: Split, batch_size: int, *, shuffle_seed: int | None = None) -
     return indices.batch(batch_size).map(pick).prefetch(2)
 
 
-def _reader(x: Array) -> Any:
+def _reader(x: Array, dtype: np.dtype[Any]) -> Any:
     """A function from indices to rows of a memory-mapped array that keeps few of its pages in memory."""
     held = 0
 
     def read(chosen: Array) -> Array:
         nonlocal held
-        rows: Array = np.array(x[chosen])
+        rows: Array = np.array(x[chosen], dtype=dtype)
         held += rows.nbytes
         if held > _DROP_PAGES_EVERY:
             drop_pages(x)
