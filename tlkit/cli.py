@@ -10,6 +10,7 @@ import importlib.metadata
 import importlib.util
 import json
 import math
+import os
 import shutil
 import signal
 import subprocess
@@ -213,7 +214,11 @@ def lab(
         course = folder or Path("tlkit-course")
         _copy_course(course)
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={course.resolve()}"]
-    raise SystemExit(subprocess.call(command if browser else [*command, "--no-browser"]))
+    if not browser:
+        command.append("--no-browser")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")  # root is the only user of many containers, and JupyterLab would refuse it
+    raise SystemExit(subprocess.call(command))
 
 
 @app.command()
