@@ -19,7 +19,12 @@ def run(repeats: int = 3) -> dict[str, Any]:
         tlkit.freeze_to(backbone, stage)
         trunk, tail = tlkit.split_at(backbone, stage)
         if cached:
-            tlkit.fit(tlkit.join(tail, head), tlkit.cache_features(trunk, few), epochs=20, learning_rate=1e-3)
+            tlkit.fit(
+                tlkit.join(tail, head),
+                tlkit.cache_features(trunk, few, cache_dir="memory"),
+                epochs=20,
+                learning_rate=1e-3,
+            )
         else:
             tlkit.fit(tlkit.join(backbone.model, head), few, epochs=20, learning_rate=1e-3)
 

@@ -27,7 +27,7 @@ MAX_BYTES = 256 * 2**20
 _AUGMENT_BATCH = 32
 # The largest activation of a batch should stay near the processor's caches; measured with ResNet50 and resnet_printed.
 _ACTIVATION_BYTES = 64 * 2**20
-_DROP_PAGES_EVERY = 64 * 2**20
+_DROP_PAGES_EVERY = 16 * 2**20
 
 
 def split_at(backbone: Backbone, stage: int) -> tuple[keras.Model, keras.Model]:
