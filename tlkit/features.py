@@ -180,7 +180,9 @@ def _feature_rows(
         since_dropped = 0
         for _ in range(views):
             for start in range(0, len(x), batch_size):
-                rows: Array = run(tf.constant(x[start : start + batch_size])).numpy().astype(dtype, copy=False)
+                rows: Array = run(tf.constant(x[start : start + batch_size])).numpy()
+                with np.errstate(over="ignore"):  # what half precision cannot hold is an error below
+                    rows = rows.astype(dtype, copy=False)
                 if not np.isfinite(rows).all():
                     raise FloatingPointError(f"features must be finite, got NaN or infinite values as {dtype}.")
                 yield rows
