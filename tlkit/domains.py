@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tlkit.assets import asset_path
-from tlkit.store import Store, full_disk, user_store
+from tlkit.store import MAX_BYTES, Store, open_store
 
 __all__ = ["Domain", "DomainPair", "Split", "load_domain", "load_folder", "load_pair"]
 
@@ -240,7 +240,7 @@ def load_folder(
     channels: int = 3,
     skip_unreadable: bool = False,
     cache_dir: str | Path | None = None,
-    max_bytes: int = 256 * 2**20,
+    max_bytes: int = MAX_BYTES,
 ) -> Domain:
     """A domain from the learner's own images: one folder a class, whose name is the class.
 
@@ -306,7 +306,7 @@ def load_folder(
             labels[part] += [label] * len(chosen)
     if skipped:
         warnings.warn(f"{len(skipped)} unreadable images left out: {', '.join(skipped)}", stacklevel=2)
-    store = user_store() if cache_dir is None else Store(Path(cache_dir))
+    store = open_store(cache_dir)
     splits = {}
     for part in files:
         x = _decode(files[part], read, (*size, channels), store, max_bytes)
@@ -338,13 +338,5 @@ def _decode(
     stored = store.read(key, in_memory_up_to=0)
     if stored is not None:
         return stored
-    whole = (len(files), *shape)
-    try:
-        with store.writer(key, whole, np.dtype(np.uint8)) as writer:
-            for file in files:
-                writer.append(read(file))
-            path = writer.commit()
-    except OSError as error:
-        raise full_disk("decoded images", whole, np.dtype(np.uint8), store, error) from error
-    mapped: Array = np.load(path, mmap_mode="r", allow_pickle=False)
-    return mapped
+    rows = (read(file) for file in files)
+    return store.stream("decoded images", key, (len(files), *shape), np.dtype(np.uint8), rows)

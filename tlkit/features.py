@@ -17,11 +17,9 @@ import numpy as np
 from tlkit._tensorflow import keras, tf
 from tlkit.backbones import Backbone
 from tlkit.domains import Array, Split
-from tlkit.store import Store, array_digest, drop_pages, full_disk, user_store
+from tlkit.store import MAX_BYTES, Store, array_digest, drop_pages, open_store
 
 __all__ = ["batches", "cache_features", "multiply_adds", "pool_features", "split_at"]
-
-MAX_BYTES = 256 * 2**20
 
 # Augmentation draws its random numbers batch by batch, so its batch size is part of what a view is.
 _AUGMENT_BATCH = 32
@@ -130,11 +128,15 @@ def cache_features(
         if size > max_bytes:
             raise ValueError(f"features must take max_bytes={max_bytes:,} or less to be kept in memory, got {size:,}.")
         return Split(np.concatenate(list(rows)), y)
-    store = user_store() if cache_dir is None else Store(Path(cache_dir))
+    store = open_store(cache_dir)
     key = _key(trunk, split.x, views=views, augment=augment, seed=seed, dtype=dtype)
     x = store.read(key, in_memory_up_to=max_bytes)
     if x is None or (x.shape, x.dtype) != (shape, np.dtype(dtype)):
-        x = _keep_small(store, key, rows) if size <= max_bytes else _stream(store, key, shape, dtype, rows)
+        x = (
+            _keep_small(store, key, rows)
+            if size <= max_bytes
+            else store.stream("features", key, shape, np.dtype(dtype), rows)
+        )
     return Split(x, y)
 
 
@@ -149,19 +151,6 @@ def _keep_small(store: Store, key: str, rows: Iterator[Array]) -> Array:
         reason = error.strerror or type(error).__name__
         warnings.warn(f"features are kept in memory only: {store.folder} cannot hold them ({reason}).", stacklevel=3)
     return x
-
-
-def _stream(store: Store, key: str, shape: tuple[int, ...], dtype: str, rows: Iterator[Array]) -> Array:
-    """Write batch by batch, and give back a view of the file."""
-    try:
-        with store.writer(key, shape, np.dtype(dtype)) as writer:
-            for batch in rows:
-                writer.append(batch)
-            path = writer.commit()
-    except OSError as error:
-        raise full_disk("features", shape, np.dtype(dtype), store, error) from error
-    mapped: Array = np.load(path, mmap_mode="r", allow_pickle=False)
-    return mapped
 
 
 def _feature_rows(

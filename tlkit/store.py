@@ -16,6 +16,7 @@ import re
 import tempfile
 import time
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +25,7 @@ from typing import IO, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Store", "StoreEntry", "array_digest", "drop_pages", "full_disk", "user_store"]
+__all__ = ["Store", "StoreEntry", "array_digest", "drop_pages", "open_store", "user_store"]
 
 Array = NDArray[Any]
 
@@ -43,6 +44,14 @@ class StoreEntry:
     path: Path
     bytes: int
     last_used: float
+
+
+MAX_BYTES = 256 * 2**20  # an array above this is streamed to disk and read back in pieces, unless a caller says else
+
+
+def open_store(cache_dir: str | Path | None) -> Store:
+    """The store in ``cache_dir``, or the user's when it is ``None``."""
+    return user_store() if cache_dir is None else Store(Path(cache_dir))
 
 
 def user_store() -> Store:
@@ -103,6 +112,26 @@ class Store:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         return Writer(self, key, shape, dtype)
+
+    def stream(self, what: str, key: str, shape: tuple[int, ...], dtype: np.dtype[Any], rows: Iterable[Array]) -> Array:
+        """Write an array batch by batch, and give back a read-only map of the file.
+
+        Raises:
+            OSError: The disk cannot hold it; ``what`` names the array in the message.
+        """
+        try:
+            with self.writer(key, shape, dtype) as writer:
+                for batch in rows:
+                    writer.append(batch)
+                path = writer.commit()
+        except OSError as error:
+            size = math.prod(shape) * dtype.itemsize
+            raise OSError(
+                f"{what} need {size / 2**20:,.0f} MiB on disk, got {error.strerror or error} in {self.folder}: free "
+                "some space, give another cache_dir, or raise max_bytes to keep them in memory."
+            ) from error
+        mapped: Array = np.load(path, mmap_mode="r", allow_pickle=False)
+        return mapped
 
     def make_room(self, *, keep: Path | None = None) -> None:
         """Remove what was used longest ago until the store is within its limit, and files that a crash left behind."""
@@ -189,15 +218,6 @@ def _remove(path: Path) -> None:
 def _file_hash(path: Path, key: str) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.sha256(key.encode())).hexdigest()
-
-
-def full_disk(what: str, shape: tuple[int, ...], dtype: np.dtype[Any], store: Store, error: OSError) -> OSError:
-    """The error for an array that neither fits in memory, as the caller set it, nor on disk."""
-    size = math.prod(shape) * dtype.itemsize
-    return OSError(
-        f"{what} need {size / 2**20:,.0f} MiB on disk, got {error.strerror or error} in {store.folder}: free some "
-        "space, give another cache_dir, or raise max_bytes to keep them in memory."
-    )
 
 
 def array_digest(array: Array) -> str:

@@ -13,9 +13,10 @@ import pandas as pd
 from tlkit._tensorflow import keras
 from tlkit.backbones import Backbone
 from tlkit.domains import Array, Split, nearest_name
-from tlkit.features import MAX_BYTES, batches, cache_features, check_shape, pool_features, split_at
+from tlkit.features import batches, cache_features, check_shape, pool_features, split_at
 from tlkit.freezing import freeze_to
 from tlkit.heads import join
+from tlkit.store import MAX_BYTES
 
 __all__ = ["fine_tune", "fit", "fit_probe", "logistic_regression"]
 
