@@ -97,7 +97,7 @@ def test_loading_a_domain_checks_the_hash(monkeypatch: pytest.MonkeyPatch, name:
     asked = []
     monkeypatch.setattr(domains, "asset_path", lambda file: asked.append(file) or asset_path(file))
     domains.load_domain.__wrapped__(name)
-    assert asked == [f"{name}.npz"]
+    assert asked == {"printed": ["printed.npz", "printed_fonts.txt"]}.get(name, [f"{name}.npz"])
 
 
 def test_loading_an_altered_domain_or_backbone_fails(monkeypatch: pytest.MonkeyPatch, copy: Path) -> None:

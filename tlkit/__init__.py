@@ -34,6 +34,10 @@ _MODULE_OF = {
     "fine_tune": "training",
     "fit": "training",
     "fit_probe": "training",
+    "audit_fit": "audit",
+    "diagnose": "audit",
+    "watch": "audit",
+    "gradient_triangle": "gradients",
     "PairScores": "evaluation",
     "accuracy": "evaluation",
     "classification_report": "evaluation",
@@ -58,6 +62,7 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:  # what __getattr__ finds, for editors and type checkers
+    from tlkit.audit import audit_fit, diagnose, watch
     from tlkit.backbones import Backbone, load_backbone, wrap_backbone
     from tlkit.domains import Domain, DomainPair, Split, load_domain, load_folder, load_pair
     from tlkit.evaluation import (
@@ -72,5 +77,6 @@ if TYPE_CHECKING:  # what __getattr__ finds, for editors and type checkers
     )
     from tlkit.features import cache_features, multiply_adds, pool_features, split_at
     from tlkit.freezing import WeightCounts, count_weights, freeze_to
+    from tlkit.gradients import gradient_triangle
     from tlkit.heads import build_head, join, load_source_head
     from tlkit.training import fine_tune, fit, fit_probe

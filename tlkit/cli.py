@@ -15,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -219,6 +220,78 @@ def lab(
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")  # root is the only user of many containers, and JupyterLab would refuse it
     raise SystemExit(subprocess.call(command))
+
+
+@app.command()
+def check(
+    model: Annotated[Path, typer.Argument(help="A saved model, MODEL.keras.")],
+    data: Annotated[
+        str | None, typer.Option(help="A bundled domain (mnist, ...) or a folder of images, a folder a class.")
+    ] = None,
+    backbone: Annotated[str | None, typer.Option(help="The name of the nested pretrained model in MODEL.")] = None,
+    intended_stage: Annotated[
+        int | None, typer.Option(help="What was meant for the backbone: 0, it learns; 1, it is frozen.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Search a saved model for the traps of fine-tuning; exit code 1 when an error is found."""
+    from rich.console import Console
+
+    from tlkit.audit import diagnose
+
+    loaded = _load_model(model)
+    base = None
+    if backbone is None and intended_stage is not None:
+        raise ValueError(f"--intended-stage needs --backbone NAME, whose stage it is, got {intended_stage} alone.")
+    if backbone is not None:
+        names = [layer.name for layer in loaded.layers if hasattr(layer, "layers")]
+        if backbone not in names:
+            raise ValueError(f"backbone must be a nested model of {model.name} ({', '.join(names)}), got {backbone!r}.")
+        base = loaded.get_layer(backbone)
+    domain = None if data is None else _domain_for(data, loaded.input_shape)
+    findings = diagnose(
+        loaded,
+        None if domain is None else domain.train,
+        test=None if domain is None else domain.test,
+        backbone=base,
+        intended_stage=intended_stage,
+    )
+    if as_json:
+        typer.echo(json.dumps({"findings": _json_rows(findings.to_frame()), "unchecked": findings.unchecked}, indent=2))
+    else:
+        Console().print(findings)
+    if any(finding.severity == "error" for finding in findings):
+        raise SystemExit(1)
+
+
+def _load_model(path: Path) -> Any:
+    """A saved model, without running code that the file brings along."""
+    if path.suffix != ".keras" or not path.is_file():
+        raise ValueError(f"MODEL must be an existing .keras file, got {str(path)!r}.")
+    from tlkit._tensorflow import keras
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that an optimizer's state is left out does not matter here
+            return keras.models.load_model(path, safe_mode=True)
+    except Exception as error:  # Keras raises many types, over many lines
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ValueError(
+            f"MODEL must be a model that Keras can load in safe mode, got {path.name}: {reason}"
+        ) from error
+
+
+def _domain_for(data: str, input_shape: Any) -> Any:
+    """A bundled domain by name, or a folder read at the size that the model takes."""
+    from tlkit.domains import BUNDLED_DOMAINS, load_domain, load_folder, nearest_name
+
+    if data in BUNDLED_DOMAINS:
+        return load_domain(data)
+    if not Path(data).is_dir():
+        raise ValueError(f"--data must be a folder or {nearest_name(data, BUNDLED_DOMAINS)}")
+    if not isinstance(input_shape, tuple) or len(input_shape) != 4 or None in input_shape[1:]:
+        raise ValueError(f"MODEL must take images of one size (n, h, w, c) for --data FOLDER, got {input_shape}.")
+    return load_folder(data, image_size=input_shape[1:3], channels=input_shape[3])
 
 
 @app.command()

@@ -1,0 +1,564 @@
+"""Rules that look at the model: what learns, what moves, what the loss is given, what enters the backbone."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tlkit._tensorflow import keras, tf
+from tlkit.audit.case import Case, Unknown
+from tlkit.audit.graph import Placed, first_weighted, own_weights, placed_layers, training_false_calls
+from tlkit.backbones import Backbone
+from tlkit.domains import Array
+from tlkit.features import split_at
+
+__all__ = ["MODEL_RULES", "Rule"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One trap: how to see it, and how to get out.
+
+    Args:
+        look: Gives the evidence, or ``None`` when all is well; raises :class:`tlkit.audit.case.Unknown` when it cannot
+            tell.
+    """
+
+    name: str
+    severity: str
+    fix: str
+    notebook: str
+    look: Callable[[Case], str | None]
+
+
+def _names(paths: list[str], limit: int = 3) -> str:
+    """The first few names, and how many more."""
+    shown = ", ".join(paths[:limit])
+    return shown if len(paths) <= limit else f"{shown} and {len(paths) - limit} more"
+
+
+def _is_batchnorm(layer: Any) -> bool:
+    return isinstance(layer, keras.layers.BatchNormalization)
+
+
+def _weighted(case: Case) -> list[Placed]:
+    return [placed for placed in placed_layers(case.model) if own_weights(placed.layer)]
+
+
+def _learning(case: Case) -> set[int]:
+    """The identities of the variables that a fresh compile would train."""
+    return {id(variable) for variable in case.model.trainable_variables}
+
+
+# What moves ---------------------------------------------------------------------------------------------------------
+
+
+def _weights_move_while_frozen(case: Case) -> str | None:
+    try:
+        rows = case.step
+    except Unknown:
+        if case.intended_stage is None:
+            raise
+        return _will_learn_though_frozen(case, case.intended_stage)
+    moved = rows[(rows["meant"] == "frozen") & rows["weights_moved"]]
+    if moved.empty:
+        return None
+    largest = moved["max_abs_change"].max()
+    return f"one step moved {len(moved)} layers meant to be frozen by up to {largest:.2g}: {_names(list(moved.index))}"
+
+
+def _will_learn_though_frozen(case: Case, intended_stage: int) -> str | None:
+    """What the flags say, where no step can be taken."""
+    learning = _learning(case)
+    wrong = [
+        placed.path
+        for placed in _weighted(case)
+        if case.stages.get(id(placed.layer), intended_stage + 1) <= intended_stage
+        and any(id(variable) in learning for variable in own_weights(placed.layer))
+    ]
+    return f"{len(wrong)} layers are meant to be frozen and will learn: {_names(wrong)}" if wrong else None
+
+
+def _batchnorm_moves_while_frozen(case: Case) -> str | None:
+    rows = case.step
+    learning = _learning(case)
+    still = {
+        placed.path
+        for placed in _weighted(case)
+        if not any(id(variable) in learning for variable in own_weights(placed.layer))
+    }
+    meant = (rows["meant"] == "frozen") | rows.index.isin(list(still))
+    drifting = rows[rows["statistics_moved"] & ~rows["weights_moved"] & meant]
+    if drifting.empty:
+        return None
+    return (
+        f"one step moved the statistics of {len(drifting)} layers whose weights are frozen, by up to "
+        f"{drifting['max_abs_change'].max():.2g}: {_names(list(drifting.index))}"
+    )
+
+
+def _batchnorm_moves_after_unfreezing(case: Case) -> str | None:
+    if not case.stages:
+        raise Unknown("no backbone given, so what was pretrained is not known")
+    if case.train_batchnorm:
+        return None
+    in_backbone = [p for p in placed_layers(case.model) if _is_batchnorm(p.layer) and id(p.layer) in case.stages]
+    learning = [placed.path for placed in in_backbone if placed.layer.trainable]
+    if not learning:
+        return None
+    moved = ""
+    try:
+        rows = case.step.loc[learning]
+        if not rows["statistics_moved"].any():
+            return None
+        moved = f"; one step moved their statistics by up to {rows['max_abs_change'].max():.2g}"
+    except Unknown:
+        pass
+    return f"{len(learning)} of {len(in_backbone)} BatchNorm layers of the backbone learn: {_names(learning)}{moved}"
+
+
+def _training_false_relied_on(case: Case) -> str | None:
+    case.needs_graph()
+    found = []
+    for call in training_false_calls(case.model):
+        inner = [Placed("", call.layer), *placed_layers(call.layer)]
+        # What never learns or has no statistics is held anyway.
+        count = sum(_is_batchnorm(placed.layer) and placed.layer.trainable for placed in inner)
+        if count:
+            found.append((call, count, [placed.layer for placed in inner]))
+    if not found:
+        return None
+    call, count, layers = found[0]
+    text = f"{call.path!r} is called with training=False, yet {count} BatchNorm layers in it have trainable=True"
+    try:
+        rows = case.step
+    except Unknown:
+        return text
+    inside = {id(layer) for layer in layers}
+    paths = [placed.path for placed in placed_layers(case.model) if id(placed.layer) in inside]
+    moved = rows.loc[rows.index.intersection(paths)]
+    if not moved["statistics_moved"].any():
+        return None  # it does hold here: a Keras that behaves otherwise
+    return f"{text}; one step moved their statistics by up to {moved['max_abs_change'].max():.2g}"
+
+
+# What is meant to learn ---------------------------------------------------------------------------------------------
+
+
+def _optimizer_variables(case: Case) -> list[Any]:
+    if not case.model.compiled or case.model.optimizer is None:
+        raise Unknown("model not compiled")
+    optimizer = getattr(case.model.optimizer, "inner_optimizer", case.model.optimizer)
+    return list(optimizer._trainable_variables) if optimizer.built else []
+
+
+def _trainable_changed_after_compile(case: Case) -> str | None:
+    held, own = {id(v) for v in _optimizer_variables(case)}, {id(v) for v in case.model.variables}
+    learning = _learning(case)
+    if not held or not held & own or held == learning or not held <= own:
+        return None
+    return (
+        f"compile and a first fit fixed {len(held)} variables to train, the flags now say {len(learning)}: "
+        f"{len(held - learning)} go on moving, {len(learning - held)} stay still"
+    )
+
+
+def _optimizer_of_other_variables(case: Case) -> str | None:
+    held = _optimizer_variables(case)
+    own = {id(variable) for variable in case.model.variables}
+    foreign = [variable.path for variable in held if id(variable) not in own]
+    if not foreign:
+        return None
+    return f"{len(foreign)} of {len(held)} variables of the optimizer are not in the model: {_names(foreign)}"
+
+
+def _unfreeze_without_effect(case: Case) -> str | None:
+    if not case.stages:
+        raise Unknown("no backbone given")
+    learning = _learning(case)
+    inside = [placed for placed in _weighted(case) if id(placed.layer) in case.stages]
+    base = case.backbone
+    if case.intended_stage is None:
+        if base is None or isinstance(base, Backbone):
+            raise Unknown("no intended_stage given")
+        candidates = inside
+    else:
+        candidates = [
+            placed
+            for placed in inside
+            if case.stages[id(placed.layer)] > case.intended_stage
+            and (case.train_batchnorm or not _is_batchnorm(placed.layer))
+        ]
+    still = [p.path for p in candidates if not any(id(v) in learning for v in own_weights(p.layer))]
+    if base is not None and not isinstance(base, Backbone) and case.intended_stage is None:
+        # The container says that it learns, and nothing in it does.
+        if not candidates or len(still) < len(candidates) or not base.trainable:
+            return None
+        return f"{base.name}.trainable is True, yet none of its {len(inside)} layers with weights will learn"
+    if not still:
+        return None
+    return (
+        f"{len(still)} of {len(candidates)} layers after stage {case.intended_stage} are meant to learn and will not: "
+        f"{_names(still)}"
+    )
+
+
+def _head_frozen(case: Case) -> str | None:
+    layers = _weighted(case)
+    if not layers:
+        raise Unknown("the model has no weights to learn")
+    head = [placed for placed in layers if case.stages and id(placed.layer) not in case.stages]
+    last = head or layers[-1:]
+    learning = _learning(case)
+    if case.stages and not head:
+        raise Unknown("the model has no layers with weights after its backbone")
+    if any(id(variable) in learning for placed in last for variable in own_weights(placed.layer)):
+        return None
+    total = sum(int(np.prod(variable.shape)) for placed in last for variable in own_weights(placed.layer))
+    return f"none of the {total:,} weights of {_names([placed.path for placed in last])} will learn"
+
+
+_SPELLINGS = ("trainable",)
+_FOREIGN = {"training", "freeze", "frozen", "requires_grad", "is_trainable", "train", "learnable"}
+
+
+def _misspelt_attribute(case: Case) -> str | None:
+    found = []
+    for placed in [Placed(case.model.name, case.model), *placed_layers(case.model)]:
+        keras_own = type(placed.layer).__module__.startswith("keras.")
+        for name, value in vars(placed.layer).items():
+            if name.startswith("_") or not isinstance(value, (bool, np.bool_)) or hasattr(type(placed.layer), name):
+                continue
+            if difflib.get_close_matches(name, _SPELLINGS, cutoff=0.8) or (keras_own and name in _FOREIGN):
+                found.append(f"{placed.path}.{name} = {value}")
+    if not found:
+        return None
+    return f"{len(found)} attributes that Keras does not know were set: {_names(found)}"
+
+
+# Loss and labels ----------------------------------------------------------------------------------------------------
+
+
+def _softmax_twice(case: Case) -> str | None:
+    chain = [(activation, layer) for activation, layer, _ in case.last_activations]
+    softmaxes = [layer for activation, layer in chain if activation == "softmax"]
+    if len(softmaxes) > 1:
+        return f"{len(softmaxes)} softmaxes follow each other at the output: {', '.join(reversed(softmaxes))}"
+    return None
+
+
+def _probabilities_read_as_logits(case: Case) -> str | None:
+    name, from_logits = case.loss
+    kind, seen = case.gives
+    if "crossentropy" not in name or not from_logits or kind not in ("softmax", "sigmoid"):
+        return None
+    rescued = kind == "softmax" and not _passed_after(case)
+    note = (
+        "; Keras undoes this while training, since the softmax comes last, and not in a custom loop" if rescued else ""
+    )
+    return f"{name} has from_logits=True, yet {seen}: it is applied twice{note}"
+
+
+def _passed_after(case: Case) -> list[str]:
+    try:
+        return case.last_activations[0][2]
+    except Unknown:
+        return ["?"]
+
+
+def _logits_read_as_probabilities(case: Case) -> str | None:
+    name, from_logits = case.loss
+    kind, seen = case.gives
+    if "crossentropy" not in name or from_logits or kind in ("softmax", "sigmoid"):
+        return None
+    return f"{name} has from_logits=False, yet {seen}"
+
+
+def _label_shape(case: Case) -> str | None:
+    name, _ = case.loss
+    y = case.examples("train").y
+    one_hot = y.ndim == 2 and y.shape[1] > 1
+    if name == "sparse_categorical_crossentropy" and one_hot:
+        return f"{name} wants class indices of shape (n,), got labels of shape {y.shape}"
+    if name in ("categorical_crossentropy", "categorical_focal_crossentropy") and not one_hot and case.width > 1:
+        return f"{name} wants one-hot labels of shape (n, {case.width}), got labels of shape {y.shape}"
+    return None
+
+
+def _class_count(case: Case) -> str | None:
+    y, width = case.examples("train").y, case.width
+    if y.ndim == 2 and y.shape[1] > 1:
+        return (
+            None if y.shape[1] == width else f"the head has {width} outputs, one-hot labels have {y.shape[1]} classes"
+        )
+    if y.dtype.kind not in "iub" and not np.array_equal(y, np.round(y)):
+        raise Unknown("labels are not class indices")
+    low, high = int(y.min()), int(y.max())
+    allowed = max(width, 2)  # one sigmoid output tells two classes apart
+    if low < 0 or high >= allowed:
+        return f"the head has {width} outputs, for labels in 0..{allowed - 1}; labels run from {low} to {high}"
+    if high + 1 <= width // 2:
+        return f"the head has {width} outputs, but no label above {high} occurs among {len(y):,}"
+    return None
+
+
+# What enters the backbone -------------------------------------------------------------------------------------------
+
+
+def _entering(case: Case) -> tuple[Array, Array, list[Any]]:
+    """Raw examples, what enters the first layer with weights, and the operations in between."""
+    case.needs_graph()
+    part = next(iter(case.data), None)
+    if part is None:
+        raise Unknown("no data given")
+    raw = case.examples(part).some(64)
+    values, model, passed = tf.constant(raw), case.model, []
+    while True:
+        found = first_weighted(model)
+        if found is None:
+            raise Unknown("the model has no layers with weights")
+        operation, tensor = found
+        before = keras.Model(model.inputs[0], tensor, name="before_weights")
+        try:
+            values = before(values, training=False)
+        except Exception as error:
+            raise Unknown("the model cannot be called on the data") from error
+        passed += [inner for inner in before.operations if not isinstance(inner, keras.layers.InputLayer)]
+        if not (isinstance(operation, keras.Model) and operation is not model and hasattr(operation, "inputs")):
+            break
+        model = operation
+    if isinstance(operation, keras.layers.Embedding):
+        raise Unknown("the model takes tokens, not pixels")
+    return np.asarray(raw, np.float64), np.asarray(values, np.float64), passed
+
+
+def _small_rescalings(operations: list[Any]) -> list[Any]:
+    """Layers that divide pixels: Rescaling by a hundredth or less."""
+    layers = [operation for operation in operations if isinstance(operation, keras.layers.Rescaling)]
+    return [layer for layer in layers if np.max(np.abs(np.asarray(layer.scale, np.float64))) <= 1 / 100]
+
+
+def _graph_rescalings(case: Case) -> list[Placed]:
+    return [placed for placed in placed_layers(case.model) if _small_rescalings([placed.layer])]
+
+
+def _rescaled_twice(case: Case) -> str | None:
+    case.needs_graph()
+    found = _graph_rescalings(case)
+    if len(found) < 2:
+        return None
+    scales = " · ".join(f"{float(np.max(placed.layer.scale)):.4g}" for placed in found)
+    return f"{len(found)} layers divide the pixels ({_names([p.path for p in found])}): {scales}"
+
+
+def _already_scaled(case: Case) -> str | None:
+    raw, entering, passed = _entering(case)
+    wants_pixels = bool(_small_rescalings(passed)) or (
+        isinstance(case.backbone, Backbone) and case.model.inputs[0] is case.backbone.model.input
+    )
+    if not wants_pixels or raw.ndim != 4 or np.abs(raw).max() > 2:
+        return None
+    return (
+        f"the model takes pixels in 0..255, the data run from {raw.min():.3g} to {raw.max():.3g}: what enters the "
+        f"first layer with weights lies in {entering.min():.3g}..{entering.max():.3g}"
+    )
+
+
+# What the pretrained networks of keras.applications were trained on, by the beginning of their names: the documented
+# mode of preprocess_input. Longer names first, since resnet50 begins resnet50v2.
+_MODES = {
+    "resnet50v2": "tf", "resnet101v2": "tf", "resnet152v2": "tf", "mobilenetv3": "raw", "mobilenet": "tf",
+    "inception": "tf", "xception": "tf", "nasnet": "tf", "resnet": "caffe", "vgg": "caffe", "densenet": "torch",
+    "efficientnet": "raw", "convnext": "raw",
+}  # fmt: skip
+_WANTED = {
+    "caffe": "BGR with the ImageNet means subtracted (about -124..152)",
+    "tf": "-1..1",
+    "torch": "ImageNet's mean 0 and deviation 1 in each channel (about -2.2..2.7)",
+    "raw": "raw pixels in 0..255",
+}
+
+
+def _mode(name: str) -> str | None:
+    plain = name.lower().replace("_", "").replace("-", "")
+    if plain.startswith(("resnetprinted", "resnetfashion")):
+        return None  # tlkit's own: raw pixels, which already-scaled looks after
+    return next((mode for beginning, mode in _MODES.items() if plain.startswith(beginning)), None)
+
+
+def _input_statistics(case: Case) -> str | None:
+    case.needs_graph()
+    raw, entering, _ = _entering(case)
+    networks = [case.model, *(p.layer for p in placed_layers(case.model) if isinstance(p.layer, keras.Model))]
+    named = next(((network, mode) for network in networks if (mode := _mode(network.name))), None)
+    if named is None:
+        raise Unknown("no network of keras.applications found by its name")
+    network, mode = named
+    if mode == "raw":  # these rescale inside: what counts is what enters the network
+        entering = raw if network is case.model else _before(case, network, raw)
+    if entering.ndim != 4:
+        raise Unknown("the input is not images")
+    low, high = float(entering.min()), float(entering.max())
+    wrong = {
+        "caffe": low >= 0 or high - low < 30,
+        "tf": high > 1.5 or low >= 0,
+        "torch": high > 10 or low >= 0,
+        "raw": high <= 2 or low < 0,
+    }[mode]
+    if not wrong:
+        return None
+    means = ", ".join(f"{mean:.3g}" for mean in entering.mean(axis=(0, 1, 2)))
+    return f"{network.name} was trained on {_WANTED[mode]}; here {low:.3g}..{high:.3g} enters, channel means {means}"
+
+
+def _before(case: Case, network: keras.Model, raw: Array) -> Array:
+    found = first_weighted(case.model)
+    if found is None or found[0] is not network:
+        return raw
+    before = keras.Model(case.model.inputs[0], found[1], name="before_network")
+    return np.asarray(before(tf.constant(raw), training=False), np.float64)
+
+
+# Statistics and features --------------------------------------------------------------------------------------------
+
+
+def _steps_taken(case: Case) -> int:
+    if case.model.compiled and case.model.optimizer is not None and int(case.model.optimizer.iterations):
+        return int(case.model.optimizer.iterations)
+    if case.history is not None and "train" in case.data:
+        epochs = int(case.history["epoch"].nunique())
+        return epochs * -(-len(case.examples("train").x) // case.batch_size)
+    raise Unknown("the number of steps taken is not known (no fit since compile, no history)")
+
+
+def _momentum_too_slow(case: Case) -> str | None:
+    steps = _steps_taken(case)
+    slow = [
+        (placed.path, placed.layer.momentum)
+        for placed in placed_layers(case.model)
+        if _is_batchnorm(placed.layer)
+        and placed.layer.trainable
+        and id(placed.layer) not in case.stages  # pretrained statistics do not begin at 0 and 1
+        and placed.layer.momentum**steps > 0.05
+    ]
+    if not slow:
+        return None
+    momentum = max(value for _, value in slow)
+    return (
+        f"after {steps} steps at momentum {momentum} the statistics of {len(slow)} BatchNorm layers still hold "
+        f"{momentum**steps:.0%} of their start (mean 0, variance 1): {_names([path for path, _ in slow])}"
+    )
+
+
+def _cache_stale(case: Case) -> str | None:
+    if case.features is None:
+        raise Unknown("no features given")
+    if case.backbone is None or case.intended_stage is None or not isinstance(case.backbone, Backbone):
+        raise Unknown("features need the backbone and the intended_stage they were cached at")
+    trunk, _ = split_at(case.backbone, case.intended_stage)
+    images = case.examples("train").x
+    if len(case.features) % len(images):
+        return f"{len(case.features):,} features cannot be views of {len(images):,} training images"
+    if case.features.x.shape[1:] != trunk.output_shape[1:]:
+        return f"features have shape {case.features.x.shape[1:]}, the trunk gives {trunk.output_shape[1:]}"
+    chosen = np.unique(np.linspace(0, len(images) - 1, min(8, len(images))).astype(int))
+    fresh = np.asarray(trunk(tf.constant(images[chosen]), training=False), np.float64)
+    kept = np.asarray(case.features.x[chosen], np.float64)
+    if len(case.features) > len(images):
+        raise Unknown("features of augmented views cannot be computed again")
+    largest, scale = float(np.abs(fresh - kept).max()), float(np.abs(fresh).max()) or 1.0
+    tolerance = 1e-2 if case.features.x.dtype == np.float16 else 1e-3
+    if largest <= tolerance * scale:
+        return None
+    return f"of {len(chosen)} images computed again, features differ by up to {largest:.3g} (largest value {scale:.3g})"
+
+
+FREEZING, FINE_TUNING, EVALUATION, DOMAINS = "04_freezing", "05_fine_tuning", "07_evaluation", "02_domains"
+GRADIENT, BASE_AND_HEAD, MUSEUM = "01_cross_entropy_gradient", "03_base_and_head", "13_trap_museum"
+
+MODEL_RULES = (
+    Rule(
+        "weights-move-while-frozen", "error",
+        "freeze_to(backbone, stage), then compile again (tlkit.fit always does), then audit_fit.", FREEZING,
+        _weights_move_while_frozen,
+    ),
+    Rule(
+        "batchnorm-moves-while-frozen", "error",
+        "set trainable = False on the BatchNorm layers themselves (freeze_to does), then compile.", FREEZING,
+        _batchnorm_moves_while_frozen,
+    ),
+    Rule(
+        "batchnorm-moves-after-unfreezing", "warning",
+        "freeze_to(backbone, stage) holds BatchNorm in the stages that learn; or say train_batchnorm=True.", FREEZING,
+        _batchnorm_moves_after_unfreezing,
+    ),
+    Rule(
+        "training-false-relied-on", "error",
+        "do not rely on training=False: set trainable = False on each BatchNorm layer, then compile.", FREEZING,
+        _training_false_relied_on,
+    ),
+    Rule(
+        "trainable-changed-after-compile", "error",
+        "call compile again after changing trainable: fit goes on with what it traced.", FREEZING,
+        _trainable_changed_after_compile,
+    ),
+    Rule(
+        "unfreeze-without-effect", "error",
+        "set trainable = True on each layer (freeze_to does): a model's own flag does not reach layers frozen one by "
+        "one.", FREEZING, _unfreeze_without_effect,
+    ),
+    Rule(
+        "head-frozen", "error", "set trainable = True on the head's layers, then compile: a new head must learn.",
+        BASE_AND_HEAD, _head_frozen,
+    ),
+    Rule(
+        "misspelt-attribute", "error", "write layer.trainable = False; Python accepts any other name without a word.",
+        FREEZING, _misspelt_attribute,
+    ),
+    Rule(
+        "optimizer-of-other-variables", "error", "give compile a new optimizer for each model.", MUSEUM,
+        _optimizer_of_other_variables,
+    ),
+    Rule(
+        "softmax-twice", "error", "keep one softmax, or none and from_logits=True.", GRADIENT, _softmax_twice,
+    ),
+    Rule(
+        "probabilities-read-as-logits", "error", "end in logits (no activation), or set from_logits=False.", GRADIENT,
+        _probabilities_read_as_logits,
+    ),
+    Rule(
+        "logits-read-as-probabilities", "error", "set from_logits=True, or end in a softmax.", GRADIENT,
+        _logits_read_as_probabilities,
+    ),
+    Rule(
+        "label-shape", "error",
+        "class indices go with sparse_categorical_crossentropy, one-hot labels with categorical_crossentropy.",
+        GRADIENT, _label_shape,
+    ),
+    Rule(
+        "class-count", "error", "build the head with as many outputs as there are classes; labels start at 0.",
+        BASE_AND_HEAD, _class_count,
+    ),
+    Rule(
+        "rescaled-twice", "error", "keep one Rescaling: either in the backbone or before it.", DOMAINS, _rescaled_twice,
+    ),
+    Rule(
+        "already-scaled", "error", "give raw pixels in 0..255: the model divides them itself.", DOMAINS,
+        _already_scaled,
+    ),
+    Rule(
+        "input-statistics", "error", "put the network's own preprocess_input inside the model, once.", DOMAINS,
+        _input_statistics,
+    ),
+    Rule(
+        "batchnorm-momentum-too-slow", "warning",
+        "set momentum=0.9 in BatchNormalization, or train for more steps.", FREEZING, _momentum_too_slow,
+    ),
+    Rule(
+        "cache-stale", "error", "call cache_features again after the trunk's weights changed.", FREEZING, _cache_stale,
+    ),
+)  # fmt: skip

@@ -1,0 +1,399 @@
+"""Which weights a training step moves, against which were meant to move."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from tlkit._tensorflow import keras, tf
+from tlkit.audit.graph import Placed, own_statistics, own_weights, placed_layers
+from tlkit.backbones import Backbone, layers_up_to
+from tlkit.domains import Array, Split
+
+__all__ = ["AuditCallback", "Data", "audit_fit", "watch"]
+
+Data: TypeAlias = "Split | tuple[Array, Array] | tf.data.Dataset"
+"""What a model can be trained on: a split, arrays ``(x, y)``, or a ``tf.data`` set of batches ``(x, y)``."""
+
+# What a training step, or this module, sets on a model beside its variables.
+_SET_BY_FIT = ("optimizer", "_compile_metrics", "history", "stop_training")
+
+AS_MEANT = ("learns, as meant", "still, as meant")
+
+
+def audit_fit(
+    model: keras.Model,
+    train: Data,
+    *,
+    backbone: Backbone | keras.Model | None = None,
+    intended_stage: int | None = None,
+    train_batchnorm: bool = False,
+    steps: int = 1,
+    batch_size: int = 32,
+) -> pd.DataFrame:
+    """Take real training steps, compare every weight before and after, and put everything back.
+
+    The steps are those that ``fit`` would take: the model's own ``train_step`` with its loss and optimizer and, when it
+    has been fitted since it was compiled, the very function that Keras traced then, so that flags changed since have
+    the effect that they will have (none). Weights, statistics, optimizer, metrics and random states are afterwards what
+    they were, bit for bit. A model that is not compiled takes the steps that :func:`tlkit.training.fit` would take, at
+    a learning rate of 1e-3.
+
+    Args:
+        model: Built, with one output. Layers of nested models are listed one by one.
+        train: A split, arrays ``(x, y)``, or a ``tf.data`` set of batches. Of arrays, ``steps * batch_size`` examples
+            spread evenly over the whole are used; a shuffled ``tf.data`` set is read, and so draws its next order.
+        backbone: Whose stages the table names. A plain Keras model or layer counts as a backbone of one stage.
+        intended_stage: What was meant: stages 1 to this one frozen, everything after them learning, and BatchNorm still
+            everywhere in the backbone. Without it, what the layers' own flags say is what was meant.
+        train_batchnorm: BatchNorm was meant to learn in the stages that learn.
+        steps: Training steps, 1 or more. More than one for a learning rate that starts at 0.
+        batch_size: Examples a step, for arrays and splits.
+
+    Returns:
+        A row a layer that has weights, from input to output: ``layer`` (with the names of the models around it),
+        ``kind``, ``stage`` (1..n, ``"head"`` for what is not in the backbone, ``""`` without one), ``meant``
+        (``"learn"`` or ``"frozen"``), ``trainable`` (the layer's flag), ``weights`` and ``statistics`` (how many
+        numbers), ``weights_moved``, ``statistics_moved``, ``max_abs_change`` (of either), ``verdict``.
+        ``attrs``: ``steps``, ``loss`` (of the last step), ``learning_rate``, ``meant_by``.
+
+    Raises:
+        ValueError: The model is not built, is empty or has several outputs, there is no data, a step cannot be taken,
+            or ``intended_stage`` is given without a backbone or out of range.
+    """
+    _check_model(model)
+    if steps < 1 or batch_size < 1:
+        raise ValueError(f"steps and batch_size must be 1 or more, got {steps} and {batch_size}.")
+    meant = _Meant(model, backbone, intended_stage, train_batchnorm)
+    with as_it_was(model):
+        before = _values(model)
+        loss, learning_rate = _take_steps(model, train, steps, batch_size)
+        table = _compare(model, before, meant)
+    table.attrs.update(steps=steps, loss=loss, learning_rate=learning_rate)
+    return table
+
+
+def watch(
+    *,
+    backbone: Backbone | keras.Model | None = None,
+    intended_stage: int | None = None,
+    train_batchnorm: bool = False,
+) -> AuditCallback:
+    """A Keras callback that audits a real training: give it to ``fit`` and read ``.table`` afterwards.
+
+    It keeps a copy of the weights as they are when the training begins. Arguments as for :func:`audit_fit`.
+
+    Raises:
+        ValueError: ``intended_stage`` is given without a backbone or out of range.
+    """
+    return AuditCallback(backbone, intended_stage, train_batchnorm)
+
+
+class AuditCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+    """What :func:`watch` returns."""
+
+    def __init__(
+        self, backbone: Backbone | keras.Model | None, intended_stage: int | None, train_batchnorm: bool
+    ) -> None:
+        super().__init__()
+        if intended_stage is not None:
+            check_intention(backbone, intended_stage)
+        self._intention = (backbone, intended_stage, train_batchnorm)
+        self._before: dict[int, Array] | None = None
+        self._table: pd.DataFrame | None = None
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        """Keep the weights as they are before the first step."""
+        self._meant = _Meant(self.model, *self._intention)
+        self._before, self._table = _values(self.model), None
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        """Compare, once and for all."""
+        self._table = self.table
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The table of :func:`audit_fit`, for the training so far; the last word once it has ended.
+
+        Raises:
+            ValueError: No training has begun.
+        """
+        if self._before is None:
+            raise ValueError("the callback must be given to fit before its table is read, got no training yet.")
+        if self._table is not None:
+            return self._table.copy()
+        return _compare(self.model, self._before, self._meant)
+
+
+def check_intention(backbone: Backbone | keras.Model | None, intended_stage: int) -> None:
+    """Raise ``ValueError`` unless ``intended_stage`` can be understood."""
+    if backbone is None:
+        raise ValueError(f"intended_stage needs the backbone whose stage it is, got {intended_stage!r} without one.")
+    if isinstance(backbone, Backbone):
+        backbone.check_stage(intended_stage)
+    elif intended_stage not in (0, 1):
+        raise ValueError(
+            f"intended_stage must be 0 (all of it learns) or 1 (all of it is frozen) for a backbone without stages, "
+            f"got {intended_stage!r}."
+        )
+
+
+class _Meant:
+    """What was meant for each layer, and the stage it belongs to."""
+
+    def __init__(
+        self,
+        model: keras.Model,
+        backbone: Backbone | keras.Model | None,
+        intended_stage: int | None,
+        train_batchnorm: bool,
+    ) -> None:
+        if intended_stage is not None:
+            check_intention(backbone, intended_stage)
+        self.stages = stage_by_layer(backbone)
+        self.by = "the layers' flags" if intended_stage is None else f"intended_stage={intended_stage}"
+        self._intended, self._train_batchnorm = intended_stage, train_batchnorm
+        self._learning = {id(variable) for variable in model.trainable_variables}
+
+    def stage(self, layer: keras.layers.Layer) -> int | str:
+        return self.stages.get(id(layer), "head") if self.stages else ""
+
+    def learns(self, layer: keras.layers.Layer) -> bool:
+        if self._intended is None:
+            return bool(layer.trainable)
+        stage = self.stages.get(id(layer))
+        if stage is None:
+            return True  # the head
+        held = isinstance(layer, keras.layers.BatchNormalization) and not self._train_batchnorm
+        return stage > self._intended and not held
+
+
+def stage_by_layer(backbone: Backbone | keras.Model | None) -> dict[int, int]:
+    """The stage of each layer of the backbone, by the layer's identity; nothing without a backbone."""
+    if backbone is None:
+        return {}
+    if not isinstance(backbone, Backbone):
+        return {id(layer): 1 for layer in backbone._flatten_layers(include_self=True, recursive=True)}
+    stages: dict[int, int] = {}
+    for stage in range(1, backbone.n_stages + 1):
+        for layer in layers_up_to(backbone, stage):
+            for inner in layer._flatten_layers(include_self=True, recursive=True):
+                stages.setdefault(id(inner), stage)
+    return stages
+
+
+def _check_model(model: keras.Model) -> None:
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"model must be a Keras model, got {type(model).__name__}.")
+    if not model.built:
+        raise ValueError(
+            f"model must be built (call it on a batch once), got {model.name!r}, which has no weights yet."
+        )
+    if len(getattr(model, "outputs", None) or [0]) != 1:
+        raise ValueError(f"model must have one output, got {len(model.outputs)}: {', '.join(model.output_names)}.")
+    if not any(own_weights(placed.layer) for placed in placed_layers(model)):
+        raise ValueError(f"model must have weights to learn, got {model.name!r}, which has none.")
+
+
+def _values(model: keras.Model) -> dict[int, Array]:
+    """A copy of each weight and statistic, by the variable's identity."""
+    layers = [placed.layer for placed in placed_layers(model)]
+    variables = [variable for layer in layers for variable in (*own_weights(layer), *own_statistics(layer))]
+    return {id(variable): variable.numpy().copy() for variable in variables}
+
+
+def _take_steps(model: keras.Model, train: Data, steps: int, batch_size: int) -> tuple[float, float]:
+    """Loss and learning rate of the last step."""
+    batches = first_batches(train, steps, batch_size)
+    try:
+        if not model.compiled:
+            return _steps_like_tlkit(model, batches)
+        rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+        if model.train_function is not None:
+            history = model.fit(_as_given(train, batches), batch_size=batch_size, shuffle=False, verbose=0, epochs=1)
+            return float(history.history["loss"][-1]), rate
+        for batch in batches:
+            logs = model.train_step(batch)
+        return float(logs["loss"]), rate
+    except Exception as error:  # Keras and TensorFlow raise many types, over many lines
+        raise ValueError(f"a training step must be possible, got {one_line(error)}") from error
+
+
+def _as_given(train: Data, batches: list[tuple[Any, ...]]) -> Any:
+    """The batches as a data set of the signature that Keras traced, so that nothing is traced anew."""
+    if isinstance(train, tf.data.Dataset):
+        return train.take(len(batches))
+    columns = [np.concatenate([np.asarray(batch[i]) for batch in batches]) for i in range(len(batches[0]))]
+    return tf.data.Dataset.from_tensor_slices(tuple(columns)).batch(len(batches[0][0]))
+
+
+def _steps_like_tlkit(model: keras.Model, batches: list[tuple[Any, ...]]) -> tuple[float, float]:
+    optimizer = keras.optimizers.Adam(1e-3)
+    loss_of = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    loss = tf.constant(float("nan"))
+    for batch in batches:
+        weights = model.trainable_variables
+        with tf.GradientTape() as tape:
+            loss = loss_of(batch[1], model(batch[0], training=True))
+        if weights:
+            optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
+    return float(loss), 1e-3
+
+
+def one_line(error: BaseException) -> str:
+    """The first sentence of an error of Keras or TensorFlow, at most 200 characters."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else f"{text[:200]}…"
+
+
+def first_batches(train: Data, steps: int, batch_size: int) -> list[tuple[Any, ...]]:
+    """``steps`` batches ``(x, y)`` as tensors; of arrays, spread evenly over the whole, so that sorted data will do.
+
+    Raises:
+        ValueError: There is no data, or it is of another kind.
+    """
+    if isinstance(train, tf.data.Dataset):
+        found = [batch for batch in train.take(steps) if isinstance(batch, tuple) and len(batch) >= 2]
+        if not found:
+            raise ValueError("train must give batches (x, y), got a data set that gives none.")
+        return found
+    x, y = arrays(train)
+    chosen = np.unique(np.linspace(0, len(y) - 1, min(len(y), steps * batch_size)).astype(int))
+    parts = np.array_split(chosen, min(steps, len(chosen)))
+    return [(tf.constant(np.asarray(x[part])), tf.constant(np.asarray(y[part]))) for part in parts]
+
+
+def arrays(data: Data) -> tuple[Array, Array]:
+    """``x`` and ``y`` of a split or a pair of arrays.
+
+    Raises:
+        ValueError: It is neither, it is empty, or the lengths differ.
+    """
+    if isinstance(data, Split):
+        return data.x, data.y
+    if not isinstance(data, (tuple, list)) or len(data) != 2:
+        raise ValueError(f"data must be a Split, arrays (x, y) or a tf.data set, got {type(data).__name__}.")
+    x, y = np.asarray(data[0]), np.asarray(data[1])
+    if len(x) != len(y) or not len(x):
+        raise ValueError(f"x and y must have one length, 1 or more, got {len(x)} and {len(y)}.")
+    return x, y
+
+
+def _compare(model: keras.Model, before: dict[int, Array], meant: _Meant) -> pd.DataFrame:
+    rows = []
+    for placed in placed_layers(model):
+        weights, statistics = own_weights(placed.layer), own_statistics(placed.layer)
+        if weights or statistics:
+            rows.append(_row(placed, weights, statistics, before, meant))
+    table = pd.DataFrame(rows)
+    table.attrs["meant_by"] = meant.by
+    return table
+
+
+def _row(
+    placed: Placed,
+    weights: list[keras.Variable],
+    statistics: list[keras.Variable],
+    before: dict[int, Array],
+    meant: _Meant,
+) -> dict[str, Any]:
+    changes = [[_change(variable, before) for variable in group] for group in (weights, statistics)]
+    largest = [max(group, default=0.0) for group in changes]
+    moved, counted = largest[0] != 0, largest[1] != 0
+    learns = meant.learns(placed.layer) and (bool(weights) or _counts(placed.layer))
+    return {
+        "layer": placed.path,
+        "kind": type(placed.layer).__name__,
+        "stage": meant.stage(placed.layer),
+        "meant": "learn" if learns else "frozen",
+        "trainable": bool(placed.layer.trainable),
+        "weights": sum(int(np.prod(variable.shape)) for variable in weights),
+        "statistics": sum(int(np.prod(variable.shape)) for variable in statistics),
+        "weights_moved": moved,
+        "statistics_moved": counted,
+        "max_abs_change": float(max(largest)),
+        "verdict": _verdict(learns, moved or (counted and not weights), counted, bool(np.isnan(largest).any())),
+    }
+
+
+def _counts(layer: keras.layers.Layer) -> bool:
+    """Whether a layer without weights changes all the same while it trains: BatchNorm without scale and offset."""
+    return isinstance(layer, keras.layers.BatchNormalization)
+
+
+def _change(variable: keras.Variable, before: dict[int, Array]) -> float:
+    """The largest absolute change; NaN when the weight became NaN."""
+    old, new = before[id(variable)], variable.numpy()
+    if old.tobytes() == new.tobytes():
+        return 0.0
+    change = np.abs(np.asarray(new, np.float64) - np.asarray(old, np.float64))
+    return float(np.max(change, initial=0))
+
+
+def _verdict(learns: bool, moved: bool, counted: bool, became_nan: bool) -> str:
+    if became_nan:
+        return "became NaN"
+    if learns:
+        return AS_MEANT[0] if moved else "did not move, though meant to learn"
+    if moved:
+        return "moved, though meant to be frozen"
+    return "statistics moved, though meant to be frozen" if counted else AS_MEANT[1]
+
+
+@contextlib.contextmanager
+def as_it_was(model: keras.Model) -> Iterator[None]:
+    """Within it the model may be trained; afterwards it, its optimizer and all random states are as before."""
+    optimizer = model.optimizer if model.compiled else None
+    metrics = getattr(model, "_compile_metrics", None)
+    attributes = vars(model)  # set here and not as attributes, which Keras would track as new parts of the model
+    kept = {name: attributes[name] for name in _SET_BY_FIT if name in attributes}
+    variables = [*model.variables, *(optimizer.variables if optimizer is not None else [])]
+    variables += [variable for metric in model.metrics for variable in metric.variables] if model.compiled else []
+    before = [(variable, variable.numpy().copy()) for variable in variables]
+    random_states = _random_states()
+    try:
+        if optimizer is not None and not optimizer.built:  # a clone takes its place: building cannot be undone
+            attributes["optimizer"] = type(optimizer).from_config(optimizer.get_config())
+        if metrics is not None and not metrics.built:
+            attributes["_compile_metrics"] = None
+        yield
+    finally:
+        for name in set(_SET_BY_FIT) & set(attributes):
+            del attributes[name]
+        attributes.update(kept)
+        for variable, value in before:
+            variable.assign(value)
+        _restore(random_states)
+
+
+def _random_states() -> dict[str, Any]:
+    from keras.src.backend.common import global_state
+    from tensorflow.python.eager import context
+
+    generator = global_state.get_global_attribute("global_seed_generator")
+    tensorflow = getattr(context.context(), "_rng", None)
+    return {
+        "python": random.getstate(),
+        "numpy": np.random.get_state(),  # noqa: NPY002  # the global state is what is kept, not used
+        "keras": (generator, None if generator is None else generator.state.numpy().copy()),
+        "tensorflow": (tensorflow, None if tensorflow is None else tensorflow.getstate()),
+    }
+
+
+def _restore(states: dict[str, Any]) -> None:
+    from keras.src.backend.common import global_state
+
+    random.setstate(states["python"])
+    np.random.set_state(states["numpy"])  # noqa: NPY002
+    generator, state = states["keras"]
+    global_state.set_global_attribute("global_seed_generator", generator)
+    if generator is not None:
+        generator.state.assign(state)
+    tensorflow, rng_state = states["tensorflow"]
+    if tensorflow is not None:
+        tensorflow.setstate(rng_state)
