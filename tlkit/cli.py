@@ -275,7 +275,8 @@ def _load_model(path: Path) -> Any:
             warnings.simplefilter("ignore")  # that an optimizer's state is left out does not matter here
             return keras.models.load_model(path, safe_mode=True)
     except Exception as error:  # Keras raises many types, over many lines
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        # Keras puts the cause last, after the whole configuration.
+        reason = " ".join(str(error).split("Exception encountered:")[-1].split())[:200] or type(error).__name__
         raise ValueError(
             f"MODEL must be a model that Keras can load in safe mode, got {path.name}: {reason}"
         ) from error

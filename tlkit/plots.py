@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
@@ -10,14 +10,24 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from tlkit.domains import Domain, Split
+from tlkit.domains import Array, Domain, Split
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["SOURCE_COLOR", "TARGET_COLOR", "plot_demo", "plot_examples", "plot_few_shot", "plot_history"]
+__all__ = [
+    "SOURCE_COLOR",
+    "TARGET_COLOR",
+    "plot_calibration",
+    "plot_confusion",
+    "plot_demo",
+    "plot_examples",
+    "plot_few_shot",
+    "plot_history",
+]
 
 # Blue is the source and what is frozen; orange is the target and what learns. They differ in lightness too, so that
 # they stay apart for colour-blind readers and in print.
@@ -144,4 +154,131 @@ def plot_demo(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
     sns.despine(ax=ax, left=True)
     ax.tick_params(axis="y", length=0)
+    return ax
+
+
+def plot_confusion(matrix: Array, classes: Sequence[str], *, ax: Axes | None = None) -> Axes:
+    """A confusion matrix: rows are the right classes, columns the answers; errors are magenta, right answers grey.
+
+    The shade grows with the share of the row's examples, errors up to the largest error, so that a few confusions show
+    beside many right answers; cells with none are left empty.
+
+    Args:
+        matrix: Counts ``(n, n)``, as scikit-learn's ``confusion_matrix(labels, predictions)``.
+        classes: The n names.
+        ax: Axes to draw on.
+
+    Raises:
+        ValueError: ``matrix`` is not square, or ``classes`` does not name its rows.
+    """
+    counts = np.asarray(matrix)
+    if counts.shape != (len(classes), len(classes)):
+        raise ValueError(f"matrix must have shape ({len(classes)}, {len(classes)}), got {counts.shape}.")
+    ax = _axes(ax, (0.45 * len(classes) + 1, 0.45 * len(classes) + 0.6))
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    right = np.eye(len(classes), dtype=bool)
+    for hidden, color in ((~right, "0.35"), (right, "#97266d")):
+        sns.heatmap(
+            share,
+            mask=hidden | (counts == 0),
+            annot=counts,
+            fmt="g",
+            cmap=sns.light_palette(color, as_cmap=True),
+            vmin=0,
+            vmax=max(float(share[~hidden].max(initial=0)), 1e-9),
+            square=True,
+            cbar=False,
+            linewidths=0.5,
+            xticklabels=list(classes),
+            yticklabels=list(classes),
+            ax=ax,
+        )
+    ax.set_xlabel("answer")
+    ax.set_ylabel("right class")
+    ax.tick_params(length=0, rotation=0)
+    sns.despine(ax=ax, left=False, bottom=False, top=False, right=False)
+    return ax
+
+
+def plot_calibration(tables: Mapping[str, pd.DataFrame], *, ax: Axes | None = None) -> Axes:
+    """A reliability diagram: accuracy against confidence, a line a model; the dashes are perfect calibration.
+
+    Below the dashes a model is too sure of itself, above them not sure enough. The area of a point grows with the
+    share of the examples in its bin; the legend gives the expected calibration error.
+
+    Args:
+        tables: What :func:`tlkit.evaluation.calibration` returned, each under a name.
+        ax: Axes to draw on.
+    """
+    from tlkit.evaluation import calibration_error
+
+    ax = _axes(ax, (4.6, 4.2))
+    ax.plot([0, 1], [0, 1], color="0.5", linestyle="--", linewidth=1)
+    for (name, table), color in zip(tables.items(), sns.color_palette("colorblind", len(tables)), strict=True):
+        filled = table[table["count"] > 0]
+        label = f"{name} (error {calibration_error(table):.3f})"
+        ax.plot(filled["confidence"], filled["accuracy"], color=color, linewidth=1, label=label)
+        area = 8 + 300 * filled["count"] / filled["count"].sum()
+        ax.scatter(filled["confidence"], filled["accuracy"], s=area, color=color, alpha=0.7, linewidths=0)
+    ax.set_xlim(0, 1.03)
+    ax.set_ylim(0, 1.03)
+    ax.set_aspect("equal")
+    ax.set_xlabel("confidence: probability of the answer")
+    ax.set_ylabel("accuracy: share of right answers")
+    ax.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.15))
+    sns.despine(ax=ax)
+    return ax
+
+
+def plot_audit(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """What was meant against what moved, a column a layer from input to output: blue is still, orange moves.
+
+    A cross marks each layer that did not do what was meant. The lower row shows the statistics of BatchNorm.
+
+    Args:
+        table: What :func:`tlkit.audit.audit_fit` returned.
+        ax: Axes to draw on.
+
+    Raises:
+        ValueError: The table is none of these.
+    """
+    wanted = {"layer", "stage", "meant", "weights", "weights_moved", "statistics", "statistics_moved", "verdict"}
+    if not wanted <= set(table.columns) or not len(table):
+        columns = ", ".join(map(str, table.columns))
+        raise ValueError(f"table must come from audit_fit, got {len(table)} rows with columns {columns}.")
+    n, stages = len(table), table["stage"].astype(str)
+    named = not stages.any()  # without stages each layer is named
+    ax = _axes(ax, (min(14, max(5, 0.32 * n + 1.5)), 3.4 if named else 2.4))
+    for row, (column, shown) in enumerate(
+        (
+            (table["meant"] == "learn", np.ones(n, bool)),
+            (table["weights_moved"], table["weights"].to_numpy() > 0),
+            (table["statistics_moved"], table["statistics"].to_numpy() > 0),
+        )
+    ):
+        for x in np.flatnonzero(shown).tolist():
+            color = TARGET_COLOR if column.iloc[x] else SOURCE_COLOR
+            ax.add_patch(Rectangle((x - 0.45, row - 0.42), 0.9, 0.84, facecolor=color, edgecolor="none"))
+    for x in np.flatnonzero(~table["verdict"].str.endswith("as meant")).tolist():
+        row = 2 if str(table["verdict"].iloc[x]).startswith("statistics") else 1
+        ax.plot(x, row, "x", color="white", markersize=7, markeredgewidth=2.5)
+        ax.add_patch(Rectangle((x - 0.48, -0.48), 0.96, 2.96, fill=False, edgecolor="0.15", linewidth=1.5))
+    ax.set_xlim(-0.6, n - 0.4)
+    ax.set_ylim(2.6, -0.6)
+    ax.set_yticks([0, 1, 2], ["meant", "weights", "statistics"])
+    starts = [x for x in range(n) if x == 0 or stages.iloc[x] != stages.iloc[x - 1]]
+    if named:
+        ax.set_xticks(range(n), table["layer"].str.split("/").str[-1], rotation=90, fontsize=8)
+    else:
+        for x in starts[1:]:
+            ax.axvline(x - 0.5, color="0.6", linewidth=0.8, zorder=0)
+        centres = [(a + b - 1) / 2 for a, b in zip(starts, [*starts[1:], n], strict=True)]
+        ax.set_xticks(centres, [stages.iloc[x] for x in starts])
+        ax.set_xlabel("stage")
+    handles = [Rectangle((0, 0), 1, 1, color=color) for color in (SOURCE_COLOR, TARGET_COLOR)]
+    ax.legend(
+        handles, ["frozen, still", "learns, moved"], frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1, 1)
+    )
+    sns.despine(ax=ax, left=True, bottom=True)
+    ax.tick_params(length=0)
     return ax

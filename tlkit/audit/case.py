@@ -41,6 +41,10 @@ class Examples:
     def classes(self) -> Array:
         """Class indices ``(n,)``, also of one-hot labels."""
         y = self.y
+        if y.size % len(y) or y.ndim > 2:
+            raise Unknown("labels are not one class an example")
+        if y.dtype.kind not in "iub" and not np.array_equal(y, np.round(y)):
+            raise Unknown("labels are not class indices")
         if y.ndim == 2 and y.shape[1] > 1:
             return np.asarray(y.argmax(axis=1))
         return y.reshape(len(y)).astype(np.int64)
@@ -57,6 +61,8 @@ def read(data: Data) -> Examples:
     for batch in data:
         if not isinstance(batch, tuple) or len(batch) < 2:
             raise Unknown("a tf.data set must give batches (x, y)")
+        if not all(isinstance(part, tf.Tensor) for part in batch[:2]):
+            raise Unknown("the data have several inputs or outputs")
         for column, part in zip(columns, batch[:2], strict=True):
             column.append(np.asarray(part))
         n += len(columns[1][-1]) if columns[1][-1].ndim else 0
@@ -89,7 +95,7 @@ class Case:
         self.history = history
         self.batch_size = batch_size
         self.confusion, self.features = confusion, features
-        self.stages = stage_by_layer(backbone)
+        self.stages = stage_by_layer(backbone, model)
         self._read: dict[str, Examples] = {}
 
     def examples(self, part: str) -> Examples:
@@ -178,6 +184,8 @@ class Case:
             loss = next(iter(loss.values())) if isinstance(loss, dict) else loss[0]
         if isinstance(loss, str):
             loss = keras.losses.get(loss)
+        if not getattr(loss, "__module__", type(loss).__module__).startswith("keras."):
+            raise Unknown("the loss is not one of Keras")
         if isinstance(loss, keras.losses.Loss):
             try:
                 logits = bool(loss.get_config().get("from_logits", False))

@@ -135,7 +135,9 @@ def _imbalance(case: Case) -> str | None:
 
 def _predictions(case: Case, x: Any) -> Array:
     outputs = np.asarray(case.model(tf.constant(x), training=False))  # not predict, which would leave a traced function
-    return np.asarray(outputs.argmax(axis=-1) if outputs.shape[-1] > 1 else (outputs.ravel() > 0.5))
+    if outputs.shape[-1] > 1:
+        return np.asarray(outputs.argmax(axis=-1))
+    return outputs.ravel() > (0 if case.gives[0] == "logits" else 0.5)
 
 
 def _confusion_disagrees(case: Case) -> str | None:
@@ -189,14 +191,19 @@ def tidy_history(history: Any) -> pd.DataFrame | None:
     if isinstance(history, pd.DataFrame):
         if not {"epoch", "split", "loss"} <= set(history.columns):
             raise ValueError(f"history must have columns epoch, split and loss, got {', '.join(history.columns)}.")
+        if not all(pd.api.types.is_numeric_dtype(history[name]) for name in ("epoch", "loss")):
+            raise ValueError("history must hold numbers as epoch and loss, got other values.")
         return history
     values = getattr(history, "history", history)
-    if not isinstance(values, dict) or "loss" not in values:
+    if not isinstance(values, dict) or not isinstance(values.get("loss"), (list, tuple)) or not values["loss"]:
         raise ValueError("history must be the table of tlkit.fit, a Keras History or its dictionary with 'loss'.")
     rows = []
     for split, prefix in (("train", ""), ("validation", "val_")):
         scores = next((values[f"{prefix}{name}"] for name in ACCURACIES if f"{prefix}{name}" in values), None)
-        for i, loss in enumerate(values.get(f"{prefix}loss", [])):
+        losses = values.get(f"{prefix}loss", [])
+        if scores is not None and len(scores) != len(losses):
+            raise ValueError(f"history must have one accuracy an epoch, got {len(scores)} beside {len(losses)} losses.")
+        for i, loss in enumerate(losses):
             accuracy = float("nan") if scores is None else float(scores[i])
             rows.append({"epoch": i + 1, "split": split, "loss": float(loss), "accuracy": accuracy})
     return pd.DataFrame(rows)

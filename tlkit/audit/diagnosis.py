@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from tlkit._tensorflow import keras
+from tlkit._tensorflow import keras, tf
 from tlkit.audit.case import Case, Unknown
 from tlkit.audit.data_rules import DATA_RULES, tidy_history
 from tlkit.audit.findings import Finding, Findings
 from tlkit.audit.model_rules import MODEL_RULES
-from tlkit.audit.moved import Data, as_it_was, check_intention
+from tlkit.audit.moved import Data, arrays, as_it_was, check_count, check_intention
 from tlkit.backbones import Backbone
 from tlkit.domains import Array, Split
 
@@ -67,7 +67,14 @@ def diagnose(
         raise ValueError(f"model must have one output, got {len(model.outputs)}: {', '.join(model.output_names)}.")
     if intended_stage is not None:
         check_intention(backbone, intended_stage)
+    check_count("batch_size", batch_size)
     given = {"train": train, "validation": validation, "test": test}
+    for part, data in given.items():
+        if data is not None and not isinstance(data, tf.data.Dataset):
+            try:
+                arrays(data)
+            except ValueError as error:
+                raise ValueError(f"{part}: {error}") from None
     case = Case(
         model,
         {part: data for part, data in given.items() if data is not None},

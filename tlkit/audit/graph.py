@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ __all__ = [
     "first_weighted",
     "has_graph",
     "last_operations",
+    "most_on_a_path",
     "own_statistics",
     "own_weights",
     "placed_layers",
@@ -88,6 +89,20 @@ def training_false_calls(model: keras.Model) -> list[Placed]:
             if node.arguments.kwargs.get("training") is False:
                 found.append(Placed(f"{holder.path}/{node.operation.name}".lstrip("/"), node.operation))
     return found
+
+
+def most_on_a_path(model: keras.Model, wanted: Callable[[Any], bool]) -> int:
+    """The largest number of wanted operations on one path from the input to the output; nested models are entered."""
+    graph = _graph(model)
+    most: dict[int, int] = {id(entry): 0 for entry in graph.inputs}
+    for depth in sorted(graph._nodes_by_depth, reverse=True):
+        for node in graph._nodes_by_depth[depth]:
+            operation = node.operation
+            nested = isinstance(operation, keras.Model) and has_graph(operation)
+            own = most_on_a_path(operation, wanted) if nested else int(wanted(operation))
+            before = max((most.get(id(tensor), 0) for tensor in node.input_tensors), default=0)
+            most.update({id(tensor): before + own for tensor in node.output_tensors})
+    return max(most[id(tensor)] for tensor in graph.outputs)
 
 
 def last_operations(model: keras.Model) -> Iterator[Any]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from tlkit._tensorflow import keras, tf
 from tlkit.audit.case import Case, Unknown
-from tlkit.audit.graph import Placed, first_weighted, own_weights, placed_layers, training_false_calls
+from tlkit.audit.graph import Placed, first_weighted, most_on_a_path, own_weights, placed_layers, training_false_calls
 from tlkit.backbones import Backbone
 from tlkit.domains import Array
 from tlkit.features import split_at
@@ -159,7 +159,7 @@ def _optimizer_variables(case: Case) -> list[Any]:
 def _trainable_changed_after_compile(case: Case) -> str | None:
     held, own = {id(v) for v in _optimizer_variables(case)}, {id(v) for v in case.model.variables}
     learning = _learning(case)
-    if not held or not held & own or held == learning or not held <= own:
+    if not held or not held & own or held == learning or not held <= own or case.model.train_function is None:
         return None
     return (
         f"compile and a first fit fixed {len(held)} variables to train, the flags now say {len(learning)}: "
@@ -181,24 +181,15 @@ def _unfreeze_without_effect(case: Case) -> str | None:
         raise Unknown("no backbone given")
     learning = _learning(case)
     inside = [placed for placed in _weighted(case) if id(placed.layer) in case.stages]
-    base = case.backbone
     if case.intended_stage is None:
-        if base is None or isinstance(base, Backbone):
-            raise Unknown("no intended_stage given")
-        candidates = inside
-    else:
-        candidates = [
-            placed
-            for placed in inside
-            if case.stages[id(placed.layer)] > case.intended_stage
-            and (case.train_batchnorm or not _is_batchnorm(placed.layer))
-        ]
+        raise Unknown("no intended_stage given")  # frozen one by one is also what feature extraction looks like
+    candidates = [
+        placed
+        for placed in inside
+        if case.stages[id(placed.layer)] > case.intended_stage
+        and (case.train_batchnorm or not _is_batchnorm(placed.layer))
+    ]
     still = [p.path for p in candidates if not any(id(v) in learning for v in own_weights(p.layer))]
-    if base is not None and not isinstance(base, Backbone) and case.intended_stage is None:
-        # The container says that it learns, and nothing in it does.
-        if not candidates or len(still) < len(candidates) or not base.trainable:
-            return None
-        return f"{base.name}.trainable is True, yet none of its {len(inside)} layers with weights will learn"
     if not still:
         return None
     return (
@@ -211,6 +202,8 @@ def _head_frozen(case: Case) -> str | None:
     layers = _weighted(case)
     if not layers:
         raise Unknown("the model has no weights to learn")
+    if not case.stages:
+        case.needs_graph()  # the order in which attributes were set is not the order of the layers
     head = [placed for placed in layers if case.stages and id(placed.layer) not in case.stages]
     last = head or layers[-1:]
     learning = _learning(case)
@@ -291,6 +284,8 @@ def _label_shape(case: Case) -> str | None:
 
 def _class_count(case: Case) -> str | None:
     y, width = case.examples("train").y, case.width
+    if case.model.compiled and "crossentropy" not in case.loss[0]:
+        return None  # a regression has no classes to count
     if y.ndim == 2 and y.shape[1] > 1:
         return (
             None if y.shape[1] == width else f"the head has {width} outputs, one-hot labels have {y.shape[1]} classes"
@@ -312,6 +307,8 @@ def _class_count(case: Case) -> str | None:
 def _entering(case: Case) -> tuple[Array, Array, list[Any]]:
     """Raw examples, what enters the first layer with weights, and the operations in between."""
     case.needs_graph()
+    if len(case.model.inputs) != 1:
+        raise Unknown("the model has several inputs")
     part = next(iter(case.data), None)
     if part is None:
         raise Unknown("no data given")
@@ -349,7 +346,7 @@ def _graph_rescalings(case: Case) -> list[Placed]:
 def _rescaled_twice(case: Case) -> str | None:
     case.needs_graph()
     found = _graph_rescalings(case)
-    if len(found) < 2:
+    if most_on_a_path(case.model, lambda operation: bool(_small_rescalings([operation]))) < 2:
         return None
     scales = " · ".join(f"{float(np.max(placed.layer.scale)):.4g}" for placed in found)
     return f"{len(found)} layers divide the pixels ({_names([p.path for p in found])}): {scales}"
@@ -393,13 +390,15 @@ def _mode(name: str) -> str | None:
 def _input_statistics(case: Case) -> str | None:
     case.needs_graph()
     raw, entering, _ = _entering(case)
-    networks = [case.model, *(p.layer for p in placed_layers(case.model) if isinstance(p.layer, keras.Model))]
+    base = case.backbone.model if isinstance(case.backbone, Backbone) else case.backbone
+    given = [] if base is None else [base]
+    networks = [case.model, *given, *(p.layer for p in placed_layers(case.model) if isinstance(p.layer, keras.Model))]
     named = next(((network, mode) for network in networks if (mode := _mode(network.name))), None)
     if named is None:
         raise Unknown("no network of keras.applications found by its name")
     network, mode = named
     if mode == "raw":  # these rescale inside: what counts is what enters the network
-        entering = raw if network is case.model else _before(case, network, raw)
+        entering = _before(case, network, raw)
     if entering.ndim != 4:
         raise Unknown("the input is not images")
     low, high = float(entering.min()), float(entering.max())

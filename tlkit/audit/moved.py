@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import warnings
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
@@ -23,6 +24,9 @@ Data: TypeAlias = "Split | tuple[Array, Array] | tf.data.Dataset"
 # What a training step, or this module, sets on a model beside its variables.
 _SET_BY_FIT = ("optimizer", "_compile_metrics", "history", "stop_training")
 
+# The largest batch that is tried to find the signature of an earlier fit.
+_MOST_IN_A_STEP = 256
+
 AS_MEANT = ("learns, as meant", "still, as meant")
 
 
@@ -34,7 +38,7 @@ def audit_fit(
     intended_stage: int | None = None,
     train_batchnorm: bool = False,
     steps: int = 1,
-    batch_size: int = 32,
+    batch_size: int = 16,
 ) -> pd.DataFrame:
     """Take real training steps, compare every weight before and after, and put everything back.
 
@@ -67,11 +71,10 @@ def audit_fit(
             or ``intended_stage`` is given without a backbone or out of range.
     """
     _check_model(model)
-    if steps < 1 or batch_size < 1:
-        raise ValueError(f"steps and batch_size must be 1 or more, got {steps} and {batch_size}.")
+    check_count("steps", steps)
+    check_count("batch_size", batch_size)
     meant = _Meant(model, backbone, intended_stage, train_batchnorm)
-    with as_it_was(model):
-        before = _values(model)
+    with as_it_was(model) as before:
         loss, learning_rate = _take_steps(model, train, steps, batch_size)
         table = _compare(model, before, meant)
     table.attrs.update(steps=steps, loss=loss, learning_rate=learning_rate)
@@ -130,6 +133,12 @@ class AuditCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras sh
         return _compare(self.model, self._before, self._meant)
 
 
+def check_count(name: str, value: object) -> None:
+    """Raise ``ValueError`` unless ``value`` is an integer of 1 or more."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise ValueError(f"{name} must be an integer of 1 or more, got {value!r}.")
+
+
 def check_intention(backbone: Backbone | keras.Model | None, intended_stage: int) -> None:
     """Raise ``ValueError`` unless ``intended_stage`` can be understood."""
     if backbone is None:
@@ -155,7 +164,7 @@ class _Meant:
     ) -> None:
         if intended_stage is not None:
             check_intention(backbone, intended_stage)
-        self.stages = stage_by_layer(backbone)
+        self.stages = stage_by_layer(backbone, model)
         self.by = "the layers' flags" if intended_stage is None else f"intended_stage={intended_stage}"
         self._intended, self._train_batchnorm = intended_stage, train_batchnorm
         self._learning = {id(variable) for variable in model.trainable_variables}
@@ -173,10 +182,23 @@ class _Meant:
         return stage > self._intended and not held
 
 
-def stage_by_layer(backbone: Backbone | keras.Model | None) -> dict[int, int]:
-    """The stage of each layer of the backbone, by the layer's identity; nothing without a backbone."""
+def stage_by_layer(backbone: Backbone | keras.Model | None, model: keras.Model) -> dict[int, int]:
+    """The stage of each layer of the backbone, by the layer's identity; nothing without a backbone.
+
+    Raises:
+        ValueError: The backbone is none, or no layer of it is in the model.
+    """
     if backbone is None:
         return {}
+    if not isinstance(backbone, (Backbone, keras.layers.Layer)):
+        raise ValueError(f"backbone must be a Backbone or a Keras model, got {type(backbone).__name__}.")
+    stages = _stages(backbone)
+    if not any(id(placed.layer) in stages for placed in placed_layers(model)):
+        raise ValueError(f"backbone must be part of the model, got {backbone.name!r}, no layer of which is in it.")
+    return stages
+
+
+def _stages(backbone: Backbone | keras.Model) -> dict[int, int]:
     if not isinstance(backbone, Backbone):
         return {id(layer): 1 for layer in backbone._flatten_layers(include_self=True, recursive=True)}
     stages: dict[int, int] = {}
@@ -211,25 +233,83 @@ def _take_steps(model: keras.Model, train: Data, steps: int, batch_size: int) ->
     """Loss and learning rate of the last step."""
     batches = first_batches(train, steps, batch_size)
     try:
-        if not model.compiled:
-            return _steps_like_tlkit(model, batches)
-        rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
-        if model.train_function is not None:
-            history = model.fit(_as_given(train, batches), batch_size=batch_size, shuffle=False, verbose=0, epochs=1)
-            return float(history.history["loss"][-1]), rate
-        for batch in batches:
-            logs = model.train_step(batch)
-        return float(logs["loss"]), rate
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Keras warns of here is what the audit is about to say
+            return _steps(model, train, batches)
     except Exception as error:  # Keras and TensorFlow raise many types, over many lines
         raise ValueError(f"a training step must be possible, got {one_line(error)}") from error
 
 
-def _as_given(train: Data, batches: list[tuple[Any, ...]]) -> Any:
-    """The batches as a data set of the signature that Keras traced, so that nothing is traced anew."""
+def _steps(model: keras.Model, train: Data, batches: list[tuple[Any, ...]]) -> tuple[float, float]:
+    if not model.compiled:
+        return _steps_like_tlkit(model, batches)
+    rate = float(model.optimizer.learning_rate)
+    if model.train_function is not None:
+        return _steps_as_traced(model, train, batches), rate
+    for batch in batches:
+        logs = model.train_step(batch)
+    return float(logs["loss"]), rate
+
+
+def _steps_as_traced(model: keras.Model, train: Data, batches: list[tuple[Any, ...]]) -> float:
+    """Steps by the function that an earlier ``fit`` traced, so that flags changed since do what they will do: nothing.
+
+    Data of another signature would make TensorFlow trace anew, and with the new flags. The signature cannot be asked
+    for, so each that a fit may have had is tried, and a trace that begins is broken off.
+    """
     if isinstance(train, tf.data.Dataset):
-        return train.take(len(batches))
-    columns = [np.concatenate([np.asarray(batch[i]) for batch in batches]) for i in range(len(batches[0]))]
-    return tf.data.Dataset.from_tensor_slices(tuple(columns)).batch(len(batches[0][0]))
+        forms: list[tuple[Any, int | None]] = [(train.take(len(batches)), None)]
+    else:
+        x, y = arrays(train)
+        x_step, y_step = (np.concatenate([np.asarray(batch[i]) for batch in batches]) for i in range(2))
+        n, size = len(y_step), len(batches[0][0])
+        of_tlkit = tf.data.Dataset.from_tensor_slices((x_step, y_step)).batch(size)
+        # Keras' signature has the batch size when it divides the number of examples, and leaves it open when not.
+        forms = [((x_step, y_step), n // 2 + 1), (of_tlkit, None)][:: -1 if isinstance(train, Split) else 1]
+        for fixed in (size, 32, 64, 128, 16, 8, 4, len(y)):
+            if fixed <= min(len(y), _MOST_IN_A_STEP):
+                chosen = np.unique(np.linspace(0, len(y) - 1, fixed).astype(int))
+                forms.append(((x[chosen], y[chosen]), fixed))
+    for form, size_of_form in forms:
+        loss = _fit_unless_traced_anew(model, form, size_of_form)
+        if loss is not None:
+            return loss
+    return _fit(model, *forms[0])  # a fit on this data would trace anew, too
+
+
+def _fit(model: keras.Model, form: Any, batch_size: int | None) -> float:
+    x, y = (form, None) if batch_size is None else form
+    history = model.fit(x, y, batch_size=batch_size, verbose=0, epochs=1)
+    return float(history.history["loss"][-1])
+
+
+class _TraceBegins(Exception):
+    pass
+
+
+def _fit_unless_traced_anew(model: keras.Model, form: Any, batch_size: int | None) -> float | None:
+    """The loss of a step that runs what was traced before; ``None``, and no step taken, if a new trace began."""
+    if model.run_eagerly:
+        return _fit(model, form, batch_size)
+    begun = []
+
+    def refuse(*_: Any, **__: Any) -> Any:  # the model is called while it is traced, and not when the trace runs
+        begun.append(True)
+        raise _TraceBegins
+
+    attributes = vars(model)
+    own_call = attributes.get("call")
+    attributes["call"] = refuse
+    try:
+        return _fit(model, form, batch_size)
+    except Exception:
+        if not begun:
+            raise
+        return None
+    finally:
+        del attributes["call"]
+        if own_call is not None:
+            attributes["call"] = own_call
 
 
 def _steps_like_tlkit(model: keras.Model, batches: list[tuple[Any, ...]]) -> tuple[float, float]:
@@ -239,7 +319,7 @@ def _steps_like_tlkit(model: keras.Model, batches: list[tuple[Any, ...]]) -> tup
     for batch in batches:
         weights = model.trainable_variables
         with tf.GradientTape() as tape:
-            loss = loss_of(batch[1], model(batch[0], training=True))
+            loss = loss_of(batch[1], model(batch[0], training=True)) + sum(model.losses)
         if weights:
             optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
     return float(loss), 1e-3
@@ -268,7 +348,7 @@ def first_batches(train: Data, steps: int, batch_size: int) -> list[tuple[Any, .
     return [(tf.constant(np.asarray(x[part])), tf.constant(np.asarray(y[part]))) for part in parts]
 
 
-def arrays(data: Data) -> tuple[Array, Array]:
+def arrays(data: object) -> tuple[Array, Array]:
     """``x`` and ``y`` of a split or a pair of arrays.
 
     Raises:
@@ -279,6 +359,8 @@ def arrays(data: Data) -> tuple[Array, Array]:
     if not isinstance(data, (tuple, list)) or len(data) != 2:
         raise ValueError(f"data must be a Split, arrays (x, y) or a tf.data set, got {type(data).__name__}.")
     x, y = np.asarray(data[0]), np.asarray(data[1])
+    if not x.ndim or not y.ndim:
+        raise ValueError("x and y must be arrays of examples, got a single number.")
     if len(x) != len(y) or not len(x):
         raise ValueError(f"x and y must have one length, 1 or more, got {len(x)} and {len(y)}.")
     return x, y
@@ -303,7 +385,7 @@ def _row(
     meant: _Meant,
 ) -> dict[str, Any]:
     changes = [[_change(variable, before) for variable in group] for group in (weights, statistics)]
-    largest = [max(group, default=0.0) for group in changes]
+    largest = [float(np.max(group, initial=0)) for group in changes]  # NaN if one is
     moved, counted = largest[0] != 0, largest[1] != 0
     learns = meant.learns(placed.layer) and (bool(weights) or _counts(placed.layer))
     return {
@@ -316,8 +398,10 @@ def _row(
         "statistics": sum(int(np.prod(variable.shape)) for variable in statistics),
         "weights_moved": moved,
         "statistics_moved": counted,
-        "max_abs_change": float(max(largest)),
-        "verdict": _verdict(learns, moved or (counted and not weights), counted, bool(np.isnan(largest).any())),
+        "max_abs_change": float(np.max(largest)),
+        "verdict": _verdict(
+            learns, moved or (learns and counted and not weights), counted, bool(np.isnan(largest).any())
+        ),
     }
 
 
@@ -346,28 +430,31 @@ def _verdict(learns: bool, moved: bool, counted: bool, became_nan: bool) -> str:
 
 
 @contextlib.contextmanager
-def as_it_was(model: keras.Model) -> Iterator[None]:
-    """Within it the model may be trained; afterwards it, its optimizer and all random states are as before."""
+def as_it_was(model: keras.Model) -> Iterator[dict[int, Array]]:
+    """Within it the model may be trained; afterwards it, its optimizer and all random states are as before.
+
+    Yields a copy of each weight and statistic, by the variable's identity.
+    """
     optimizer = model.optimizer if model.compiled else None
     metrics = getattr(model, "_compile_metrics", None)
     attributes = vars(model)  # set here and not as attributes, which Keras would track as new parts of the model
     kept = {name: attributes[name] for name in _SET_BY_FIT if name in attributes}
     variables = [*model.variables, *(optimizer.variables if optimizer is not None else [])]
     variables += [variable for metric in model.metrics for variable in metric.variables] if model.compiled else []
-    before = [(variable, variable.numpy().copy()) for variable in variables]
+    before = {id(variable): variable.numpy().copy() for variable in variables}
     random_states = _random_states()
     try:
         if optimizer is not None and not optimizer.built:  # a clone takes its place: building cannot be undone
             attributes["optimizer"] = type(optimizer).from_config(optimizer.get_config())
         if metrics is not None and not metrics.built:
             attributes["_compile_metrics"] = None
-        yield
+        yield before
     finally:
         for name in set(_SET_BY_FIT) & set(attributes):
             del attributes[name]
         attributes.update(kept)
-        for variable, value in before:
-            variable.assign(value)
+        for variable in variables:
+            variable.assign(before[id(variable)])
         _restore(random_states)
 
 

@@ -1,0 +1,517 @@
+"""The trap checks: each trap is found, each near miss is not, and nothing is changed by looking."""
+
+import html
+import io
+import re
+import warnings
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import KERAS_SAVES_WITH_A_WARNING, raises_one_line, toy_backbone
+from rich.console import Console
+from traps import (
+    CLASSES,
+    LOGITS,
+    NEAR_MISSES,
+    TRAPS,
+    Given,
+    Program,
+    Wrapped,
+    compiled,
+    ending_in,
+    fitted,
+    images,
+    programs,
+    small_base,
+    softmax_and_from_logits,
+    state_of,
+    tidy,
+    toy_classifier,
+    with_head,
+)
+
+from tlkit._tensorflow import keras, tf
+from tlkit.audit import RULES, Finding, Findings, diagnose
+from tlkit.domains import Split
+
+SEVERITY = {rule.name: rule.severity for rule in RULES}
+OF_A_STEP = ("weights-move-while-frozen", "batchnorm-moves-while-frozen")
+
+
+def grave(findings: Findings) -> set[str]:
+    """The rules of the findings that are errors or warnings."""
+    return {finding.rule for finding in findings if finding.severity != "note"}
+
+
+def diagnosed(given: Given) -> Findings:
+    """The findings, after a look at what must hold for every diagnosis."""
+    before = state_of(given.model)
+    findings = given.diagnose()
+    assert state_of(given.model) == before
+    assert not [reason for reason in findings.unchecked.values() if reason.endswith("in this rule")]
+    assert findings.checked + len(findings.unchecked) == len(RULES)
+    if given.step and given.model.compiled and "train" in given.options:
+        assert not set(OF_A_STEP) & set(findings.unchecked), findings.unchecked
+    return findings
+
+
+# The rules ----------------------------------------------------------------------------------------------------------
+
+
+def test_every_rule_has_a_trap_and_a_near_miss() -> None:
+    names = [rule.name for rule in RULES]
+    assert len(set(names)) == len(names)
+    assert len(names) >= 18
+    assert set(TRAPS) == set(NEAR_MISSES) == set(names)
+
+
+@pytest.mark.parametrize(("rule", "program"), programs(TRAPS))
+def test_trap_is_found(rule: str, program: Program) -> None:
+    given = program()
+    findings = diagnosed(given)
+    found = {finding.rule: finding for finding in findings}
+    assert rule in found, (found, findings.unchecked.get(rule))
+    assert found[rule].severity == SEVERITY[rule]
+    assert any(character.isdigit() for character in found[rule].evidence)
+    assert grave(findings) <= {rule} | given.also
+
+
+@pytest.mark.parametrize(("rule", "program"), programs(NEAR_MISSES))
+def test_near_miss_is_not_found(rule: str, program: Program) -> None:
+    given = program()
+    findings = diagnosed(given)
+    assert rule not in {finding.rule for finding in findings}, findings
+    assert given.unchecked or rule not in findings.unchecked, findings.unchecked[rule]
+    assert grave(findings) <= given.also
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_a_rule_says_how_to_mend_and_where_to_read(rule: Any) -> None:
+    assert rule.severity in ("error", "warning", "note")
+    assert len(rule.fix.splitlines()) == 1
+    assert rule.fix.endswith(".")
+    assert re.fullmatch(r"\d\d_[a-z_]+", rule.notebook)
+
+
+# A saved model ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings(KERAS_SAVES_WITH_A_WARNING)
+def test_a_loaded_model_that_is_frozen_further_is_no_trap(tmp_path: Path) -> None:
+    # Its optimizer was built by the loading, but no function is traced: the next fit minds the flags.
+    fitted(compiled(with_head(small_base()))).save(tmp_path / "model.keras")
+    model = keras.models.load_model(tmp_path / "model.keras")
+    model.get_layer("base").trainable = False
+    kernel = model.get_layer("base").get_layer("conv").kernel
+    findings = diagnosed(Given(model, {"train": images()}))
+    before = kernel.numpy()
+    fitted(model)
+    assert np.array_equal(before, kernel.numpy())  # the oracle: Keras does mind
+    assert grave(findings) == set()
+
+
+# What cannot be checked ---------------------------------------------------------------------------------------------
+
+
+def test_nothing_given() -> None:
+    findings = diagnosed(Given(compiled(with_head(small_base()))))
+    assert grave(findings) == set()
+    for rule in OF_A_STEP:
+        assert findings.unchecked[rule] == "no train data given"
+    for rule in ("same-image-in-two-splits", "learning-rate-too-high", "cache-stale", "class-imbalance"):
+        assert findings.unchecked[rule].startswith(("no ", "fewer than two splits"))
+
+
+def test_a_model_that_is_not_compiled() -> None:
+    findings = diagnosed(Given(with_head(small_base()), {"train": images()}))
+    assert grave(findings) == set()
+    for rule in (*OF_A_STEP, "trainable-changed-after-compile", "probabilities-read-as-logits", "label-shape"):
+        assert findings.unchecked[rule] == "model not compiled"
+
+
+def test_a_subclassed_model_gets_a_partial_report() -> None:
+    findings = diagnosed(Given(compiled(Wrapped(with_head(small_base()))), {"train": images()}))
+    assert grave(findings) == set()
+    for rule in ("training-false-relied-on", "softmax-twice", "rescaled-twice", "already-scaled", "input-statistics"):
+        assert "subclassed" in findings.unchecked[rule]
+    for rule in ("logits-read-as-probabilities", "label-shape", "class-count", "trainable-changed-after-compile"):
+        assert rule not in findings.unchecked
+
+
+def test_a_failing_step_says_why() -> None:
+    x, y = images()
+    findings = given = diagnosed(Given(compiled(with_head(small_base())), {"train": (x[:, :5], y)}, step=False))
+    assert "a training step must be possible, got " in findings.unchecked["weights-move-while-frozen"]
+    assert all(len(reason.splitlines()) == 1 for reason in given.unchecked.values())
+
+
+def test_two_inputs_and_one_output() -> None:
+    first, second = keras.Input((8, 8, 1)), keras.Input((4,))
+    x = keras.layers.Concatenate()([keras.layers.Flatten()(first), second])
+    model = compiled(keras.Model([first, second], keras.layers.Dense(CLASSES)(x)))
+    x, y = images()
+    data = tf.data.Dataset.from_tensor_slices(((x, np.zeros((24, 4), np.float32)), y)).batch(8)
+    findings = diagnosed(Given(model, {"train": data}))
+    assert grave(findings) == set()
+
+
+def test_text_is_not_taken_for_pixels() -> None:
+    tokens = keras.Input((7,), dtype="int32")
+    x = keras.layers.GlobalAveragePooling1D()(keras.layers.Embedding(50, 4)(tokens))
+    model = compiled(keras.Model(tokens, keras.layers.Dense(CLASSES)(x)))
+    rng = np.random.default_rng(0)
+    options = {"train": (rng.integers(0, 50, (24, 7)), np.arange(24) % CLASSES)}
+    options["test"] = (rng.integers(0, 50, (12, 7)), np.arange(12) % CLASSES)
+    assert grave(diagnosed(Given(model, options))) == set()
+
+
+def test_labels_of_every_pixel() -> None:
+    image = keras.Input((8, 8, 1))
+    x = keras.layers.Conv2D(CLASSES, 1, activation="softmax")(keras.layers.Rescaling(1 / 255)(image))
+    model = compiled(keras.Model(image, x), "sparse_categorical_crossentropy")
+    x, _ = images()
+    y = np.random.default_rng(0).integers(0, CLASSES, (24, 8, 8))
+    assert grave(diagnosed(Given(model, {"train": (x, y), "test": (images(seed=1)[0], y)}))) == set()
+
+
+def test_an_endless_data_set_is_read_in_part() -> None:
+    data = tf.data.Dataset.from_tensor_slices(images()).repeat().batch(500)
+    findings = diagnosed(Given(compiled(with_head(small_base())), {"train": data}))
+    assert grave(findings) == set()
+    assert "too large to be read twice" in findings.unchecked["reshuffled-before-split"]
+
+
+def test_no_warning_reaches_the_reader() -> None:
+    frozen = with_head(small_base())
+    frozen.trainable = False
+    for given in (softmax_and_from_logits(), Given(compiled(frozen), {"train": images()})):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            diagnosed(given)
+        assert [str(warning.message) for warning in caught] == []
+
+
+# Bad input ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("model", "fragments"),
+    [
+        ("model.keras", ["must be a Keras model", "str"]),
+        (None, ["must be a Keras model", "NoneType"]),
+        (toy_backbone(), ["must be a Keras model", "Backbone"]),
+        (keras.Sequential([keras.layers.Dense(2)]), ["must be built"]),
+    ],
+)
+def test_what_is_no_built_model_is_refused(model: Any, fragments: list[str]) -> None:
+    with raises_one_line(ValueError, *fragments):
+        diagnose(model)
+
+
+def test_several_outputs_are_refused() -> None:
+    image = keras.Input((8, 8, 1))
+    x = keras.layers.Flatten()(image)
+    model = keras.Model(image, [keras.layers.Dense(2, name="one")(x), keras.layers.Dense(2, name="two")(x)])
+    with raises_one_line(ValueError, "one output", "2"):
+        diagnose(model)
+
+
+@pytest.mark.parametrize(
+    ("options", "fragments"),
+    [
+        ({"intended_stage": 1}, ["needs the backbone"]),
+        ({"backbone": toy_backbone(), "intended_stage": 9}, ["0..2", "9"]),
+        ({"backbone": small_base(), "intended_stage": -1}, ["-1"]),
+        ({"history": [0.3, 0.2]}, ["history", "tlkit.fit"]),
+        ({"history": {"accuracy": [0.3]}}, ["history", "loss"]),
+        ({"history": {"loss": 0.3}}, ["history", "loss"]),
+        ({"history": {"loss": []}}, ["history", "loss"]),
+        ({"history": {"loss": [0.3, 0.2], "accuracy": [0.1]}}, ["history", "accuracy"]),
+        ({"history": "history.csv"}, ["history"]),
+        ({"history": pd.DataFrame({"epoch": [1]})}, ["history", "epoch"]),
+        ({"history": pd.DataFrame({"epoch": [1], "split": ["train"], "loss": ["low"]})}, ["history", "loss"]),
+        ({"batch_size": 0, "train": images()}, ["batch_size", "0"]),
+        ({"train": images()[0]}, ["train"]),
+        ({"train": "mnist"}, ["train", "str"]),
+        ({"test": (images()[0], images()[1][:3])}, ["24 and 3"]),
+        ({"confusion": [1, 2, 3], "test": images()}, ["confusion", "square"]),
+        ({"features": images(), "train": images()}, ["features"]),
+    ],
+)
+def test_bad_options_are_one_line(options: dict[str, Any], fragments: list[str]) -> None:
+    """A ValueError of one line, or a report that gives the reason."""
+    reasons = reasons_for(options)
+    assert all(len(reason.splitlines()) == 1 for reason in reasons)
+    assert any(all(fragment in reason for fragment in fragments) for reason in reasons), reasons
+    assert not [reason for reason in reasons if reason.endswith("in this rule")], reasons
+
+
+def reasons_for(options: dict[str, Any]) -> list[str]:
+    try:
+        return list(diagnose(compiled(with_head(small_base())), **options).unchecked.values())
+    except ValueError as error:
+        return [str(error)]
+
+
+def test_all_forms_of_a_history_say_the_same() -> None:
+    losses, held_out = [0.5, 0.7, 1.0], [0.4, 0.5, 0.6]
+
+    class History:
+        history = {"loss": losses, "val_loss": held_out}  # noqa: RUF012
+
+    forms = [tidy(losses, held_out), History(), History.history]
+    reports = [diagnose(compiled(with_head(small_base())), history=form) for form in forms]
+    assert [{finding.rule for finding in report} for report in reports] == [
+        {"learning-rate-too-high", "validation-better-than-training"}
+    ] * 3
+    assert reports[0].to_frame().equals(reports[1].to_frame())
+    assert reports[0].to_frame().equals(reports[2].to_frame())
+
+
+def test_real_histories_are_understood() -> None:
+    import tlkit
+
+    model = compiled(with_head(small_base()))
+    real = model.fit(*images(), validation_data=images(seed=1), epochs=2, verbose=0)
+    _, other = toy_classifier(1)
+    table = tlkit.fit(
+        other, Split(*images()), validation=Split(*images(seed=1)), epochs=2, learning_rate=1e-3, progress=False
+    )
+    for trained, history in ((model, real), (other, table)):
+        findings = diagnosed(Given(trained, {"history": history}))
+        assert not {"learning-rate-too-high", "validation-better-than-training"} & set(findings.unchecked)
+
+
+# Never changed ------------------------------------------------------------------------------------------------------
+
+
+def test_functions_made_before_are_those_after() -> None:
+    model = fitted(compiled(with_head(small_base())))
+    model.predict(images()[0], verbose=0)
+    model.evaluate(*images(), verbose=0)
+    functions = model.train_function, model.test_function, model.predict_function
+    diagnosed(Given(model, {"train": images(), "test": images(seed=1), "history": {"loss": [1.0]}}))
+    assert (model.train_function, model.test_function, model.predict_function) == functions
+    fresh = compiled(with_head(small_base()))
+    diagnosed(Given(fresh, {"train": images(), "test": images(seed=1)}))
+    assert (fresh.train_function, fresh.test_function, fresh.predict_function) == (None, None, None)
+
+
+def test_arrays_are_left_alone() -> None:
+    arrays = [*images(), *images(seed=1), *images(seed=2)]
+    copies = [array.copy() for array in arrays]
+    data = dict(zip(("train", "validation", "test"), zip(arrays[::2], arrays[1::2], strict=True), strict=True))
+    confusion = np.ones((3, 3), int)
+    diagnosed(Given(compiled(with_head(small_base())), {**data, "confusion": confusion}))
+    assert all(np.array_equal(array, copy) for array, copy in zip(arrays, copies, strict=True))
+    assert np.array_equal(confusion, np.ones((3, 3), int))
+
+
+def test_read_only_data_will_do() -> None:
+    given = Given(compiled(with_head(small_base())), {"train": Split(*images()), "test": Split(*images(seed=1))})
+    assert grave(diagnosed(given)) == set()
+
+
+# What is shown ------------------------------------------------------------------------------------------------------
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+class Tags(HTMLParser):
+    """All tags and attributes of a text of HTML."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.text: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes.update(name for name, _ in attrs)
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def hostile_findings() -> Findings:
+    """A model whose names are markup, in a terminal and in a page."""
+    image = keras.Input((8, 8, 1), name="picture")
+    x = keras.layers.Flatten(name="[bold red]flat")(keras.layers.Rescaling(1 / 255, name="a" + HOSTILE)(image))
+    layer = keras.layers.Dense(CLASSES, activation="softmax", name="[bold]" + HOSTILE)
+    model = keras.Model(image, layer(x), name="m" + HOSTILE)
+    layer.trainabel = False
+    return diagnosed(Given(compiled(model, LOGITS), {"train": images()}))
+
+
+def printed(findings: Findings, width: int) -> str:
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    console.print(findings)
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_hostile_names_are_text_in_a_page() -> None:
+    findings = hostile_findings()
+    assert {"misspelt-attribute", "probabilities-read-as-logits"} <= {finding.rule for finding in findings}
+    page = Tags(findings._repr_html_())
+    assert page.tags <= {"p", "table", "thead", "tbody", "tr", "th", "td", "b"}
+    assert page.attributes <= {"style"}
+    assert HOSTILE in "".join(page.text)
+    assert HOSTILE not in findings._repr_html_()
+
+
+def test_hostile_names_are_text_in_a_terminal() -> None:
+    for text in (printed(hostile_findings(), 400), repr(hostile_findings())):
+        assert "[bold]" in text
+    assert HOSTILE in printed(hostile_findings(), 400)
+
+
+@pytest.mark.parametrize("field", ["rule", "evidence", "fix", "notebook"])
+@pytest.mark.parametrize(
+    "text", [HOSTILE, "[bold]x[/bold]", "[/]", "a & b \"c\" 'd'", "\\[red]", "[link=http://x]y[/link]"]
+)
+def test_every_field_is_escaped(field: str, text: str) -> None:
+    values = {"rule": "r", "severity": "error", "evidence": "e", "fix": "f", "notebook": "n", field: text}
+    findings = Findings([Finding(**values)], {"some": text}, 3)
+    page = Tags(findings._repr_html_())
+    assert page.tags <= {"p", "table", "thead", "tbody", "tr", "th", "td", "b"}
+    assert "".join(page.text).count(text) == 2  # the field, and the reason
+    assert html.escape(text) in findings._repr_html_()
+    assert printed(findings, 300).count(text) == 2
+    assert text in repr(findings)
+
+
+def example(rule: str, severity: str) -> Finding:
+    return Finding(rule, severity, f"evidence {rule}", "mend it.", "04_freezing")
+
+
+def test_the_gravest_come_first() -> None:
+    mixed = [example(f"{severity}{i}", severity) for i in range(2) for severity in ("note", "warning", "error")]
+    findings = Findings(mixed, {}, 6)
+    assert [finding.rule for finding in findings] == ["error0", "error1", "warning0", "warning1", "note0", "note1"]
+    assert isinstance(findings, list)
+    assert findings.summary == "2 errors, 2 warnings, 2 notes; 6 rules checked, 0 not."
+    assert Findings([example("a", "error")], {"b": "c"}, 2).summary == "1 error; 2 rules checked, 1 not."
+    assert Findings([], {}, 27).summary == "nothing found; 27 rules checked, 0 not."
+
+
+def test_findings_of_a_diagnosis_are_sorted() -> None:
+    given = ending_in(keras.layers.Dense(CLASSES, activation="softmax"), loss=LOGITS)
+    given.options["history"] = tidy([0.5, 0.7, 1.0], [0.4, 0.5, 0.6])
+    severities = [finding.severity for finding in diagnosed(given)]
+    assert severities == ["error", "warning", "note"]
+
+
+def test_as_a_frame() -> None:
+    findings = Findings([example("a", "note"), example("b", "error")], {}, 2)
+    frame = findings.to_frame()
+    assert list(frame.columns) == ["rule", "severity", "evidence", "fix", "notebook"]
+    assert [Finding(**row) for row in frame.to_dict("records")] == list(findings)
+    empty = Findings([], {}, 2).to_frame()
+    assert empty.empty
+    assert list(empty.columns) == list(frame.columns)
+
+
+def test_reasons_are_told_once() -> None:
+    findings = Findings([], {"a": "no data", "b": "no data", "c": "no graph"}, 3)
+    assert findings.reasons() == {"no data": ["a", "b"], "no graph": ["c"]}
+    for text in (repr(findings), "".join(Tags(findings._repr_html_()).text)):
+        assert text.count("no data") == 1
+        assert "a, b" in text
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_no_line_is_longer_than_the_terminal(width: int) -> None:
+    text = printed(hostile_findings(), width)
+    assert max(len(line) for line in text.splitlines()) <= width
+    assert "misspelt-attribute" in text
+
+
+# Networks of keras.applications -------------------------------------------------------------------------------------
+
+NETWORKS = {
+    "ResNet50": (keras.applications.ResNet50, keras.applications.resnet),
+    "MobileNetV2": (keras.applications.MobileNetV2, keras.applications.mobilenet_v2),
+    "EfficientNetB0": (keras.applications.EfficientNetB0, keras.applications.efficientnet),
+    "DenseNet121": (keras.applications.DenseNet121, keras.applications.densenet),
+}
+QUICK = ("MobileNetV2",)
+CHOSEN = [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in NETWORKS]
+
+
+def photographs(n: int = 8) -> tuple[np.ndarray, np.ndarray]:
+    """Coarse colours as large as the network's images."""
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (n, 4, 4, 3)).astype(np.uint8)
+    return np.repeat(np.repeat(coarse, 8, axis=1), 8, axis=2), np.arange(n) % 2
+
+
+def on_top(network: keras.Model, image: Any, features: Any) -> keras.Model:
+    network.trainable = False
+    x = keras.layers.GlobalAveragePooling2D()(features)
+    return compiled(keras.Model(image, keras.layers.Dense(2, name="head")(x), name="pictures"))
+
+
+def right(name: str, image: Any) -> Any:
+    if name == "EfficientNetB0":  # rescales inside
+        return image
+    if name == "ResNet50":
+        swapped = keras.ops.flip(image, axis=-1)
+        return keras.layers.Rescaling(1.0, offset=[-103.939, -116.779, -123.68])(swapped)
+    if name == "DenseNet121":
+        deviation = np.array([0.229, 0.224, 0.225])
+        mean = np.array([0.485, 0.456, 0.406])
+        return keras.layers.Rescaling((1 / 255 / deviation).tolist(), offset=(-mean / deviation).tolist())(image)
+    return keras.layers.Rescaling(1 / 127.5, offset=-1.0)(image)
+
+
+WRONG: dict[str, list[Any]] = {
+    "ResNet50": [lambda x: x, lambda x: x / 255.0, lambda x: x / 127.5 - 1.0],
+    "MobileNetV2": [lambda x: x, lambda x: x / 255.0, lambda x: keras.ops.flip(x, axis=-1) - 110.0],
+    "EfficientNetB0": [lambda x: x / 255.0, lambda x: x / 127.5 - 1.0],
+    "DenseNet121": [lambda x: x, lambda x: x / 255.0, lambda x: x - 110.0],
+}
+
+
+@pytest.mark.parametrize("nested", [True, False], ids=["nested", "flat"])
+@pytest.mark.parametrize("name", CHOSEN)
+def test_preprocessing_of_networks(name: str, nested: bool) -> None:
+    build, module = NETWORKS[name]
+    x, y = photographs()
+    # What a network was trained on is what its own module makes of pixels.
+    wanted = module.preprocess_input(x.astype(np.float32))
+
+    def model(prepare: Any) -> tuple[keras.Model, keras.Model]:
+        image = keras.Input((32, 32, 3), name="photograph")
+        entering = prepare(image)
+        network = build(include_top=False, weights=None, input_shape=(32, 32, 3))
+        if not nested:
+            network = build(include_top=False, weights=None, input_tensor=entering)
+            return network, on_top(network, image, network.output)
+        return network, on_top(network, image, network(entering))
+
+    network, sound = model(lambda image: right(name, image))
+    entering = keras.Model(sound.input, right(name, sound.input))(x) if name != "EfficientNetB0" else x
+    assert np.asarray(entering) == pytest.approx(wanted, abs=1e-2)
+    findings = diagnose(sound, (x, y), backbone=network, intended_stage=1)
+    assert "input-statistics" not in findings.unchecked
+    assert grave(findings) == set()
+    for prepare in WRONG[name]:
+        network, trapped = model(prepare)
+        found = grave(diagnose(trapped, (x, y), backbone=network, intended_stage=1))
+        assert found & {"input-statistics", "already-scaled", "rescaled-twice"}
+
+
+@pytest.mark.slow
+def test_a_whole_network_of_its_own_name() -> None:
+    x, y = photographs()
+    network = keras.applications.ResNet50(weights=None, input_shape=(32, 32, 3), classes=2, include_top=True)
+    compiled(network, "sparse_categorical_crossentropy")
+    assert "input-statistics" in grave(diagnose(network, (x, y)))
+    prepared = keras.applications.resnet.preprocess_input(x.astype(np.float32))
+    assert "input-statistics" not in grave(diagnose(network, (prepared, y)))
