@@ -1,6 +1,8 @@
-"""Each built notebook equals its source, and gives the same outputs when it is run again (strict nbval)."""
+"""Each built notebook equals its source, backs its numbers, and gives the same outputs again (strict nbval)."""
 
+import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +37,62 @@ def test_code_cells_are_short_and_outputs_are_clean(source):
             assert output.output_type != "error"
             assert output.get("name") != "stderr", output
             assert "Warning" not in str(output), output
+
+
+# Decimals in the prose that no assert and no constant backs, and why they may stand.
+ALLOWED_DECIMALS: dict[tuple[str, str], str] = {
+    ("09_article_review", "1.28"): "the number of ImageNet's labelled images, from the paper cited beside it",
+}
+
+DECIMAL = re.compile(r"(?<![\w.:/-])\d+\.\d+(?![\w.]*\d)")
+
+
+def decimals_in_prose(text: str) -> set[str]:
+    """Decimal numbers of a Markdown cell; code, links, arXiv numbers and sections (§ 4.2) left out."""
+    text = re.sub(r"```.*?```|`[^`]*`|\]\([^)]*\)|https?://\S+|arXiv:\S+|§ \d\.\d", " ", text, flags=re.DOTALL)
+    return set(DECIMAL.findall(text))
+
+
+def backed_numbers(notebook) -> set[float]:
+    """The numbers in the notebook's asserts and UPPER_CASE constants."""
+    found: set[float] = set()
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        for node in ast.walk(ast.parse(cell.source)):
+            constant = isinstance(node, ast.Assign) and all(
+                isinstance(target, ast.Name) and target.id.isupper() for target in node.targets
+            )
+            if isinstance(node, ast.Assert) or constant:
+                numbers = (n.value for n in ast.walk(node) if isinstance(n, ast.Constant))
+                found |= {float(n) for n in numbers if isinstance(n, (int, float)) and not isinstance(n, bool)}
+    return found
+
+
+def test_decimals_are_found():
+    prose = "from 0.5 to 12.25, `0.1`, [x](a0.3.html), arXiv:1512.03385, § 4.2, Keras 3.15.1, 1.2 M; $0.75$, v1.5"
+    assert decimals_in_prose(prose) == {"0.5", "12.25", "1.2", "0.75"}
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
+def test_no_bare_decimal_in_the_prose(source):
+    notebook = build_notebooks.read_source(source)
+    backed = backed_numbers(notebook)
+    bare = {
+        number
+        for cell in notebook.cells
+        if cell.cell_type == "markdown"
+        for number in decimals_in_prose(cell.source)
+        if float(number) not in backed and (source.stem, number) not in ALLOWED_DECIMALS
+    }
+    assert bare == set(), "assert each with a margin, or allow it with a reason"
+
+
+def test_what_is_allowed_still_stands():
+    for stem, number in ALLOWED_DECIMALS:
+        notebook = build_notebooks.read_source(ROOT / "notebooks" / "source" / f"{stem}.py")
+        prose = [decimals_in_prose(cell.source) for cell in notebook.cells if cell.cell_type == "markdown"]
+        assert any(number in numbers for numbers in prose), f"{number} is not in {stem} any more"
 
 
 @pytest.mark.slow

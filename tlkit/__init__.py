@@ -38,14 +38,28 @@ _MODULE_OF = {
     "diagnose": "audit",
     "watch": "audit",
     "gradient_triangle": "gradients",
+    "Interval": "evaluation",
+    "PairedTest": "evaluation",
     "PairScores": "evaluation",
     "accuracy": "evaluation",
+    "bootstrap_interval": "evaluation",
+    "calibration": "evaluation",
+    "calibration_error": "evaluation",
     "classification_report": "evaluation",
     "few_shot_curve": "evaluation",
+    "fit_temperature": "evaluation",
     "forgetting": "evaluation",
     "linear_probe": "evaluation",
     "mean_interval": "evaluation",
+    "paired_test": "evaluation",
+    "predict_classes": "evaluation",
+    "predict_probabilities": "evaluation",
     "score_pair": "evaluation",
+    "grad_cam": "explain",
+    "h_score": "transferability",
+    "leep": "transferability",
+    "log_me": "transferability",
+    "nce": "transferability",
 }
 
 __all__ = [*_MODULE_OF, "__version__"]
@@ -66,17 +80,28 @@ if TYPE_CHECKING:  # what __getattr__ finds, for editors and type checkers
     from tlkit.backbones import Backbone, load_backbone, wrap_backbone
     from tlkit.domains import Domain, DomainPair, Split, load_domain, load_folder, load_pair
     from tlkit.evaluation import (
+        Interval,
+        PairedTest,
         PairScores,
         accuracy,
+        bootstrap_interval,
+        calibration,
+        calibration_error,
         classification_report,
         few_shot_curve,
+        fit_temperature,
         forgetting,
         linear_probe,
         mean_interval,
+        paired_test,
+        predict_classes,
+        predict_probabilities,
         score_pair,
     )
+    from tlkit.explain import grad_cam
     from tlkit.features import cache_features, multiply_adds, pool_features, split_at
     from tlkit.freezing import WeightCounts, count_weights, freeze_to
     from tlkit.gradients import gradient_triangle
     from tlkit.heads import build_head, join, load_source_head
     from tlkit.training import fine_tune, fit, fit_probe
+    from tlkit.transferability import h_score, leep, log_me, nce

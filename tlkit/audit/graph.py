@@ -10,6 +10,7 @@ from tlkit._tensorflow import keras
 
 __all__ = [
     "Placed",
+    "entering",
     "first_weighted",
     "has_graph",
     "last_operations",
@@ -89,6 +90,16 @@ def training_false_calls(model: keras.Model) -> list[Placed]:
             if node.arguments.kwargs.get("training") is False:
                 found.append(Placed(f"{holder.path}/{node.operation.name}".lstrip("/"), node.operation))
     return found
+
+
+def entering(model: keras.Model, wanted: Callable[[Any], bool]) -> Any | None:
+    """The symbolic tensor that enters the first wanted operation of the outermost graph."""
+    graph = _graph(model)
+    for depth in sorted(graph._nodes_by_depth, reverse=True):
+        for node in graph._nodes_by_depth[depth]:
+            if node.input_tensors and wanted(node.operation):
+                return node.input_tensors[0]
+    return None
 
 
 def most_on_a_path(model: keras.Model, wanted: Callable[[Any], bool]) -> int:

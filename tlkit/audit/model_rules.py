@@ -11,7 +11,15 @@ import numpy as np
 
 from tlkit._tensorflow import keras, tf
 from tlkit.audit.case import Case, Unknown
-from tlkit.audit.graph import Placed, first_weighted, most_on_a_path, own_weights, placed_layers, training_false_calls
+from tlkit.audit.graph import (
+    Placed,
+    entering,
+    first_weighted,
+    most_on_a_path,
+    own_weights,
+    placed_layers,
+    training_false_calls,
+)
 from tlkit.backbones import Backbone
 from tlkit.domains import Array
 from tlkit.features import split_at
@@ -353,7 +361,7 @@ def _rescaled_twice(case: Case) -> str | None:
 
 
 def _already_scaled(case: Case) -> str | None:
-    raw, entering, passed = _entering(case)
+    raw, values, passed = _entering(case)
     wants_pixels = bool(_small_rescalings(passed)) or (
         isinstance(case.backbone, Backbone) and case.model.inputs[0] is case.backbone.model.input
     )
@@ -361,7 +369,7 @@ def _already_scaled(case: Case) -> str | None:
         return None
     return (
         f"the model takes pixels in 0..255, the data run from {raw.min():.3g} to {raw.max():.3g}: what enters the "
-        f"first layer with weights lies in {entering.min():.3g}..{entering.max():.3g}"
+        f"first layer with weights lies in {values.min():.3g}..{values.max():.3g}"
     )
 
 
@@ -389,7 +397,7 @@ def _mode(name: str) -> str | None:
 
 def _input_statistics(case: Case) -> str | None:
     case.needs_graph()
-    raw, entering, _ = _entering(case)
+    raw, values, _ = _entering(case)
     base = case.backbone.model if isinstance(case.backbone, Backbone) else case.backbone
     given = [] if base is None else [base]
     networks = [case.model, *given, *(p.layer for p in placed_layers(case.model) if isinstance(p.layer, keras.Model))]
@@ -398,10 +406,10 @@ def _input_statistics(case: Case) -> str | None:
         raise Unknown("no network of keras.applications found by its name")
     network, mode = named
     if mode == "raw":  # these rescale inside: what counts is what enters the network
-        entering = _before(case, network, raw)
-    if entering.ndim != 4:
+        values = _before(case, network, raw)
+    if values.ndim != 4:
         raise Unknown("the input is not images")
-    low, high = float(entering.min()), float(entering.max())
+    low, high = float(values.min()), float(values.max())
     wrong = {
         "caffe": low >= 0 or high - low < 30,
         "tf": high > 1.5 or low >= 0,
@@ -410,15 +418,18 @@ def _input_statistics(case: Case) -> str | None:
     }[mode]
     if not wrong:
         return None
-    means = ", ".join(f"{mean:.3g}" for mean in entering.mean(axis=(0, 1, 2)))
+    means = ", ".join(f"{mean:.3g}" for mean in values.mean(axis=(0, 1, 2)))
     return f"{network.name} was trained on {_WANTED[mode]}; here {low:.3g}..{high:.3g} enters, channel means {means}"
 
 
 def _before(case: Case, network: keras.Model, raw: Array) -> Array:
-    found = first_weighted(case.model)
-    if found is None or found[0] is not network:
+    """What enters the network; of one whose layers stand in the model's own graph, what enters its first Rescaling."""
+    tensor = entering(case.model, lambda operation: operation is network)
+    if tensor is None:
+        tensor = entering(case.model, lambda operation: isinstance(operation, keras.layers.Rescaling))
+    if tensor is None:
         return raw
-    before = keras.Model(case.model.inputs[0], found[1], name="before_network")
+    before = keras.Model(case.model.inputs[0], tensor, name="before_network")
     return np.asarray(before(tf.constant(raw), training=False), np.float64)
 
 

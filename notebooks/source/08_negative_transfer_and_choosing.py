@@ -1,0 +1,791 @@
+# %% [markdown]
+# # 08 · Negative transfer, and choosing a backbone
+#
+# **Question: can you tell, before you train anything, which pretrained network will help on your images and which will
+# hurt?**
+#
+# Takes a little more than a minute on two cores, without a network. You need notebooks 02 (domains) and 03 (base and
+# head).
+#
+# | word | meaning here |
+# |---|---|
+# | negative transfer | to be worse off with a pretrained backbone than without it |
+# | candidate | a representation that you could put a head on: a backbone cut at some stage, or the raw pixels |
+# | transferability score | a number computed from a candidate and your few labels, with no training of the candidate |
+
+# %%
+import time
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib import pyplot as plt
+
+# %%
+from scipy import optimize, special, stats
+from sklearn.metrics.pairwise import euclidean_distances
+from sklearn.model_selection import StratifiedKFold
+from threadpoolctl import threadpool_limits
+
+import tlkit
+from tlkit import plots
+from tlkit.training import logistic_regression
+from tlkit.transferability import h_score, leep, log_me, nce
+
+one_thread = threadpool_limits(1)  # on matrices as small as ours, several threads mostly wait for each other
+
+# %%
+SEED = 0
+PER_CLASS = 10  # labels of each class: 100 in all
+SEEDS = 5  # draws of those labels
+TEST = 1000  # of the 2,000 test images of mnist: enough here, and quick
+STAGES = (2, 3, 4, 5)  # where a backbone may be cut
+RESAMPLES = 300  # of the candidates, in section 6
+
+# %% [markdown]
+# ## 1. Clothes → digits: does it hurt?
+#
+# `resnet_fashion` is a ResNet pretrained on pictures of clothes. Freeze it, put a logistic regression on its features,
+# and compare with the same logistic regression on raw pixels. Both learn from the same labelled images, so for each
+# draw of them you can subtract one accuracy from the other. Below 0, the pretrained network did harm.
+#
+# **Predict before you run:** you own 20 labelled digits. Is the difference above or below 0 on `mnist`? And on
+# `optdigits`, where raw pixels do better? Does it change with 200 labels?
+
+# %%
+BUDGETS, DRAWS = (1, 2, 5, 10, 20), 10  # labels a class, and how often they are drawn
+clothes = tlkit.load_backbone("resnet_fashion")
+digits = {name: tlkit.load_domain(name) for name in ("mnist", "optdigits")}
+tests = {name: domain.test[:TEST] for name, domain in digits.items()}
+
+
+def gain_over_pixels(name):
+    parts = digits[name].train, tests[name]
+    features = tuple(tlkit.cache_features(clothes.model, part) for part in parts)
+    curve = tlkit.few_shot_curve({"frozen": features, "pixels": parts}, per_class=BUDGETS, seeds=DRAWS)
+    wide = curve.pivot_table(index="seed", columns=["method", "labels"], values="accuracy")
+    return wide["frozen"] - wide["pixels"]  # a row a draw, a column a number of labels
+
+
+# %%
+gains = {name: gain_over_pixels(name) for name in digits}
+
+
+def with_interval(draws):
+    return pd.Series({name: "{:.3f} ± {:.3f}".format(*tlkit.mean_interval(values)) for name, values in draws.items()})
+
+
+# %% tags=["nbval-ignore-output"]
+pd.DataFrame({name: with_interval(gain) for name, gain in gains.items()}).rename_axis("labels")
+
+# %%
+ax = plt.subplots(figsize=(6, 3.2), layout="constrained")[1]
+for (name, gain), color in zip(gains.items(), (plots.SOURCE_COLOR, plots.TARGET_COLOR), strict=True):
+    mean, half = np.transpose([tlkit.mean_interval(gain[labels]) for labels in gain])
+    ax.errorbar(gain.columns, mean, half, marker="o", capsize=3, color=color, label=name)
+ax.axhline(0, color="0.5", linewidth=1)
+ax.set(xscale="log", xlabel="labelled images", ylabel="accuracy: clothes − pixels")
+ax.set_xticks(gain.columns, [str(labels) for labels in gain.columns])
+ax.minorticks_off()
+ax.legend(frameon=False)
+sns.despine(ax=ax)
+# %% [markdown]
+# Two curves rise with the number of labels, from below the grey line ("no difference") to it or above it. Bars are 95 %
+# intervals over ten draws.
+
+# %%
+ends = {name: [np.add(*tlkit.mean_interval(gain[labels])) for labels in (10, 20)] for name, gain in gains.items()}
+assert max(max(upper) for upper in ends.values()) < 0  # harm on both, with all of the interval below 0
+assert np.subtract(*tlkit.mean_interval(gains["mnist"][200])) > 0.01  # with 200 labels help on mnist
+assert gains["optdigits"][50].mean() < -0.01  # on optdigits harm up to 50 labels
+assert abs(gains["optdigits"][200].mean()) < 0.015  # then no difference worth the name
+
+# %% [markdown]
+# With 10 or 20 labels the network **hurts**, on both targets. With 200 it helps on `mnist` and makes no difference on
+# `optdigits`. So "clothes hurt digits" is true for a *budget* and a *target*, not in general.
+#
+# It also depends on what you call "without it". Wang et al. (2019, arXiv:1811.09751) define negative transfer by the
+# same algorithm with and without the source. Without the source, the ResNet is trained *from scratch*.
+#
+# **Predict before you run:** with 20 labels of `mnist`, rank these four: raw pixels, frozen clothes features, the
+# clothes ResNet fine-tuned as a whole, the same ResNet trained from scratch in the same way.
+
+# %%
+TINY, RUNS = 2, 3  # labels a class, repetitions
+EPOCHS, RATE = 60, 3e-4  # chosen on training images of mnist
+
+
+def trained_whole(few, seed, *, weights):
+    backbone = tlkit.load_backbone("resnet_fashion", weights=weights, seed=seed)
+    tlkit.freeze_to(backbone, stage=0, train_batchnorm=True)
+    model = tlkit.join(backbone.model, tlkit.build_head(backbone, n_classes=10, seed=seed))
+    tlkit.fit(model, few, epochs=EPOCHS, learning_rate=RATE, seed=seed, progress=False)
+    return tlkit.accuracy(model, tests["mnist"])
+
+
+# %%
+def four_ways(seed):
+    few = digits["mnist"].train.take(TINY, seed=seed)
+    frozen = [tlkit.cache_features(clothes.model, part) for part in (few, tests["mnist"])]
+    return {
+        "raw pixels": tlkit.linear_probe(few, tests["mnist"]),
+        "clothes, frozen": tlkit.linear_probe(*frozen),
+        "clothes, fine-tuned": trained_whole(few, seed, weights="pretrained"),
+        "from scratch": trained_whole(few, seed, weights=None),
+    }
+
+
+# %% tags=["nbval-ignore-output"]
+ways = pd.DataFrame([four_ways(seed) for seed in range(RUNS)])
+over_scratch = ways.sub(ways["from scratch"], axis=0)
+pd.DataFrame({"accuracy": with_interval(ways), "minus from scratch": with_interval(over_scratch)})
+
+# %%
+for way in ("clothes, frozen", "clothes, fine-tuned"):
+    mean, half = tlkit.mean_interval(over_scratch[way])
+    assert over_scratch[way].min() > 0.05  # in each run
+    assert mean > half  # the interval of three runs is wide, and still above 0
+
+# %% [markdown]
+# Against the ResNet from scratch, clothes **help** a lot, frozen or fine-tuned: 20 labels are too few to train more
+# than a million weights from nothing. Against raw pixels the same frozen features hurt, as ten draws showed above. Both
+# sentences are true. A report of negative transfer, or of its absence, means nothing until it names its baseline, and
+# the plain one costs seconds.
+
+# %% [markdown]
+# ## 2. Twelve candidates, four targets
+#
+# Enough of one network. You may also **cut** a backbone at an earlier stage and put the head there. With two pretrained
+# networks at four stages each, three ResNets with random weights and the raw pixels you have twelve candidates.
+#
+# Two of the four targets are what a network was pretrained on. Their training images would flatter it, because it has
+# seen their labels. So both the labels and the test images come from the held-out part there. A font family goes to one
+# side as a whole: its faces are near copies of each other. Some fonts even share a glyph, so of equal images only one
+# stays.
+
+# %%
+printed, fashion = tlkit.load_domain("printed"), tlkit.load_domain("fashion")
+prints = printed.restrict_to(digits["mnist"].classes).test
+once = np.unique(prints.x.reshape(len(prints), -1), axis=0, return_index=True)[1]
+prints = prints[np.sort(once)]
+even = np.unique(prints.groups, return_inverse=True)[1] % 2 == 0  # every second font family
+targets = {name: (domain.train.take(50, seed=SEED), tests[name]) for name, domain in digits.items()}
+targets["clothes"] = fashion.test[::2], fashion.test[1::2]
+targets["printed digits"] = prints[even], prints[~even]
+pd.DataFrame({name: map(len, parts) for name, parts in targets.items()}, index=["to draw labels from", "to test on"])
+
+# %%
+networks = {"print": tlkit.load_backbone("resnet_printed"), "clothes": clothes}
+for seed, name in enumerate(("random a", "random b", "random c")):
+    networks[name] = tlkit.load_backbone("resnet_printed", weights=None, seed=seed)
+list(networks)
+
+# %% [markdown]
+# One pass through a network gives the averaged features of all its stages side by side.
+
+# %%
+import keras  # only now: tlkit has started TensorFlow, and without its noise
+
+
+def stage_features(backbone, split):
+    pooled = [keras.layers.GlobalAveragePooling2D()(backbone.boundary(stage)) for stage in STAGES]
+    side_by_side = keras.Model(backbone.model.input, keras.layers.Concatenate()(pooled))
+    every = tlkit.cache_features(side_by_side, split)
+    ends = np.cumsum([part.shape[-1] for part in pooled])[:-1]
+    return {stage: tlkit.Split(x, every.y) for stage, x in zip(STAGES, np.split(every.x, ends, axis=1), strict=True)}
+
+
+# %%
+def candidates(pool, test):
+    found = {"raw pixels": (pool, test)}
+    for name, backbone in networks.items():
+        in_pool, in_test = stage_features(backbone, pool), stage_features(backbone, test)
+        for stage in STAGES if name in ("print", "clothes") else STAGES[-1:]:
+            found[f"{name} {stage}"] = in_pool[stage], in_test[stage]
+    return found
+
+
+represented = {target: candidates(*parts) for target, parts in targets.items()}
+{name: tlkit.pool_features(pool).shape[1] for name, (pool, _) in represented["mnist"].items()}
+
+# %% [markdown]
+# The dictionary shows how many features each candidate has; the number in its name is the stage.
+#
+# What we want to foresee is the **test accuracy of a linear probe on 100 labels**, the mean over five draws of them.
+#
+# **Predict before you run:** the network pretrained on print is cut at stage 2, 3, 4 or 5. Which is best for digits?
+# Which is best for clothes? Is there a target on which *print* hurts?
+
+# %% tags=["nbval-ignore-output"]
+curves = [
+    tlkit.few_shot_curve(found, per_class=(PER_CLASS,), seeds=SEEDS).assign(target=target, candidate=lambda c: c.method)
+    for target, found in represented.items()
+]
+truth = pd.concat(curves).set_index(["target", "candidate", "seed"])["accuracy"]
+accuracy = truth.to_frame().pivot_table(index="candidate", columns="target", values="accuracy", sort=False)
+accuracy.round(3)
+
+# %%
+assert (accuracy.drop(columns="clothes").idxmax() == "print 5").all()
+assert accuracy["clothes"].idxmax() == "clothes 5"
+assert (accuracy.loc["print 5"] - accuracy.loc["clothes 5"]).abs().min() > 0.05
+assert accuracy.loc["print 4", "clothes"] > accuracy.loc["print 5", "clothes"] + 0.01
+on_clothes = truth["clothes"]
+mean, half = tlkit.mean_interval(on_clothes["print 5"] - on_clothes["raw pixels"])
+assert mean + half < 0  # print hurts clothes
+
+# %% [markdown]
+# - On each target one network wins by far: the related one, cut at its last stage.
+# - Print → clothes hurts too. Negative transfer belongs to a **pair**, not to a network.
+# - For the unrelated target an earlier stage is the better cut: the last stage has become special to its source
+#   (Yosinski et al., 2014, arXiv:1411.1792, found the like between halves of ImageNet).
+#
+# How often does a frozen candidate lose against raw pixels here?
+
+# %% tags=["nbval-ignore-output"]
+loses = accuracy.drop(index="raw pixels") < accuracy.loc["raw pixels"]
+print(f"{loses.to_numpy().sum()} of {loses.size} pairs of a candidate and a target lie below raw pixels")
+
+# %%
+assert loses.to_numpy().mean() > 0.5
+
+# %% [markdown]
+# More often than not. A choice is needed, and nobody wants to train all twelve.
+
+# %% [markdown]
+# ## 3. First idea: take the nearest source
+#
+# Notebook 02 trained a classifier to tell two domains apart. Its error $\varepsilon$ gives the *proxy A-distance*
+# (Ben-David et al., 2007) $d_A = 2\,(1 - 2\varepsilon)$: 0 when it can only guess, 2 when it never errs. A second
+# distance needs no classifier. The *maximum mean discrepancy* (Gretton et al., 2012) compares how alike two images are,
+# on average, within a domain and across:
+#
+# $$\mathrm{MMD}^2 = \overline{k(s, s')} + \overline{k(t, t')} - 2\,\overline{k(s, t)} \qquad
+# k(a, b) = \exp\left(-\lVert a - b\rVert^2 / m\right)$$
+#
+# Here $s$ and $t$ are images of source and target, the bar is a mean over pairs, and $m$ is the median squared
+# distance. Neither looks at a label. Both are computed on raw pixels.
+
+
+# %%
+def a_distance(source, target):
+    both = tlkit.Split(np.concatenate([source.x, target.x]), np.repeat([0, 1], [len(source), len(target)]))
+    order = np.random.default_rng(SEED).permutation(len(both))
+    error = 1 - tlkit.linear_probe(*(both[part] for part in np.split(order, 2)))
+    return 2 * (1 - 2 * error)
+
+
+# %%
+def mmd(source, target):
+    n, images = len(source), np.concatenate([tlkit.pool_features(split) for split in (source, target)])
+    squared = euclidean_distances(images, squared=True)
+    k = np.exp(-squared / np.median(squared))
+    return np.sqrt(k[:n, :n].mean() + k[n:, n:].mean() - 2 * k[:n, n:].mean())
+
+
+# %% [markdown]
+# **Predict before you run:** as a domain, is print nearer to clothes or to `optdigits`?
+
+
+# %%
+def three_draws(source, pool):
+    for seed in range(3):
+        draw = np.random.default_rng(seed).permutation
+        parts = [split[draw(len(split))[:300]] for split in (source.train, pool)]
+        yield {"A-distance": a_distance(*parts), "MMD": mmd(*parts)}
+
+
+# %% tags=["nbval-ignore-output"]
+sources = {"print": printed, "clothes": fashion}
+pairs = [(target, name) for target in targets for name in sources]
+far = pd.DataFrame([pd.DataFrame(three_draws(sources[name], targets[t][0])).mean() for t, name in pairs])
+far.index = pd.MultiIndex.from_tuples(pairs, names=["target", "source"])
+far["gain over pixels"] = [accuracy.loc[f"{name} 5", t] - accuracy.loc["raw pixels", t] for t, name in pairs]
+far.round(3)
+
+# %%
+nearest = far.groupby("target")[["A-distance", "MMD"]].idxmin()
+best = far.groupby("target")["gain over pixels"].idxmax()
+assert (nearest["A-distance"] == best).all()
+assert (nearest["MMD"] == best).all()
+assert far["A-distance"].drop(list(best)).min() > 1.85  # the ceiling is 2
+assert far["MMD"]["clothes", "print"] < far["MMD"]["optdigits", "print"] - 0.005
+assert far["gain over pixels"]["clothes", "print"] < 0 < far["gain over pixels"]["optdigits", "print"] - 0.03
+assert accuracy.loc["print 5", "mnist"] > accuracy.loc["print 2", "mnist"] + 0.2  # one source, one distance
+
+# %% [markdown]
+# - **Of two sources, the nearer one is better** on every target here, by either distance.
+# - **Its size says little.** The four unrelated pairs sit at the ceiling of the A-distance. By MMD print is nearer to
+#   clothes than to `optdigits`, yet it hurts on the one and helps on the other.
+# - **It cannot choose a cut.** All stages of a network share one source and so one distance, and random weights have
+#   no source at all. The distance looks neither at the network nor at a label.
+#
+# So look at the features, with the labels you have.
+
+# %% [markdown]
+# ## 4. Four scores
+#
+# All four take the 100 labels and one pass through the frozen network. Two read what the *source head* says, two read
+# the features.
+#
+# ### NCE and LEEP: what the source head says
+#
+# The head of `resnet_fashion` names a piece of clothing for each digit. Nonsense, but perhaps *useful* nonsense: if all
+# ones were trousers and nothing else were, trousers would give away the one.
+
+# %%
+few = {target: pool.take(PER_CLASS, seed=SEED) for target, (pool, _) in targets.items()}
+heads = {"print": printed.classes, "clothes": fashion.classes}
+heads = {name: tlkit.load_source_head(networks[name], classes) for name, classes in heads.items()}
+
+
+def source_says(name, target):
+    features = tlkit.cache_features(networks[name].model, few[target])
+    return special.softmax(heads[name].predict(features.x, verbose=0), axis=1)  # (100, source classes)
+
+
+# %%
+says = source_says("clothes", "mnist")
+share = pd.DataFrame(says, columns=fashion.classes).groupby(few["mnist"].y).mean()
+ax = plt.subplots(figsize=(6.5, 3.6), layout="constrained")[1]
+ax = sns.heatmap(share, vmin=0, vmax=1, cmap="Blues", ax=ax, cbar_kws={"label": "mean probability"})
+ax.set(xlabel="what the clothes head sees", ylabel="digit")
+ax.tick_params(axis="y", rotation=0)
+# %% [markdown]
+# A row a digit, a column a piece of clothing; dark means that the head is sure of it. One column is dark nearly from
+# top to bottom: to this head almost every digit is a sandal. That cannot tell digits apart. In numbers:
+
+# %%
+assert (share.idxmax(axis=1) == "Sandal").sum() >= 8
+
+# %% [markdown]
+# Let $y_i$ be the label of image $i$ of $n$ and $z_i$ the source class that the head names. The *negative conditional
+# entropy* (Tran et al., 2019, arXiv:1908.08142) asks how well $z$ tells $y$, by counting:
+#
+# $$\mathrm{NCE} = \sum_{z, y} P(z, y)\,\log P(y \mid z)$$
+#
+# LEEP (Nguyen et al., 2020, arXiv:2002.12462) does not round the head's answer. With $\theta_z(x_i)$ for the
+# probability of source class $z$ for image $x_i$, it counts softly, $P(z, y) = \frac1n \sum_{i:\, y_i = y}
+# \theta_z(x_i)$, and takes the mean log likelihood
+#
+# $$\mathrm{LEEP} = \frac1n \sum_i \log \sum_z \theta_z(x_i)\,P(y_i \mid z).$$
+#
+# Both lie between minus the entropy of the labels (the head says nothing; $-\log 10$ nats for ten classes of equal
+# size) and 0 (it says all). Written out once, and compared with `tlkit.transferability`:
+
+# %% tags=["nbval-ignore-output"]
+y, named = few["mnist"].y, says.argmax(axis=1)
+both, alone = Counter(zip(named, y, strict=True)), Counter(named)
+nce_by_hand = sum(count / len(y) * np.log(count / alone[z]) for (z, _), count in both.items())
+
+joint = np.array([says[y == label].sum(axis=0) for label in range(10)]) / len(y)  # (digits, clothes)
+given = joint / joint.sum(axis=0)
+leep_by_hand = np.mean(np.log((says * given[y]).sum(axis=1)))
+print(f"NCE {nce_by_hand:.3f}   LEEP {leep_by_hand:.3f}   least possible {-np.log(10):.3f}")
+
+# %%
+assert np.isclose(nce_by_hand, nce(named, y))
+assert np.isclose(leep_by_hand, leep(says, y), atol=1e-6)
+
+# %% [markdown]
+# **Predict before you run:** which head gets the higher LEEP on each of the four targets?
+
+# %% tags=["nbval-ignore-output"]
+answers = {(target, name): source_says(name, target) for target in targets for name in heads}
+by_head = pd.DataFrame(
+    {
+        key: {"LEEP": leep(theta, few[key[0]].y), "NCE": nce(theta.argmax(axis=1), few[key[0]].y)}
+        for key, theta in answers.items()
+    }
+).T.rename_axis(["target", "head"])
+by_head["true accuracy"] = [accuracy.loc[f"{name} 5", target] for target, name in by_head.index]
+by_head.round(3)
+
+# %%
+picked = by_head.groupby("target").idxmax()
+assert (picked["LEEP"] == picked["true accuracy"]).all()
+assert (picked["NCE"] == picked["true accuracy"]).all()
+
+# %% [markdown]
+# Right four times out of four, and with no classifier trained. A coin does that once in sixteen, so this is a good sign
+# and no proof. Also note the price: no source head, no score. Features from the middle of a network have none.
+#
+# ### H-score: how far apart the classes are
+#
+# With $\Sigma$ for the covariance of the features and $\Sigma_{\text{between}}$ for the covariance of the class means,
+# the H-score (Bao et al., 2019) is $\mathrm{tr}(\Sigma^{-1}\,\Sigma_{\text{between}})$: 0 if all classes have the same
+# mean, and one less than the number of classes at best.
+#
+# **Predict before you run:** 100 images, 256 features of *pure noise*, ten classes. What is the H-score?
+
+# %% tags=["nbval-ignore-output"]
+noise = np.random.default_rng(SEED).normal(size=(100, 256))
+print_5 = tlkit.pool_features(represented["mnist"]["print 5"][0].take(PER_CLASS, seed=SEED))
+h_scores = {
+    "plain": {"noise": h_score(noise, y), "print 5": h_score(print_5, y)},
+    "shrunk": {"noise": h_score(noise, y, shrinkage=True), "print 5": h_score(print_5, y, shrinkage=True)},
+}
+pd.DataFrame(h_scores).round(3)
+
+# %%
+assert np.allclose(list(h_scores["plain"].values()), 9)
+assert h_scores["shrunk"]["print 5"] > h_scores["shrunk"]["noise"] + 1
+
+# %% [markdown]
+# Noise gets the full mark. With more features than images some combination of them separates any labels, and $\Sigma$
+# has no inverse. Ibrahim et al. (2021, arXiv:2110.06893) therefore *shrink* $\Sigma$ towards a multiple of the
+# identity. That pulls the two apart.
+#
+# ### LogME: how probable the labels are
+#
+# LogME (You et al., 2021, arXiv:2102.11005) imagines how the labels came about. For one class, let $t$ be the vector of
+# $n$ zeros and ones that marks its images and $F$ the $n \times d$ matrix of features. Draw weights $w$ from a Gaussian
+# of variance $1/\alpha$, and set $t = F w$ plus noise of variance $1/\beta$. Without choosing $w$, $t$ is Gaussian:
+#
+# $$t \sim \mathcal N\left(0,\ \tfrac1\beta I + \tfrac1\alpha F F^\top\right)$$
+#
+# The score is the log density of the real $t$, for the best $\alpha$ and $\beta$, divided by $n$, and averaged over the
+# classes. Many useless features do not raise it much: they make *every* $t$ possible, so the real one is not favoured.
+
+
+# %%
+def least_surprise(t, features):
+    def surprise(logs):
+        beta_part, alpha_part = np.eye(len(t)) / np.exp(logs[0]), features @ features.T / np.exp(logs[1])
+        return -stats.multivariate_normal(cov=beta_part + alpha_part).logpdf(t) / len(t)
+
+    return optimize.minimize(surprise, [0.0, 0.0], method="Nelder-Mead").fun
+
+
+# %% tags=["nbval-ignore-output"]
+clothes_2 = tlkit.pool_features(represented["mnist"]["clothes 2"][0].take(PER_CLASS, seed=SEED)).astype(float)
+by_hand = -np.mean([least_surprise((y == label).astype(float), clothes_2) for label in range(10)])
+print(f"by hand {by_hand:.4f}   tlkit {log_me(clothes_2, y):.4f} nats an example")
+
+# %%
+assert abs(by_hand - log_me(clothes_2, y)) < 1e-3
+least = -(np.log(2 * np.pi * 0.1) + 1) / 2  # without any feature: the best variance is the share of the class
+assert least <= log_me(noise, y) < least + 0.05  # no full mark for noise
+assert log_me(print_5, y) > least + 0.5
+
+# %% [markdown]
+# Noise gets next to nothing. But LogME has a weak spot of its own. Where features outnumber images, an image that is
+# there twice lets the evidence grow without end as $1/\beta$ goes to 0. So `log_me` refuses, and section 2 removed
+# equal images.
+
+# %%
+twice = np.append(np.arange(len(y)), 0)
+try:
+    log_me(print_5[twice], y[twice])
+except ValueError as error:
+    print(error)
+
+# %% [markdown]
+# ## 5. Do they rank the twelve?
+#
+# A score for each candidate, on each target, for each of the five draws of 100 labels. Three rivals join in, without
+# which a good result means nothing: **the number of features** (a network's last stage has most), a **random order**
+# (section 6 says how far luck gets), and the obvious thing to do: **cross-validate a linear probe** on the same 100
+# labels.
+
+
+# %%
+def cross_validation(few):
+    folds = StratifiedKFold(3).split(few.x, few.y)
+    return np.mean([tlkit.linear_probe(few[learn], few[check]) for learn, check in folds])
+
+
+def on(score, **options):
+    return lambda few: score(tlkit.pool_features(few), few.y, **options)
+
+
+SCORES = {"LogME": on(log_me), "H-score": on(h_score), "H-score, shrunk": on(h_score, shrinkage=True)}
+SCORES |= {"cross-validation": cross_validation, "number of features": lambda few: tlkit.pool_features(few).shape[1]}
+
+# %%
+draws = {
+    (target, candidate, seed): pool.take(PER_CLASS, seed=seed)
+    for target, found in represented.items()
+    for candidate, (pool, _) in found.items()
+    for seed in range(SEEDS)
+}
+table, seconds = pd.DataFrame(truth), {}
+for name, score in SCORES.items():
+    start = time.perf_counter()
+    table[name] = pd.Series({key: score(few) for key, few in draws.items()}).round(6)  # rounding errors are no ranking
+    seconds[name] = time.perf_counter() - start
+
+# %%
+means = table.groupby(["target", "candidate"], sort=False).mean()
+points = means.reset_index()
+points["network"] = points["candidate"].str.extract("^(raw pixels|[a-z]+)", expand=False)
+order = ["print", "clothes", "random", "raw pixels"]
+look = {"palette": "colorblind", "hue_order": order, "hue_kws": {"marker": ["o", "o", "o", "X"]}}
+grid = sns.FacetGrid(points, col="target", hue="network", height=2.5, sharex=False, **look)
+grid.map_dataframe(sns.scatterplot, x="LogME", y="accuracy", s=55, alpha=0.8)
+grid = grid.set_titles("{col_name}").set_axis_labels("LogME (nats)", "test accuracy").add_legend(title="")
+# %% [markdown]
+# Four panels, a target each. A point is a candidate (the cross: raw pixels), its LogME across, its true accuracy up. A
+# perfect ranking rises from left to right.
+#
+# How well does it rise? *Kendall's $\tau$* takes all pairs of candidates: the share that the score puts in the right
+# order minus the share in the wrong order. 1 is a perfect ranking, 0 what a random order gives on average. The
+# **weighted** $\tau$ (Vigna, 2015, arXiv:1404.3325) counts a pair more the nearer it is to the top, because it is the
+# top that you are going to take.
+#
+# **Predict before you run:** which score ranks best? Does any beat cross-validation?
+
+
+# %%
+def tau(rows, score):
+    return stats.weightedtau(rows["accuracy"], rows[score]).statistic
+
+
+# %%
+def per_target(measure, table, names):
+    found = pd.DataFrame(
+        {
+            name: {key: measure(rows, name) for key, rows in table.groupby(["target", "seed"], sort=False)}
+            for name in names
+        }
+    ).rename_axis(["target", "seed"])
+    shown = found.groupby("target", sort=False).mean().T.round(3)
+    shown["all four"] = with_interval(found.groupby("seed").mean())
+    return found.mean(), shown
+
+
+# %% tags=["nbval-ignore-output"]
+average, shown = per_target(tau, table, SCORES)
+shown
+
+# %%
+others = ["H-score", "H-score, shrunk", "number of features"]
+assert average["LogME"] > 0.75
+assert average["LogME"] > average[others].max() + 0.2
+assert abs(average["LogME"] - average["cross-validation"]) < 0.1
+width = means.groupby("target").corr(method="spearman")["number of features"].swaplevel()
+full_mark = np.isclose(means["H-score"], 9).reshape(len(targets), -1).sum(axis=1)
+assert (full_mark == 8).all()
+assert width["H-score, shrunk"].min() > 0.7  # it follows the number of features ...
+assert width["LogME"].mean() < 0.6  # ... far more than LogME does
+
+# %% [markdown]
+# - **LogME ranks well on all four targets, and so does cross-validation.** They cannot be told apart here.
+# - **The H-score does not.** Plain, it gives eight candidates the same full mark, those with more features than images.
+#   Shrunk, it still prefers whatever is wide. (In the experiments of Ibrahim et al. shrinking helped a lot. The
+#   candidates here differ more than twentyfold in width, and 100 images are few.)
+#
+# The interval in the last column is over the draws of labels only. Section 6 asks about the rest.
+#
+# A ranking is a means. What do you **lose** if you take the candidate that a score puts on top, in accuracy, against
+# the best of the twelve? Two more rivals: a candidate at random, and always the same favourite.
+
+
+# %%
+def lost(rows, score):
+    top = rows[score] == rows[score].max()  # may be several: then take one of them blindly
+    return rows["accuracy"].max() - rows.loc[top, "accuracy"].mean()
+
+
+rivals = {"always print 5": table.index.get_level_values("candidate") == "print 5", "a random candidate": 1}
+
+# %% tags=["nbval-ignore-output"]
+loss, shown = per_target(lost, table.assign(**rivals), [*SCORES, *rivals])
+shown
+
+# %%
+assert loss[["LogME", "cross-validation"]].max() < 0.01
+assert loss["a random candidate"] > 0.1
+assert loss["H-score"] > loss["a random candidate"] - 0.05
+assert loss[["H-score, shrunk", "always print 5"]].between(0.02, 0.08).all()  # wrong on one target of four
+
+# %% [markdown]
+# Follow LogME or cross-validation and you lose nothing that counts. The plain H-score is hardly better than a blind
+# choice. And look at *always print 5*: no score at all, and perfect on three targets of four. Where one favourite wins
+# nearly everywhere, a score looks good by agreeing with it (Singh et al., 2025, arXiv:2510.06448). The target that
+# matters is the one where the favourite fails. Here that is clothes.
+#
+# What a score costs, in milliseconds a candidate, once the features are there:
+
+# %% tags=["nbval-ignore-output"]
+(pd.Series(seconds) / len(draws) * 1000).round(1).rename("milliseconds").to_frame()
+
+# %%
+assert seconds["cross-validation"] > 2 * seconds["LogME"]
+
+# %% [markdown]
+# LogME is cheaper by a factor. It counts with thousands of candidates or classes; with twelve, cross-validation is
+# affordable, and its answer is an accuracy that you can read.
+#
+# ### LEEP and NCE, for candidates with a head
+#
+# A cut network has no source head. Make one: a logistic regression on the features of some *source* images. That gives
+# eight candidates with a head, four cuts of two networks.
+
+# %%
+images = {"print": printed.train.take(10, seed=SEED), "clothes": fashion.train.take(60, seed=SEED)}
+cut_heads = {
+    f"{name} {stage}": logistic_regression(features)
+    for name, split in images.items()
+    for stage, features in stage_features(networks[name], split).items()
+}
+cuts = table[table.index.get_level_values("candidate").isin(cut_heads)].copy()
+
+# %%
+for key in cuts.index:
+    kernel, bias = cut_heads[key[1]]
+    theta = special.softmax(draws[key].x @ kernel + bias, axis=1)
+    cuts.loc[key, ["LEEP", "NCE"]] = leep(theta, draws[key].y), nce(theta.argmax(axis=1), draws[key].y)
+
+# %% tags=["nbval-ignore-output"]
+of_cuts, shown = per_target(tau, cuts, ["LEEP", "NCE", "LogME", "cross-validation", "number of features"])
+shown
+
+# %%
+assert of_cuts[["LEEP", "NCE"]].min() > 0.6
+assert of_cuts["LogME"] > of_cuts[["LEEP", "NCE"]].max() + 0.03
+assert of_cuts["number of features"] > average["number of features"] + 0.2
+
+# %% [markdown]
+# LEEP and NCE rank the eight cuts well, if a little less well than LogME. But see the last row. Among cuts of two
+# networks "the deeper, the better" gets most of the way without looking at a single image. **A $\tau$ means nothing
+# without the $\tau$ of a stupid rule beside it.**
+
+# %% [markdown]
+# ## 6. How sure can you be with twelve candidates?
+#
+# Two questions, two simulations, both with the scores averaged over the five draws:
+#
+# - **Could a random order do as well?** Shuffle the twelve, use the same order on all four targets, and see how far
+#   $\tau$ gets by luck.
+# - **What if others had been on the list?** Draw twelve candidates *with replacement* from the twelve (a bootstrap),
+#   and compute each $\tau$ again.
+
+
+# %%
+by_target = [rows for _, rows in means.groupby("target", sort=False)]
+rng = np.random.default_rng(SEED)
+
+
+def mean_tau(name, chosen):
+    return np.mean([tau(rows.take(chosen), name) for rows in by_target])
+
+
+def tau_of_order(order):
+    return np.mean([stats.weightedtau(rows["accuracy"], order).statistic for rows in by_target])
+
+
+# %%
+whole = pd.Series({name: mean_tau(name, np.arange(12)) for name in SCORES})
+samples = [rng.integers(12, size=12) for _ in range(RESAMPLES)]
+resampled = pd.DataFrame({name: [mean_tau(name, chosen) for chosen in samples] for name in SCORES})
+low, high = resampled.quantile(0.025), resampled.quantile(0.975)
+chance = np.quantile([tau_of_order(rng.permutation(12)) for _ in range(RESAMPLES)], [0.025, 0.975])
+
+# %%
+ax = plt.subplots(figsize=(6.5, 2.8), layout="constrained")[1]
+ax.axvspan(*chance, color="0.88", label="95 % of random orders")
+ax.errorbar(whole, list(SCORES), xerr=[whole - low, high - whole], fmt="o", capsize=3, color=plots.SOURCE_COLOR)
+ax.margins(y=0.15)
+ax.invert_yaxis()
+ax.set(xlabel="weighted τ, mean of four targets", xlim=(-1, 1))
+ax.legend(frameon=False, loc="upper left")
+sns.despine(ax=ax)
+# %% [markdown]
+# A point a score with its 95 % bootstrap interval; the grey band holds 95 % of the random orders.
+
+# %% tags=["nbval-ignore-output"]
+difference = resampled.sub(resampled["LogME"], axis=0).drop(columns="LogME").quantile([0.025, 0.975]).T
+difference.columns = ["from", "to"]
+difference.rename_axis("difference to LogME").round(2)
+
+# %%
+assert low[["LogME", "cross-validation"]].min() > chance[1] + 0.1  # no luck
+assert low[others].max() < chance[1]  # could be luck
+assert difference.loc["cross-validation", "from"] < 0 < difference.loc["cross-validation", "to"]
+assert difference.loc[others, "to"].max() < -0.05
+
+# %% [markdown]
+# - LogME and cross-validation are beyond luck. Which of the two is better, twelve candidates cannot say.
+# - The three others may be luck: their intervals reach into the band.
+# - Even these intervals are too narrow. The twelve are no random sample: cuts of one network resemble each other, and
+#   three of the four targets are digits. Agostinelli et al. (2022, arXiv:2204.01403) varied such experiments in
+#   hundreds of thousands of ways, and small changes decided which score won.
+# - The truth here is a linear probe on frozen features. After fine-tuning, the order may be another.
+
+# %% [markdown]
+# ## 7. Would it have warned you?
+#
+# Back to negative transfer. Raw pixels are one of the twelve, so a score says of each other candidate whether it lies
+# above or below them. How often is that right, over eleven candidates and four targets? The stupid rule to beat:
+# "everything hurts".
+
+
+# %%
+def above_pixels(name):
+    values = means.pivot_table(index="candidate", columns="target", values=name, sort=False)
+    return values.drop(index="raw pixels") - values.loc["raw pixels"]
+
+
+true_gain = above_pixels("accuracy")
+right = {name: np.sign(above_pixels(name)) == np.sign(true_gain) for name in SCORES}
+right["everything hurts"] = true_gain < 0
+
+# %% tags=["nbval-ignore-output"]
+warned = pd.Series({name: is_right.to_numpy().mean() for name, is_right in right.items()}, name="right side of pixels")
+warned.round(3).to_frame()
+
+# %% tags=["nbval-ignore-output"]
+missed = true_gain[~right["LogME"]].melt(ignore_index=False, value_name="accuracy − pixels").dropna()
+missed.round(3)
+
+# %%
+good = ["LogME", "cross-validation"]
+assert warned[good].min() > warned["everything hurts"] + 0.1
+assert warned[["H-score", "H-score, shrunk"]].max() < warned[good].min() - 0.1
+assert missed["accuracy − pixels"].abs().max() < 0.06
+assert above_pixels("LogME").loc["clothes 5", "optdigits"] > 0 > true_gain.loc["clothes 5", "optdigits"]
+
+# %% [markdown]
+# Both are right about nine times out of ten, and where LogME is wrong (the second table) the difference is small. Large
+# harm would have been seen beforehand. A gap as small as that of clothes on `optdigits` would not.
+
+# %% [markdown]
+# ## What to do
+#
+# ```mermaid
+# flowchart TD
+#   A[A few labels of your target] --> B[Raw pixels + logistic regression:<br/>the baseline, in seconds]
+#   A --> C[Each candidate and a few of its cuts:<br/>one pass, features cached]
+#   C --> D{How many<br/>candidates?}
+#   D -- dozens --> E[Cross-validate a linear probe]
+#   D -- thousands --> F[LogME first,<br/>then cross-validate the best]
+#   E --> G[Take the best two or three]
+#   F --> G
+#   B --> G
+#   G --> H[Fine-tune them;<br/>train one from scratch beside them]
+#   H --> I[Test images: once, at the very end]
+# ```
+#
+# In words: run the baseline first. Cache the features of every candidate, earlier stages too. Rank by cross-validation,
+# or by LogME when there are too many, on labels that no candidate was pretrained on. Keep a candidate only if it beats
+# raw pixels; keep two or three, because a small gap between scores says little. Fine-tune those, with the same network
+# from scratch beside them. Look at the test images once.
+
+# %% [markdown]
+# ## Summary
+#
+# - **Negative transfer** belongs to a source, a target, a budget of labels *and a baseline*: with 20 labels, frozen
+#   clothes features hurt against raw pixels and help against training from scratch.
+# - The **distance** of two domains picks the better of two sources here, but it says neither how much you win nor where
+#   to cut. Scores that read your labels say more: **LogME** ranks twelve candidates about as well as a
+#   **cross-validated probe**, and costs less. The **H-score** fails with fewer images than features; **LEEP** and
+#   **NCE** need a source head.
+# - Judge a score by a **stupid rule** beside it (the deepest cut, a fixed favourite, chance) and by an interval over
+#   candidates. Twelve candidates tell good from others, not best from second best.
+#
+# **Exercise:** LogME's model has no intercept, while the linear probe has one. Subtract its mean from each feature
+# before `log_me` (`x - x.mean(axis=0)`) and add this to `SCORES` as "LogME, centred". Predict first: does $\tau$ rise,
+# and on which target most? Then predict which of the asserts of section 5 hold with `PER_CLASS = 30`, and look: with
+# 300 images, does the H-score recover?
