@@ -128,11 +128,11 @@ MUTATIONS = {
         gradients._Loss.tape_gradient = lambda self: -right(self)
         """,
     ),
-    "the audit finds everything as meant": (
+    "the audit sees no change": (
         "13_trap_museum",
         """
         from tlkit.audit import moved
-        moved._verdict = lambda learns, *what: moved.AS_MEANT[0] if learns else moved.AS_MEANT[1]
+        moved._change = lambda variable, before: 0.0
         """,
     ),
     "the diagnosis finds nothing": (
