@@ -1,0 +1,597 @@
+# %% [markdown]
+# # 04 · Freezing
+#
+# **Question: you tell some layers not to learn. Do they stay as they are, what does that save, and what does it cost?**
+#
+# Takes about a minute on two cores, without a network. You need notebook 03 (backbone, head, stages, fine-tuning).
+#
+# | word | meaning here |
+# |---|---|
+# | weights | numbers that training changes by their gradient |
+# | statistics | BatchNorm's running mean and variance: training changes them too, without any gradient |
+# | flag | `layer.trainable`: what you *ask for* |
+# | frozen | what you *get*: neither weights nor statistics move |
+# | boundary | where the frozen stages end |
+# | trunk, tail | the backbone before the boundary (frozen), and after it |
+#
+# ```mermaid
+# flowchart LR
+#   F["flag: layer.trainable"] -->|"read once, at the first fit after compile"| S["training step: a fixed program"]
+#   S -->|"each batch"| W["weights and statistics"]
+#   A["audit: before and after"] -.->|compares| W
+# ```
+#
+# The drawing is the whole first half of this notebook: a flag is a wish, the training step carries it out or not, and
+# only the weights tell you which.
+
+# %%
+import time
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+
+import tlkit
+from tlkit import plots
+from tlkit._tensorflow import keras
+from tlkit.features import batches
+
+# %%
+SEED = 0
+PER_CLASS = 10  # labels of each digit: 100 in all
+DRAWS = 4  # every claim about fine-tuning is repeated for so many draws of those labels
+TEST = 1000  # of the 2,000 test images of mnist: enough here, and quick
+
+# %% [markdown]
+# ## 1. The mechanism, on two layers
+#
+# A toy: three numbers in, a layer called `first`, a layer called `second`, two logits out.
+
+# %%
+points = np.random.default_rng(SEED).normal(size=(64, 3)).astype("float32")
+side = (points.sum(axis=1) > 0).astype(int)  # the label: on which side of a plane
+
+
+def toy():
+    keras.utils.set_random_seed(SEED)
+    layers = [keras.layers.Dense(4, activation="relu", name="first"), keras.layers.Dense(2, name="second")]
+    return keras.Sequential([keras.Input((3,)), *layers], name="toy")
+
+
+# %%
+def compiled(model, optimizer="sgd"):
+    model.compile(optimizer=optimizer, loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model
+
+
+# %% [markdown]
+# What does a training move? Copy every weight, train, compare. Nothing else is an answer.
+
+
+# %%
+def moved_by_fit(model):
+    before = {layer.name: layer.get_weights() for layer in model.layers}
+    model.fit(points, side, verbose=0)
+    return {layer.name: not all(map(np.array_equal, before[layer.name], layer.get_weights())) for layer in model.layers}
+
+
+model = toy()
+model.get_layer("first").trainable = False
+moved_by_fit(compiled(model))
+
+# %% [markdown]
+# As wished: `first` is still, `second` moved.
+#
+# **Predict before you run:** now the same wish, but after a first `fit`. Does `first` stay still in the second one?
+
+# %%
+model = compiled(toy())
+model.fit(points, side, verbose=0)
+model.get_layer("first").trainable = False  # too late
+late = moved_by_fit(model)
+again = moved_by_fit(compiled(model))  # compile makes Keras build a new training step
+assert late == {"first": True, "second": True}
+assert again == {"first": False, "second": True}
+pd.DataFrame({"flag set after fit": late, "and compiled again": again})
+
+# %% [markdown]
+# The flag says `False`, the layer learns, and no word of warning. Keras built the training step at the first `fit`
+# after `compile`, with the flags of that moment. `tlkit.fit` compiles every time for this reason.
+
+# %% [markdown]
+# ## 2. The model's flag and the layers' flags
+#
+# A model has a flag too. Setting it passes the value on to all layers. And a model whose own flag is `False` trains
+# nothing, whatever its layers say.
+#
+# **Predict before you run:** the toy has four weight arrays (two kernels, two biases). For each line below, how many of
+# them will learn?
+
+
+# %%
+def flags(model):
+    layers = {layer.name: layer.trainable for layer in model.layers}
+    return {"model": model.trainable, **layers, "arrays that learn": len(model.trainable_weights)}
+
+
+# %%
+model, rows = toy(), {}
+rows["as built"] = flags(model)
+model.trainable = False
+rows["model.trainable = False"] = flags(model)
+model.get_layer("second").trainable = True
+rows["… then second.trainable = True"] = flags(model)
+
+# %%
+model = toy()
+for layer in model.layers:
+    layer.trainable = False
+rows["each layer False"] = flags(model)
+model.trainable = True
+rows["… then model.trainable = True"] = flags(model)
+learning = [row["arrays that learn"] for row in rows.values()]
+assert learning == [4, 0, 0, 0, 0]
+pd.DataFrame(rows).T
+
+# %% [markdown]
+# Two of these lines fool people:
+#
+# - *Third line:* `second` is `True` and still nothing learns, because the model above it says no.
+# - *Last line:* you ask for everything to learn, and nothing does. The model's flag had been `True` all along, Keras
+#   sees no change, and passes nothing on.
+#
+# Rule: set the flag of **each layer**, keep the model's own flag `True`, then compile. `tlkit.freeze_to` does that.
+
+# %% [markdown]
+# ## 3. BatchNorm moves without a gradient
+#
+# BatchNorm shifts and scales each channel. While training it uses the mean of the batch, and keeps a running mean for
+# later: with the momentum $m$ of this backbone,
+#
+# $$\text{running mean} \leftarrow m \cdot \text{running mean} + (1 - m) \cdot \text{batch mean}$$
+#
+# and the same for the variance. No gradient, no learning rate.
+#
+# **Predict before you run:** the learning rate below is **zero**, so no weight of the pretrained ResNet can move. After
+# 12 epochs on 100 `mnist` images, what is left of its accuracy on the source? The same images with the colours inverted
+# (dark paper, as from a blackboard) are tried beside it. `tlkit.watch` makes your comparison from section 1, for each
+# layer of a real training.
+
+# %%
+pair = tlkit.load_pair(source="printed", target="mnist")
+source_test, target_test = pair.source.test, pair.target.test[:TEST]
+few = pair.target.train.take(PER_CLASS, seed=SEED)
+inverted = tlkit.Split(255 - few.x, few.y)
+backbone = tlkit.load_backbone("resnet_printed")
+pretrained = backbone.model.get_weights()
+source_head = tlkit.load_source_head(backbone, pair.source.classes)
+PRINTED = tlkit.accuracy(tlkit.join(backbone.model, source_head), source_test)
+
+
+# %%
+def source_after_rate_zero(images, bn_learns):
+    backbone.model.set_weights(pretrained)
+    tlkit.freeze_to(backbone, stage=0, train_batchnorm=bn_learns)
+    model = tlkit.join(backbone.model, tlkit.build_head(backbone, n_classes=10))
+    watch = tlkit.watch(backbone=backbone, intended_stage=5)  # meant: nothing in the backbone moves
+    compiled(model, keras.optimizers.SGD(learning_rate=0.0))
+    model.fit(batches(images, 32, shuffle_seed=SEED), epochs=12, shuffle=False, verbose=0, callbacks=[watch])
+    return tlkit.accuracy(tlkit.join(backbone.model, source_head), source_test), watch.table
+
+
+# %% tags=["nbval-ignore-output"]
+left, strip = source_after_rate_zero(inverted, bn_learns=True)
+left_mnist, _ = source_after_rate_zero(few, bn_learns=True)
+left_frozen, still = source_after_rate_zero(inverted, bn_learns=False)
+index = ["before", "mnist", "inverted mnist", "inverted, BatchNorm's flags False"]
+pd.Series([PRINTED, left_mnist, left, left_frozen], index=index, name="source accuracy").round(3)
+
+# %%
+ax = plots.plot_audit(strip)
+# %% [markdown]
+# The strip has a column a layer, from the first to the last: what was meant, whether weights moved, whether statistics
+# moved. The upper rows are blue (still) in the backbone; the statistics of all twelve BatchNorm layers are orange
+# (moved), each with a cross because that was not meant. The last column is the head, which was meant to learn and, at a
+# rate of zero, could not.
+
+# %%
+norms = strip[strip["kind"] == "BatchNormalization"]
+assert norms["statistics_moved"].all()
+assert not strip["weights_moved"].any()  # not one weight
+assert left < PRINTED - 0.2
+assert abs(left_mnist - PRINTED) < 0.02
+assert left_frozen == PRINTED
+assert not still["statistics_moved"].any()
+
+# %% [markdown]
+# Not one weight has moved, and with inverted images the network has forgotten much of what it knew. With `mnist` as it
+# comes the statistics move too, and it costs next to nothing: its strokes are as bright as the printed ones. So the
+# drift is always there; its price depends on how far the target's pixels are from the source's.
+#
+# You cannot see this in any flag or in the loss. With `bn.trainable = False`, a BatchNorm layer keeps its statistics
+# and uses them while training too. Nothing moves then, and the source accuracy is equal to the last digit.
+#
+# ### Does `training=False` hold them?
+#
+# A well-known advice: call the backbone as `backbone(x, training=False)`; then BatchNorm stays still even if you
+# unfreeze the rest later.
+#
+# **Predict before you run:** in a functional Keras model, does it?
+
+# %%
+image = keras.Input((28, 28, 1))
+backbone.model.set_weights(pretrained)
+tlkit.freeze_to(backbone, stage=0, train_batchnorm=True)
+features = backbone.model(image, training=False)
+model = compiled(keras.Model(image, tlkit.build_head(backbone, n_classes=10)(features)))
+stem = backbone.model.get_layer("stem_bn")
+before = stem.moving_mean.numpy().copy()
+model.fit(batches(few, 32), shuffle=False, verbose=0)
+assert not np.array_equal(before, stem.moving_mean)
+
+# %% [markdown]
+# It does not: the assert above says that the running mean has moved. `fit` calls the whole model with `training=True`,
+# and that passes down to the backbone. Only the layer's own flag holds.
+#
+# So `tlkit.freeze_to` keeps BatchNorm frozen even in the stages that learn, unless you say `train_batchnorm=True`.
+
+# %% [markdown]
+# ## 4. By stage, or by layer
+#
+# `freeze_to(backbone, stage)` freezes stages 1 to `stage`. At 0 everything learns; at 5 nothing in the backbone does:
+# feature extraction.
+#
+# **Predict before you run:** which share of the backbone's weights still learns when the first three of five stages are
+# frozen?
+
+# %%
+backbone.model.set_weights(pretrained)
+counts = {}
+for stage in range(backbone.n_stages + 1):
+    tlkit.freeze_to(backbone, stage)
+    counts[stage] = tlkit.count_weights(backbone.model).trainable
+share = pd.DataFrame({"weights that learn": counts})
+share["share"] = (share["weights that learn"] / counts[0]).round(3)
+share.rename_axis("frozen up to stage")
+
+# %%
+assert share["share"][3] > 0.9
+
+# %% [markdown]
+# The late stages are wide, and hold nearly all weights. "Three of five stages frozen" sounds like a lot, and leaves
+# more than nine in ten weights free.
+#
+# You can also set flags layer by layer. Here only the last residual block's second convolution may learn. Real training
+# steps say whether it went as meant; `audit_fit` takes one, compares every weight, and puts everything back.
+
+# %%
+tlkit.freeze_to(backbone, stage=5)
+backbone.model.get_layer("stage4_b_conv").trainable = True
+head = tlkit.build_head(backbone, n_classes=10, seed=SEED)
+model = tlkit.join(backbone.model, head)
+audit = tlkit.audit_fit(model, few, backbone=backbone)
+assert audit[audit["weights_moved"]]["layer"].str.endswith(("stage4_b_conv", "logits")).all()
+assert audit["weights_moved"].sum() == 2
+ax = plots.plot_audit(audit)
+# %% [markdown]
+# One orange column in the last stage and the head; all else blue, as meant.
+#
+# What you lose by going layer by layer is the clean cut. A network can only be cut where it narrows to **one** tensor.
+# Inside a residual block there are two, the branch and the shortcut, and no boundary:
+
+# %%
+try:
+    tlkit.wrap_backbone(backbone.model, ["stage4_b_conv", "stage4_out"], "cut_inside")
+except ValueError as error:
+    print(error)
+
+# %% [markdown]
+# ## 5. The boundary cache: what freezing saves
+#
+# What is frozen gives the same features in every epoch. So run it once, keep the features at the boundary, and train
+# the tail and the head on those: `split_at`, then `cache_features`, then `fit`. How much arithmetic is that?
+#
+# Count multiply-adds. For one image let
+#
+# - $T$ be a forward pass through the trunk, $t$ through the tail, $h$ through the head,
+# - $n$ the number of images and $E$ the number of epochs.
+#
+# A layer that learns is passed three times: forward, backward for the gradient of what comes *in* (the layers before
+# need it), and backward for the gradient of its *weights*. Each is about one forward pass, so it costs three. (The first
+# layer that learns could do with two; the model leaves that out.) A frozen layer before the boundary costs one: nobody
+# before it needs a gradient, so the backward pass stops at the boundary.
+#
+# Without a cache each image goes through all of that in each epoch. With a cache, the trunk's part is paid once:
+#
+# $$\text{whole} = E\,n\,(T + 3t + 3h) \qquad\qquad \text{cached} = n\,T + E\,n\,(3t + 3h)$$
+#
+# Three things can be read off before any measurement. For $E = 1$ both are equal: the cache never costs arithmetic. For
+# many epochs the ratio whole : cached approaches $1 + T / (3t + 3h)$. And it grows only as fast as the *frozen* part
+# outweighs three times the rest.
+#
+# **Predict before you run:** $E = 20$. With everything frozen (stage 5), how many times less arithmetic is the cached
+# training? With only the stem frozen (stage 1)?
+
+# %%
+EPOCHS = 20
+
+
+def arithmetic(stage):
+    trunk, tail = tlkit.split_at(backbone, stage)
+    frozen = tlkit.multiply_adds(trunk)
+    learns = tlkit.multiply_adds(tail) + tlkit.multiply_adds(head)
+    whole, cached = EPOCHS * (frozen + 3 * learns), frozen + EPOCHS * 3 * learns
+    ratios = {"predicted": whole / cached, "limit": 1 + frozen / (3 * learns)}
+    return {"whole": whole, "cached": cached, **ratios, "kB": np.prod(trunk.output_shape[1:]) * 4 / 1000}
+
+
+# %%
+costs = pd.DataFrame({stage: arithmetic(stage) for stage in range(1, 6)}).T.rename_axis("frozen up to stage")
+assert costs["predicted"].is_monotonic_increasing  # the deeper the boundary, the more the cache saves
+assert costs["predicted"][1] < 1.1
+assert costs["predicted"][5] > 19
+assert (costs["predicted"] <= np.minimum(EPOCHS, costs["limit"])).all()
+costs.astype({"whole": int, "cached": int}).round(2)
+
+# %% [markdown]
+# Columns `whole` and `cached` are multiply-adds for one image in all epochs; `limit` is the ratio for endless epochs.
+# With only the stem frozen the cache saves next to nothing: the stem is cheap. With everything frozen the ratio is
+# nearly the number of epochs: all that is left to repeat is the head.
+#
+# The last column is the price in memory: kilobytes for the features of one image (four bytes a number). An image itself
+# has 784 bytes. At an early boundary its features take more than a hundred times that.
+
+# %%
+assert costs["kB"][1] > 100 * few.x[0].nbytes / 1000
+assert costs["kB"][5] < costs["kB"][1] / 5
+
+# %% [markdown]
+# ### Predicted against measured
+#
+# A clock reads the processor time at the end of each epoch, on 200 images. The first epoch is left out: in it Keras
+# builds the training step, which depends neither on the number of images nor on the cache.
+
+# %%
+more = pair.target.train.take(2 * PER_CLASS, seed=SEED)
+
+
+def seconds_an_epoch(core, examples):
+    ends = []
+    clock = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: ends.append(time.process_time()))
+    model = tlkit.join(core, head)
+    tlkit.fit(model, examples, epochs=3, learning_rate=1e-4, seed=SEED, progress=False, callbacks=[clock])
+    return np.diff(ends).min()
+
+
+# %%
+def measured(stage):
+    tlkit.freeze_to(backbone, stage)
+    trunk, tail = tlkit.split_at(backbone, stage)
+    start = time.process_time()
+    cached = tlkit.cache_features(trunk, more, cache_dir="memory")
+    once = time.process_time() - start  # building the graph included
+    whole = EPOCHS * seconds_an_epoch(backbone.model, more)
+    return whole / (once + EPOCHS * seconds_an_epoch(tail, cached))
+
+
+# %% tags=["nbval-ignore-output"]
+costs["measured"] = pd.Series({stage: measured(stage) for stage in (1, 3, 5)})
+costs[["predicted", "measured"]].dropna().round(2)
+
+# %%
+assert costs["measured"][5] > 2 * costs["measured"][1]
+
+# %% [markdown]
+# Compare the columns on your machine. Early boundaries save little, as predicted. At stage 5 you get less than the model
+# promises: it counts arithmetic and nothing else, and with so little arithmetic left, what Python does to hand over each
+# batch takes most of the time. On a large backbone arithmetic rules: `make bench` measures it for ResNet50.
+
+# %% [markdown]
+# ### Is it the same training?
+#
+# A shortcut is worth nothing if it changes the result. **Predict before you run:** the same seed, the same batches,
+# once through the whole model and once on cached features. How far apart are the trained weights?
+
+
+# %%
+def trained(stage, optimizer, *, cached):
+    backbone.model.set_weights(pretrained)
+    tlkit.freeze_to(backbone, stage)
+    core, examples, head = backbone.model, few, tlkit.build_head(backbone, n_classes=10, seed=SEED)
+    if cached:
+        trunk, core = tlkit.split_at(backbone, stage)
+        examples = tlkit.cache_features(trunk, few, cache_dir="memory")
+    model = tlkit.join(core, head)
+    tlkit.fit(model, examples, epochs=2, learning_rate=1e-3, seed=SEED, optimizer=optimizer, progress=False)
+    return [*backbone.model.get_weights(), *head.get_weights()]
+
+
+# %%
+for stage, optimizer in ((3, "adam"), (5, "sgd")):
+    whole, cached = (trained(stage, optimizer, cached=cached) for cached in (False, True))
+    assert all(map(np.array_equal, whole, cached))
+    print(f"frozen up to stage {stage}, {optimizer}: all {len(whole)} arrays equal, bit for bit")
+
+# %% [markdown]
+# Not close: equal. What is frozen computes the same numbers whether it is asked once or in each epoch. (That needs
+# BatchNorm frozen too, and no augmentation of the images: notebook 06 shows what to do there.)
+
+# %% [markdown]
+# ## 6. How deep should you freeze?
+#
+# Now what freezing costs in accuracy. For each frozen depth from 0 (everything learns) to 5 (only the head), fine-tune
+# on 100 labels of `mnist` and measure both domains. Two ways, both from notebook 03, so that nothing is tuned here:
+#
+# - **rough**: a new random head, a learning rate of 3e-3;
+# - **gentle**: the head set to the best one on frozen features first (`fit_probe`), and a tenth of that rate.
+#
+# **Predict before you run:** draw four curves on paper, target and source for each way, over the depth 0 to 5.
+
+# %%
+RATE = {"rough": 3e-3, "gentle": 3e-4}
+N = 10 * PER_CLASS
+draws = [pair.target.train.take(PER_CLASS, seed=draw) for draw in range(DRAWS)]
+few_source = source_test[::2]  # every second one, to save time
+
+
+def joined(*splits):
+    return tlkit.Split(np.concatenate([each.x for each in splits]), np.concatenate([each.y for each in splits]))
+
+
+all_draws, both_tests = joined(*draws), joined(few_source, target_test)
+
+# %%
+backbone.model.set_weights(pretrained)
+frozen = tlkit.cache_features(backbone.model, all_draws, cache_dir="memory")
+kept = tlkit.accuracy(tlkit.join(backbone.model, source_head), few_source)  # before any training
+
+
+def start(way, draw):
+    backbone.model.set_weights(pretrained)
+    new = tlkit.build_head(backbone, n_classes=10, seed=draw)
+    if way == "gentle":
+        tlkit.fit_probe(new, frozen[N * draw : N * (draw + 1)])
+    head.set_weights(new.get_weights())
+
+
+# %% [markdown]
+# The strip below the curves is an audit by hand: how far each stage's convolutions are from their pretrained values, as
+# a share of their size, $\lVert w - w_0 \rVert / \lVert w_0 \rVert$. A frozen stage must show exactly zero.
+
+# %%
+paths = [variable.path for variable in backbone.model.weights]  # "stem_conv/kernel", "stage1_a_conv/kernel", …
+
+
+def distances():
+    now, found = backbone.model.get_weights(), {}
+    for stage, name in enumerate(("stem", "stage1", "stage2", "stage3", "stage4"), start=1):
+        chosen = [i for i, path in enumerate(paths) if path.startswith(name) and path.endswith("kernel")]
+        change, size = (np.concatenate([w[i].ravel() for i in chosen]) for w in (now, pretrained))
+        found[stage] = float(np.linalg.norm(change - size) / np.linalg.norm(size))
+    return found
+
+
+# %%
+def scores():
+    """Accuracies on both test sets, with the source's head and the new one; the backbone runs once for both."""
+    features = tlkit.Split(backbone.model.predict(both_tests.x, batch_size=256, verbose=0), both_tests.y)
+    cut = len(few_source)
+    return {"source": tlkit.accuracy(source_head, features[:cut]), "target": tlkit.accuracy(head, features[cut:])}
+
+
+# %% [markdown]
+# The long way, without `tlkit.fine_tune`: Keras builds the training step once for each depth, and all draws use it
+# again. The frozen part runs once for all of them too. Before each run everything is as new: weights, head, optimizer.
+
+
+# %%
+def tuned(model, cached, way, draw):
+    start(way, draw)
+    for variable in model.optimizer.variables:  # Adam's running means and its count of steps
+        variable.assign(keras.ops.zeros_like(variable))
+    model.optimizer.learning_rate = RATE[way]
+    part = cached[N * draw : N * (draw + 1)]
+    model.fit(batches(part, 32, shuffle_seed=draw), epochs=8, shuffle=False, verbose=0)
+    return {"way": way, "draw": draw, **scores(), **distances()}
+
+
+# %%
+def runs_at(depth):
+    backbone.model.set_weights(pretrained)
+    tlkit.freeze_to(backbone, depth)
+    trunk, tail = tlkit.split_at(backbone, depth)
+    cached = tlkit.cache_features(trunk, all_draws, cache_dir="memory")
+    model = compiled(tlkit.join(tail, head), keras.optimizers.Adam())
+    return [tuned(model, cached, way, draw) | {"depth": depth} for way in RATE for draw in range(DRAWS)]
+
+
+runs = pd.DataFrame([run for depth in range(6) for run in runs_at(depth)])
+
+# %% tags=["nbval-ignore-output"]
+groups = runs.groupby(["way", "depth"])[["source", "target"]]
+groups.agg(lambda values: "{:.3f} ± {:.3f}".format(*tlkit.mean_interval(values)))
+
+
+# %%
+STAGES = [1, 2, 3, 4, 5]
+
+
+def draw_curves(ax, way):
+    for domain, color in (("source", plots.SOURCE_COLOR), ("target", plots.TARGET_COLOR)):
+        groups = runs[runs["way"] == way].groupby("depth")[domain]
+        mean, half = np.transpose([tlkit.mean_interval(values) for _, values in groups])
+        ax.errorbar(np.arange(6) + 0.5, mean, half, marker="o", capsize=3, color=color, label=domain)
+    ax.set(title=way, ylim=(0, 1.05), xlabel="")
+    sns.despine(ax=ax)
+
+
+# %%
+def draw_strip(ax, way):
+    moved = runs[runs["way"] == way].groupby("depth")[STAGES].mean().T
+    palette = sns.light_palette(plots.TARGET_COLOR, as_cmap=True)
+    sns.heatmap(moved, mask=moved == 0, annot=True, fmt=".3f", cmap=palette, vmin=0, vmax=0.5, cbar=False, ax=ax)
+    ax.set_facecolor(plots.SOURCE_COLOR)  # what did not move at all
+    ax.set(xlabel="frozen up to stage", ylabel="stage")
+    ax.tick_params(length=0, rotation=0)
+
+
+# %%
+figure, grid = plt.subplots(2, 2, figsize=(9, 5.2), height_ratios=(3, 2), sharex=True, layout="constrained")
+for column, way in enumerate(RATE):
+    draw_curves(grid[0, column], way)
+    draw_strip(grid[1, column], way)
+grid[0, 0].set_ylabel("test accuracy")
+grid[0, 1].legend(frameon=False, loc="lower right")
+plt.show()
+# %% [markdown]
+# Two columns, rough and gentle. Above: test accuracy over the frozen depth, blue for the source, orange for the target,
+# with 95 % intervals over four draws of the labels. Below: blue cells did not move at all; orange cells moved by the
+# share that is written in them.
+
+# %%
+moved = runs[STAGES].to_numpy() > 0  # (run, stage)
+behind = runs["depth"].to_numpy()[:, None] < np.array(STAGES)
+assert np.array_equal(moved, behind)  # in each run the stages behind the boundary moved, and no other
+source, target = (runs.pivot_table(domain, "way", "depth") for domain in ("source", "target"))
+assert (source[5] == kept).all()  # everything frozen: nothing forgotten, exactly
+
+# %%
+assert source.loc["rough", 0] < source.loc["rough", 4] - 0.1 < kept - 0.1
+assert source.loc["rough", 0] < kept - 0.2
+assert target.loc["rough", 0] < target.loc["rough", 5] - 0.02
+rough, gentle = (runs[runs["way"] == way] for way in RATE)
+assert np.ptp(rough[rough["depth"] == 0]["source"]) > 0.05  # draws differ
+assert (gentle["source"] > kept - 0.03).all()
+assert np.ptp(target.loc["gentle"]) < 0.015
+size = runs[runs["depth"] == 0].groupby("way")[STAGES].mean()
+assert (size.loc["rough"] > 3 * size.loc["gentle"]).all()
+assert (size[5] > 2 * size[1]).all()
+
+# %% [markdown]
+# **Rough.** The fewer stages are frozen, the less is left of the source, and the target gains nothing: it is best with
+# everything frozen. Here freezing is a *protection*: what cannot move cannot be spoilt by a bad start. The intervals
+# are wide, because a rough training is also a game of chance: some draws end well, others do not.
+#
+# **Gentle.** The weights move several times less (look at the strips), nearly nothing is forgotten, and on the target
+# the depth makes no difference worth the name. With everything frozen it is as good as with everything learning, and
+# costs the least.
+#
+# The usual advice is to freeze the early layers, since they are general, and let the late ones learn (Yosinski et al.,
+# 2014, arXiv:1411.1792). The strips show that training agrees in one respect: left free, the last stage moves furthest
+# and the stem least. Whether it *should* be the last stage depends on what differs between the domains: try the
+# exercise.
+
+# %% [markdown]
+# ## Summary
+#
+# - A **flag** is a wish. It is read at the first `fit` after `compile`; BatchNorm's statistics move without any
+#   gradient; only a comparison of the weights (`audit_fit`, `watch`) tells what happened.
+# - What is frozen is computed **once**: $n\,T + E\,n\,(3t + 3h)$ in place of $E\,n\,(T + 3t + 3h)$ multiply-adds, for
+#   the same weights, bit for bit.
+# - Freezing deeper **protects** the source, and the target against a rough training. Trained gently, the depth matters
+#   little here; then the deepest is the best choice, because it is the cheapest.
+#
+# **Exercise:** in section 6 give the draws and the target's test images inverted colours (`255 - x`), leave the source
+# as it is, and predict again: how good is the frozen backbone now, and is the deepest boundary still as good as any?
+# Then let BatchNorm learn too: `train_batchnorm=True` in the call of `freeze_to`.
