@@ -872,20 +872,34 @@ def seconds(step, repeats=1):
     return (time.perf_counter() - began) / repeats
 
 
-first = seconds(lambda: audit_fit(model, split))
-audit = seconds(lambda: audit_fit(model, split), 3)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-model.train_on_batch(split.x, split.y)
-step = seconds(lambda: model.train_on_batch(split.x, split.y), 5)
-print(peak, first, audit, step, audit / step)
+def train():
+    model.train_on_batch(split.x, split.y)
+
+
+def audit():
+    audit_fit(model, split)
+
+
+times = []
+if "audit" in sys.argv:
+    times = [seconds(audit), seconds(audit, 3)]
+else:
+    train()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+if times:
+    train()
+    print(*times, seconds(train, 5))
 """
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no resource module")
 def test_resnet50_stays_below_one_and_a_half_gigabytes(tmp_path: Path) -> None:
-    result = run_python("-c", RESNET50, cwd=tmp_path, timeout=600)
-    assert result.returncode == 0, result.stderr
-    peak, *seconds = (float(number) for number in result.stdout.split())
-    print(f"{peak / 1e9:.2f} GB; first audit, later audit, training step (s), ratio:", seconds)
-    assert peak < 1.5e9
+    """Or, on a machine where TensorFlow itself takes more, within a twentieth of a plain training step of Keras."""
+    audited, plain = (run_python("-c", RESNET50, what, cwd=tmp_path, timeout=600) for what in ("audit", "plain"))
+    assert audited.returncode == plain.returncode == 0, audited.stderr + plain.stderr
+    peak, *seconds = (float(number) for number in audited.stdout.split())
+    peak_of_training = float(plain.stdout)
+    print(f"{peak / 1e9:.2f} GB, training alone {peak_of_training / 1e9:.2f} GB;", end=" ")
+    print("first audit, later audit, training step (s):", seconds)
+    assert peak < max(1.5e9, 1.05 * peak_of_training)

@@ -157,12 +157,14 @@ MUTATIONS = {
     "the interval is too narrow": (
         "07_evaluation",
         """
+        import dataclasses
         from tlkit import evaluation
         right = evaluation.bootstrap_interval
         def narrow(*arguments, **options):
             interval = right(*arguments, **options)
-            middle = (interval[0] + interval[1]) / 2
-            return tuple(middle + (end - middle) / 10 for end in interval)
+            half = (interval.high - interval.low) / 20
+            middle = (interval.high + interval.low) / 2
+            return dataclasses.replace(interval, low=middle - half, high=middle + half)
         evaluation.bootstrap_interval = narrow
         """,
     ),
@@ -181,7 +183,9 @@ def run_mutated(name: str, mutation: str, folder: Path) -> subprocess.CompletedP
     notebook = build_notebooks.read_source(ROOT / "notebooks" / "source" / f"{name}.py")
     code = folder / "cells"
     code.write_text("\0".join(cell.source for cell in notebook.cells if cell.cell_type == "code"), encoding="utf-8")
-    return run_python("-W", "ignore", "-c", RUN, textwrap.dedent(mutation), str(code), cwd=folder, timeout=900)
+    # A store of its own: what a broken package computes must not be found by the next run.
+    env = {"TLKIT_CACHE_DIR": str(folder / "features")}
+    return run_python("-W", "ignore", "-c", RUN, textwrap.dedent(mutation), str(code), cwd=folder, env=env, timeout=900)
 
 
 @pytest.mark.slow
