@@ -2,7 +2,7 @@
 
 The .py file (jupytext's py:percent) is the only one that people edit. The built notebook is run from top to bottom in a
 fresh kernel, keeps its outputs and counts (nbval checks no cell without a count), and drops stderr, where TensorFlow
-writes lines that differ from machine to machine.
+writes lines that differ from machine to machine. Of a widget the picture stays, for readers without a kernel.
 
     python tools/build_notebooks.py              # all of them
     python tools/build_notebooks.py 03           # those whose name begins with 03
@@ -23,6 +23,7 @@ from nbclient import NotebookClient
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 MAX_BYTES = 500_000
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 def sources(prefixes: list[str]) -> list[Path]:
@@ -59,6 +60,10 @@ def build(source: Path) -> float:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+            for output in cell.outputs:
+                # Without a kernel the view would say that its model is not found; the picture beside it says more.
+                if "image/png" in output.get("data", {}):
+                    output.data.pop(WIDGET_VIEW, None)
     nbformat.validate(notebook)
     nbformat.write(notebook, built(source))
     return time.perf_counter() - start

@@ -1,0 +1,46 @@
+"""One JupyterLab and one browser for all browser tests; a page of its own for each. Screenshots stay as artefacts."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import lab_in_browser
+import pytest
+
+# Where screenshots go, for people to look at; pytest keeps its temporary folders for three runs.
+ARTEFACTS = os.environ.get("TLKIT_SCREENSHOTS")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lab_in_browser.Server]:
+    with lab_in_browser.jupyterlab(tmp_path_factory.mktemp("jupyterlab")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    if lab_in_browser.find_browser() is None and not shutil.which("playwright"):
+        pytest.skip("no Chromium or Chrome on this machine; .ci/run installs one")
+    with lab_in_browser.browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(chromium: Any, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
+    context = chromium.new_context(viewport={"width": 1280, "height": 1100})
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    page.shots = Path(ARTEFACTS) if ARTEFACTS else tmp_path
+    yield page
+    page.screenshot(path=page.shots / f"{request.node.name}.png")
+    lab_in_browser.end_kernel(page)
+    context.close()

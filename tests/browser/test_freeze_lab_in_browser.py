@@ -1,0 +1,259 @@
+"""FreezeLab in a real JupyterLab: clicks, keys, themes, reload, restart. Asserted on the page and in the kernel."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from lab_in_browser import Server, ask_kernel, command, open_notebook, run_all, set_theme, write_notebook
+from playwright.sync_api import expect
+
+MAKE = """import tlkit
+from tlkit.widgets import FreezeLab
+lab = FreezeLab(tlkit.load_pair(), tlkit.load_backbone("resnet_printed"))
+lab._trials.scratch_is_cheap = lambda per_class: False
+start = lab.model.get_weights()
+def same(weights):
+    return all((a == b).all() for a, b in zip(lab.model.get_weights(), weights))
+"""
+HOSTILE = """import numpy as np
+import tlkit
+from tlkit.widgets import FreezeLab
+rng = np.random.default_rng(0)
+bad = "<img src=x onerror=document.title='hacked'>"
+def part(n):
+    y = np.arange(n) % 2
+    x = (rng.integers(0, 128, (n, 28, 28, 1)) + 127 * y[:, None, None, None]).astype(np.uint8)
+    return tlkit.Split(x, y)
+def domain(name):
+    return tlkit.Domain(name, part(40), part(20), (bad, "b"))
+lab = FreezeLab(tlkit.DomainPair(domain(bad), domain(bad)), tlkit.load_backbone("resnet_printed"))
+lab.epochs = 1
+lab._trials.scratch_is_cheap = lambda per_class: False
+lab.train()
+"""
+
+
+def opened(page: Any, server: Server, name: str, code: str = MAKE) -> None:
+    write_notebook(server, name, [code, "lab"])
+    open_notebook(page, server, name)
+    run_all(page)
+    page.wait_for_selector("button.tlkit-train:not([disabled])")
+    page.evaluate("document.querySelector('.tlkit').scrollIntoView()")
+
+
+def until(page: Any, condition: Callable[[], bool]) -> None:
+    """Wait for a condition that the kernel is asked for."""
+    for _ in range(600):
+        if condition():
+            return
+        page.wait_for_timeout(50)  # a pause between questions, not a guess how long something takes
+    raise AssertionError("the condition did not come true in 30 seconds")
+
+
+def trained(page: Any) -> None:
+    page.wait_for_selector("button.tlkit-train:not([disabled])")
+
+
+def runs_shown(page: Any) -> list[str]:
+    return [text.split()[0] for text in page.locator(".tlkit-run:not(.tlkit-head) button").all_inner_texts()]
+
+
+def test_freeze_train_watch_stop_reset(page: Any, server: Server) -> None:
+    opened(page, server, "one.ipynb")
+
+    # The slider and the toggles say the same, here and in the kernel.
+    handle = page.locator(".tlkit-freeze-to .noUi-handle")
+    handle.focus()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator(".tlkit-stage-4.tlkit-learns")).to_be_visible()
+    until(page, lambda: ask_kernel(page, "lab.stage") == "3")
+    page.click(".tlkit-toggle-4")
+    expect(page.locator(".tlkit-stage-4.tlkit-frozen")).to_be_visible()
+    until(page, lambda: ask_kernel(page, "lab.stage") == "4")
+
+    # A single layer, found behind the disclosure.
+    page.click("button.tlkit-more-4")
+    page.get_by_role("button", name="stage3_b_conv").click()
+    until(page, lambda: ask_kernel(page, "lab.frozen == lab._trials.frozen_to(4) - {'stage3_b_conv'}") == "True")
+    expect(page.locator(".tlkit-layers").filter(visible=True)).to_contain_text("computed in every epoch")
+    page.get_by_role("button", name="stage3_b_conv").click()
+
+    # Train: progress moves, the curve grows, the table and the strip are there afterwards.
+    page.click("button.tlkit-train")
+    page.wait_for_selector("button.tlkit-stop:not([disabled])")
+    expect(page.locator("button.tlkit-reset")).to_be_disabled()
+    page.wait_for_function("document.querySelector('.tlkit-progress .progress-bar').style.width !== '0%'")
+    page.wait_for_function("document.querySelector('.tlkit-plot polyline[stroke-width]').points.length > 2")
+    trained(page)
+    expect(page.locator(".tlkit-sentence")).to_contain_text("Only stage 5 and the head moved.")
+    assert runs_shown(page) == ["1"]
+    target = float(ask_kernel(page, "float(lab.runs[0].target)"))
+    expect(page.locator(".tlkit-row-1")).to_contain_text(f"{target:.3f}")
+    expect(page.locator(".tlkit-plot svg title").first).to_contain_text(f"target from 0.08 to {target:.2f}")
+    assert page.locator(".tlkit-moved svg rect").count() == 2 * int(ask_kernel(page, "len(lab.audit)"))
+    page.screenshot(path=page.shots / "trained.png")
+
+    # Stop: the weights are kept.
+    ask_kernel(page, "[setattr(lab, 'epochs', 400)]")
+    page.click("button.tlkit-train")
+    page.wait_for_function("document.querySelector('.tlkit-plot polyline[stroke-width]').points.length > 1")
+    assert ask_kernel(page, "6 * 7") == "42"  # the kernel answers while it trains
+    page.click("button.tlkit-stop")
+    trained(page)
+    assert ask_kernel(page, "lab.runs[1].stopped, 0 < lab.runs[1].batches < 1600") == "(True, True)"
+    assert ask_kernel(page, "same(start)") == "False"
+    expect(page.locator(".tlkit-sentence")).to_contain_text("Stopped")
+    assert runs_shown(page) == ["2", "1"]
+
+    # Sort, restore, reset.
+    page.click("button.tlkit-sort-epochs")
+    page.click("button.tlkit-sort-epochs")
+    page.wait_for_function("document.querySelector('.tlkit-row-1 button').innerText.startsWith('1')")
+    page.click(".tlkit-row-1 button")
+    until(page, lambda: ask_kernel(page, "lab.epochs") == "20")
+    page.click("button.tlkit-reset")
+    expect(page.locator(".tlkit-sentence")).to_contain_text("Reset")
+    assert ask_kernel(page, "same(start)") == "True"
+
+
+def test_while_it_trains_settings_are_visibly_locked(page: Any, server: Server) -> None:
+    opened(page, server, "locked.ipynb")
+    ask_kernel(page, "[setattr(lab, 'epochs', 2000)]")
+    page.click("button.tlkit-train")
+    page.wait_for_selector("button.tlkit-stop:not([disabled])")
+    expect(page.locator(".tlkit-note")).to_contain_text("locked")
+    for control in (".tlkit-toggle-3", ".tlkit-views .noUi-target", ".tlkit-head-first select"):
+        assert page.locator(control).evaluate("element => element.disabled || element.hasAttribute('disabled')")
+    page.click("button.tlkit-stop")
+    trained(page)
+    expect(page.locator(".tlkit-toggle-3")).to_be_enabled()
+
+
+def test_by_keyboard_alone(page: Any, server: Server) -> None:
+    opened(page, server, "keys.ipynb")
+    ask_kernel(page, "[setattr(lab, 'epochs', 2)]")
+    page.locator(".tlkit-toggle-1").focus()
+    seen = []
+    for _ in range(60):
+        element = page.evaluate("document.activeElement.className + ' ' + document.activeElement.getAttribute('role')")
+        seen.append(element)
+        if "tlkit-freeze-to" in page.evaluate(
+            "(document.activeElement.closest('.tlkit-freeze-to') || {className: ''}).className"
+        ):
+            page.keyboard.press("Home")
+        if "tlkit-train" in element:
+            page.keyboard.press("Enter")
+            break
+        page.keyboard.press("Tab")
+    else:
+        raise AssertionError(f"Train is not reached by Tab: {seen}")
+    until(page, lambda: ask_kernel(page, "len(lab.results)") == "1")
+    assert ask_kernel(page, "lab.runs[0].boundary") == "0"
+
+
+def test_for_screen_readers(page: Any, server: Server) -> None:
+    opened(page, server, "names.ipynb")
+    lab = page.locator(".tlkit").first
+    for button in lab.locator("button").all():
+        assert button.inner_text().strip() or button.get_attribute("title")
+    for slider in lab.locator("[role=slider]").all():
+        assert slider.evaluate("e => Boolean(e.closest('.widget-inline-hbox').querySelector('label').innerText)")
+    assert lab.locator("svg").count() > 0
+    for svg in lab.locator("svg").all():
+        assert svg.get_attribute("role") == "img"
+        assert len(svg.get_attribute("aria-label")) > 20
+    assert lab.locator(".tlkit-sentence [role=status]").get_attribute("aria-live") == "polite"
+
+
+def contrast(page: Any, selector: str, background: str) -> float:
+    """The WCAG contrast of an element's text with a background colour."""
+    return page.evaluate(
+        """([selector, background]) => {
+            const light = color => {
+                const canvas = document.createElement('canvas').getContext('2d');
+                canvas.fillStyle = color; canvas.fillRect(0, 0, 1, 1);
+                const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3).map(v => {
+                    v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
+                return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+            };
+            const element = document.querySelector(selector);
+            const style = getComputedStyle(element);
+            const text = light(element instanceof SVGElement ? style.fill : style.color);
+            const paper = light(getComputedStyle(document.querySelector(background)).backgroundColor);
+            return (Math.max(text, paper) + 0.05) / (Math.min(text, paper) + 0.05);
+        }""",
+        [selector, background],
+    )
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+def test_readable_in_both_themes_and_at_800_pixels(page: Any, server: Server, theme: str) -> None:
+    opened(page, server, "theme.ipynb")
+    page.click("button.tlkit-train")
+    page.wait_for_selector("button.tlkit-stop:not([disabled])")
+    trained(page)
+    set_theme(page, theme)
+    paper = ".jp-Notebook"
+    for selector in (".tlkit-title h4", ".tlkit-plot svg text", ".tlkit-plot svg text[style]", ".tlkit-cells span"):
+        assert contrast(page, selector, paper) >= 4.5, selector
+    for stage in (4, 5):
+        assert contrast(page, f".tlkit-stage-{stage} .tlkit-info .row span", f".tlkit-stage-{stage}") >= 4.5
+    assert contrast(page, ".tlkit-sentence .widget-html-content", ".tlkit-sentence .widget-html-content") >= 4.5
+    page.set_viewport_size({"width": 800, "height": 1400})
+    page.screenshot(path=page.shots / f"{theme.split()[1]}_800.png")
+    lab, notebook = (page.locator(name).first.bounding_box() for name in (".tlkit", ".jp-Notebook"))
+    assert lab["width"] <= notebook["width"]
+    for part in (".tlkit-stages", ".tlkit-settings", ".tlkit-plot svg"):
+        box = page.locator(part).bounding_box()
+        assert box["x"] + box["width"] <= notebook["x"] + notebook["width"] + 1, part
+
+
+def test_after_a_reload_the_view_comes_back(page: Any, server: Server) -> None:
+    opened(page, server, "reload.ipynb")
+    page.click("button.tlkit-train")
+    page.wait_for_selector("button.tlkit-stop:not([disabled])")
+    trained(page)
+    command(page, "docmanager:save")
+    page.wait_for_function("!window.jupyterapp.shell.currentWidget.context.model.dirty")
+    open_notebook(page, server, "reload.ipynb", again=True)
+    page.wait_for_selector("button.tlkit-train:not([disabled])")
+    assert runs_shown(page) == ["1"]
+    page.click("button.tlkit-train")
+    until(page, lambda: ask_kernel(page, "len(lab.results)") == "2")
+    trained(page)
+    page.wait_for_selector(".tlkit-row-2")
+
+
+def test_a_restart_during_training_leaves_a_clear_state(page: Any, server: Server) -> None:
+    opened(page, server, "restart.ipynb", MAKE + "import os, threading\n")
+    ask_kernel(page, "[setattr(lab, 'epochs', 5000)]")
+    process = int(ask_kernel(page, "os.getpid()"))
+    page.click("button.tlkit-train")
+    page.wait_for_selector("button.tlkit-stop:not([disabled])")
+    page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.ready")
+    assert int(ask_kernel(page, "__import__('os').getpid()")) != process
+    assert ask_kernel(page, "[t.name for t in __import__('threading').enumerate() if 'tlkit' in t.name]") == "[]"
+    run_all(page)
+    page.wait_for_selector("button.tlkit-train:not([disabled])")
+    assert ask_kernel(page, "lab.status, len(lab.results)") == "('idle', 0)"
+
+
+def test_hostile_names_show_as_text(page: Any, server: Server) -> None:
+    opened(page, server, "hostile.ipynb", HOSTILE)
+    page.click("button.tlkit-more-1")
+    lab = page.locator(".tlkit").first
+    assert lab.locator("img").count() == 0
+    expect(lab.locator(".tlkit-title")).to_contain_text("<img src=x onerror=")
+    expect(lab.locator(".tlkit-head-row")).to_contain_text("<img src=x onerror=")
+    assert page.title() != "hacked"
+
+
+def test_the_csv_can_be_saved(page: Any, server: Server) -> None:
+    opened(page, server, "csv.ipynb", MAKE + "lab.epochs = 1\nlab.train()\n")
+    with page.expect_download() as download:
+        page.click(".tlkit-csv a")
+    assert download.value.suggested_filename == "freezelab.csv"
+    header = download.value.path().read_text().splitlines()[0]
+    assert re.match(r"run,frozen,.*target,source,stopped,seconds", header)

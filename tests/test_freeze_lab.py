@@ -1,0 +1,675 @@
+"""FreezeLab without a browser: what it trains equals what tlkit trains, however it is stopped, reset and restored."""
+
+import base64
+import gc
+import io
+import re
+import threading
+import time
+from pathlib import Path
+
+import ipywidgets
+import numpy as np
+import pandas as pd
+import pytest
+import traitlets
+from helpers import (
+    TOY_STAGE_ENDS,
+    largest_difference,
+    raises_one_line,
+    random_split,
+    run_python,
+    same_weights,
+    toy_backbone,
+    weights_of,
+)
+from PIL import Image
+
+import tlkit
+from tlkit._tensorflow import keras
+from tlkit.backbones import Backbone
+from tlkit.domains import Domain, DomainPair
+from tlkit.widgets import FreezeLab
+from tlkit.widgets.pictures import Curve, draw_curves, draw_strip
+from tlkit.widgets.trials import Baselines, Run, Settings, Trials
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+def signal_pair(classes: tuple[str, ...] = ("a", "b", "c"), *, n: int = 20, seed: int = 0) -> DomainPair:
+    """Classes that differ in brightness; the source's and the target's images are different ones."""
+    k = len(classes)
+    parts = [random_split(n * k, classes=k, seed=seed + i, signal=True) for i in range(4)]
+    return DomainPair(Domain("source", parts[0], parts[1], classes), Domain("target", parts[2], parts[3], classes))
+
+
+@pytest.fixture(scope="module")
+def pair() -> DomainPair:
+    return signal_pair()
+
+
+@pytest.fixture
+def lab(pair: DomainPair) -> FreezeLab:
+    lab = FreezeLab(pair, toy_backbone())
+    lab.epochs, lab.per_class = 3, 5
+    lab._trials.scratch_is_cheap = lambda per_class: False
+    return lab
+
+
+def html_of(widget: ipywidgets.Widget) -> str:
+    """All text that a widget and its children send to the page as HTML."""
+    found = widget.value if isinstance(widget, ipywidgets.HTML) else ""
+    return found + "".join(html_of(child) for child in getattr(widget, "children", ()))
+
+
+# The training itself -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batchnorm", [False, True])
+@pytest.mark.parametrize("stage", [0, 1, 2])
+def test_a_run_is_the_training_of_tlkit_fit(pair: DomainPair, stage: int, batchnorm: bool) -> None:
+    """Same labels, head, batches and rate: the weights come out equal, to the rounding of another graph."""
+    lab = FreezeLab(pair, toy_backbone())
+    lab.per_class, lab.epochs, lab.head_rate, lab.base_rate, lab.train_batchnorm = 15, 4, 1e-2, 1e-2, batchnorm
+    lab.freeze_to(stage)
+    lab.train()
+
+    backbone = toy_backbone()
+    tlkit.freeze_to(backbone, stage, train_batchnorm=batchnorm)
+    model = tlkit.join(backbone.model, tlkit.build_head(backbone, 3))
+    start = model.get_weights()
+    few = pair.target.train.take(15, seed=0)
+    tlkit.fit(model, few, epochs=4, learning_rate=1e-2, progress=False)
+    assert largest_difference(lab.model, model) < 1e-5
+    assert not same_weights(start, model)
+
+
+def test_the_scores_are_those_of_score_pair(lab: FreezeLab, pair: DomainPair) -> None:
+    run = lab.train()
+    trials = lab._trials
+    scores = tlkit.score_pair(lab.backbone, trials.source_head, trials.head, pair)
+    assert (run.source, run.target) == (scores.source, scores.target)
+    assert run.history.iloc[-1][["target", "source"]].tolist() == [run.target, run.source]
+
+
+@pytest.mark.parametrize("stage", [0, 1, 2])
+def test_scores_before_any_training_are_the_pretrained_ones(pair: DomainPair, stage: int) -> None:
+    trials = Trials(pair, toy_backbone())
+    before = tlkit.score_pair(trials.backbone, trials.source_head, trials.source_head, pair)
+    trials.run(Settings(frozenset(trials.frozen_to(stage)), per_class=5, epochs=2, base_rate=0.1))
+    assert (trials.source_before, trials.zero_shot) == (before.source, before.target)
+
+
+def test_only_what_is_meant_moves(lab: FreezeLab) -> None:
+    for frozen in (set(), {"one_conv"}, {"two_a_conv"}, {"one_conv", "two_b_conv"}, set(lab.layers)):
+        lab.freeze_layers(*lab.layers, frozen=False)
+        lab.freeze_layers(*frozen)
+        before = weights_of(lab.backbone.model)
+        lab.train()
+        after = weights_of(lab.backbone.model)
+        moved = {path.split("/")[0] for path in before if not np.array_equal(before[path], after[path])}
+        assert moved == set(lab.layers) - frozen
+        assert lab.audit["verdict"].str.endswith("as meant").all()
+        audited = set(lab.audit.loc[lab.audit["weights_moved"], "layer"].str.split("/").str[0])
+        assert audited == moved | {"head"}
+        lab.reset()
+
+
+def test_batchnorm_follows_its_own_switch(lab: FreezeLab) -> None:
+    lab.freeze_to(1)
+    lab.train_batchnorm = True
+    lab.train()
+    moved = lab.audit.set_index("layer")["statistics_moved"]
+    assert moved["two_a_bn"]
+    assert not moved["one_bn"]  # its stage is frozen
+
+
+def test_the_boundary_is_the_last_whole_stage(lab: FreezeLab) -> None:
+    assert lab.layers == {"one_conv": 1, "two_a_conv": 2, "two_b_conv": 2}
+    for names, boundary in (((), 0), (("one_conv",), 1), (("two_a_conv", "two_b_conv"), 0), (tuple(lab.layers), 2)):
+        lab.freeze_layers(*lab.layers, frozen=False)
+        lab.freeze_layers(*names)
+        assert lab.stage == boundary
+        assert lab.train().boundary == boundary
+
+
+def test_a_run_can_go_on_from_the_last(lab: FreezeLab, pair: DomainPair) -> None:
+    """Going on moves what lies before a later boundary: features kept from before must not be used then."""
+    lab.freeze_to(0)
+    lab.base_rate = 1e-2
+    lab.train()
+    moved = lab.backbone.model.get_weights()
+    lab.freeze_to(1)
+    lab.from_pretrained = False
+    run = lab.train()
+    scores = tlkit.score_pair(lab.backbone, lab._trials.source_head, lab._trials.head, pair)
+    assert (run.target, run.source) == (scores.target, scores.source)
+    frozen = [w.path.startswith("one_") for w in lab.backbone.model.weights]
+    after = lab.backbone.model.get_weights()
+    assert all(np.array_equal(a, b) for a, b, is_frozen in zip(moved, after, frozen, strict=True) if is_frozen)
+
+
+def test_head_first_begins_with_the_best_head(lab: FreezeLab, pair: DomainPair) -> None:
+    lab.head_first = True
+    lab.freeze_to(2)
+    first = lab.train().history["target"].iloc[0]
+    head = tlkit.build_head(lab.backbone, 3)
+    few = pair.target.train.take(5, seed=0)
+    tlkit.fit_probe(head, tlkit.cache_features(lab.backbone.model, few, cache_dir="memory"))
+    held_out = lab._trials._live(5)[0]
+    assert first == tlkit.accuracy(tlkit.join(lab.backbone.model, head), held_out)
+
+
+def test_live_images_are_neither_labels_nor_test_images(pair: DomainPair) -> None:
+    trials = Trials(pair, toy_backbone())
+    live = {image.tobytes() for image in trials._live(5)[0].x}
+    labels = {image.tobytes() for image in pair.target.train.take(5, seed=0).x}
+    test = {image.tobytes() for image in pair.target.test.x}
+    assert live
+    assert not live & (labels | test)
+
+
+def test_views_are_more_images(lab: FreezeLab) -> None:
+    counts = {}
+    for views in (1, 3):
+        lab.views = views
+        counts[views] = lab.train().batches
+    per_epoch = {views: -(-15 * views // 32) for views in counts}
+    assert counts == {views: 3 * steps for views, steps in per_epoch.items()}
+
+
+# Stop, reset, locks --------------------------------------------------------------------------------------------------
+
+
+def run_stopped_after(trials: Trials, settings: Settings, batches: int) -> Run:
+    stop = threading.Event()
+
+    def report(kind: str, value: object) -> None:
+        if kind == "progress" and value[0] == batches:
+            stop.set()
+
+    return trials.run(settings, stop=stop, report=report)
+
+
+def test_stopped_at_random_moments_the_weights_are_those_of_the_last_whole_batch(pair: DomainPair) -> None:
+    """Pressed from another thread at 50 moments; replayed batch by batch; and the next run is right."""
+    lab = FreezeLab(pair, toy_backbone())
+    lab._trials.scratch_is_cheap = lambda per_class: False
+    lab.per_class, lab.epochs = 15, 25
+    lab.freeze_to(1)
+    whole = lab.train()
+    reference = lab.model.get_weights()
+    replay = Trials(pair, toy_backbone())
+    rng = np.random.default_rng(0)
+    lengths, states = set(), {}
+    for _ in range(50):
+        lab.train(wait=False)
+        time.sleep(float(rng.uniform(0, 1.2 * whole.seconds)))
+        lab.stop()
+        lab.wait()
+        run = lab.runs[-1]
+        assert run.stopped == (run.batches < whole.batches)
+        assert lab.model.predict(pair.target.test.x, verbose=0).shape == (60, 3)
+        lengths.add(run.batches)
+        if run.batches not in states:
+            run_stopped_after(replay, run.settings, run.batches or 1)
+            states[run.batches] = replay.model.get_weights() if run.batches else [*toy_backbone().model.get_weights()]
+        n = len(states[run.batches])
+        assert same_weights(lab.model.get_weights()[:n], states[run.batches])
+    assert len(lengths) > 5
+    again = lab.train()
+    assert not again.stopped
+    assert same_weights(lab.model, reference)
+
+
+def test_reset_returns_to_the_pretrained_weights_exactly(lab: FreezeLab) -> None:
+    start = lab.model.get_weights()
+    lab.freeze_to(0)
+    lab.train_batchnorm, lab.base_rate = True, 0.1
+    lab.train()
+    assert not same_weights(lab.model.get_weights(), start)
+    lab.reset()
+    assert same_weights(lab.model.get_weights(), start)
+    assert "Reset" in lab.sentence
+
+
+def test_equal_settings_give_equal_runs(lab: FreezeLab) -> None:
+    lab.freeze_to(1)
+    one = lab.train()
+    weights = lab.model.get_weights()
+    lab.freeze_to(0)
+    lab.train()
+    lab.restore(1)
+    two = lab.train()
+    assert same_weights(lab.model.get_weights(), weights)
+    pd.testing.assert_frame_equal(one.history, two.history)
+    assert one.settings == two.settings
+
+
+@pytest.fixture
+def running(lab: FreezeLab) -> FreezeLab:
+    lab.epochs = 2000
+    lab.train(wait=False)
+    yield lab
+    lab.stop()
+    lab.wait()
+
+
+def test_while_it_trains_settings_are_locked_and_python_goes_on(running: FreezeLab) -> None:
+    began = time.monotonic()
+    assert sum(range(1000)) == 499500  # another cell
+    for name, value in (("epochs", 5), ("per_class", 2), ("frozen", frozenset())):
+        before = getattr(running, name)
+        with raises_one_line(traitlets.TraitError, "while a run is in progress"):
+            setattr(running, name, value)
+        assert getattr(running, name) == before
+    with raises_one_line(RuntimeError, "one run at a time"):
+        running.train()
+    with raises_one_line(RuntimeError, "while a run is in progress"):
+        running.reset()
+    assert time.monotonic() - began < 5
+    assert running.status in ("running", "stopping")
+
+
+def test_while_it_trains_a_moved_control_goes_back_and_says_why(running: FreezeLab) -> None:
+    control = running._controls["epochs"]
+    assert control.disabled
+    control.value = 7  # a message that was on its way
+    assert control.value == running.epochs == 2000
+    assert "while a run is in progress" in running._note.value
+    running._toggles[0].value = not running._toggles[0].value
+    assert running._toggles[0].value == ("one_conv" in running.frozen)
+
+
+def test_after_the_end_the_controls_work_again(lab: FreezeLab) -> None:
+    lab._train_button.click()
+    lab.wait()
+    lab._thread.join()
+    assert lab.status == "idle"
+    assert not lab._train_button.disabled
+    assert lab._stop_button.disabled
+    assert len(lab.results) == 1
+
+
+def test_an_interrupt_stops_the_run_and_keeps_it(lab: FreezeLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.epochs = 5000
+    real, calls = time.sleep, []
+
+    def interrupted(seconds: float) -> None:
+        calls.append(seconds)
+        if len(calls) == 30:
+            raise KeyboardInterrupt
+        real(seconds)
+
+    monkeypatch.setattr("tlkit.widgets.freeze_lab.time.sleep", interrupted)
+    run = lab.train()
+    assert run.stopped
+    assert lab.results["stopped"].tolist() == [True]
+
+
+def test_a_loss_that_is_not_finite_is_said_and_the_next_run_is_right(lab: FreezeLab) -> None:
+    good = lab.train()
+    lab.freeze_to(0)
+    lab.head_rate = lab.base_rate = 10.0
+    lab.epochs = 200
+    lab._trials.head.set_weights([w * np.nan for w in lab._trials.head.get_weights()])
+    lab.from_pretrained = False
+    with raises_one_line(FloatingPointError, "finite", "learning rate is too large"):
+        lab.train()
+    assert "finite" in lab.sentence
+    assert lab.status == "idle"
+    lab.restore(1)
+    again = lab.train()
+    pd.testing.assert_frame_equal(good.history, again.history)
+
+
+CYCLES = """
+import gc, resource, sys, threading
+sys.path.insert(0, sys.argv[1])
+from test_freeze_lab import FreezeLab, signal_pair, toy_backbone
+
+lab = FreezeLab(signal_pair(), toy_backbone())
+lab.per_class, lab.epochs = 5, 2
+
+
+def cycle(i):
+    lab.freeze_to(i % 3)
+    lab.train(wait=i % 2 == 0)
+    lab.wait()
+    lab.reset()
+
+
+def memory():
+    gc.collect()
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) / 1024
+
+
+for i in range(20):
+    cycle(i)
+lab._end_background()
+before, threads = memory(), threading.active_count()
+for i in range(200):
+    cycle(i)
+lab._end_background()
+print(memory() - before, threading.active_count() - threads, len(lab.results))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's /proc")
+def test_two_hundred_cycles_leave_neither_memory_nor_threads(tmp_path: Path) -> None:
+    result = run_python("-c", CYCLES, str(Path(__file__).parent), cwd=tmp_path, timeout=900)
+    assert result.returncode == 0, result.stderr[-2000:]
+    grown, threads, runs = (float(word) for word in result.stdout.split())
+    print(f"200 cycles: {grown:.1f} MB more")
+    assert grown < 100
+    assert threads == 0
+    assert runs == 220
+
+
+# Baselines -----------------------------------------------------------------------------------------------------------
+
+
+def test_baselines_are_those_of_the_package(lab: FreezeLab, pair: DomainPair) -> None:
+    few = pair.target.train.take(5, seed=0)
+    assert lab.baselines.pixels == tlkit.linear_probe(few, pair.target.test)
+    assert np.isnan(lab.baselines.scratch)
+    score = lab.measure_scratch()
+    assert lab.baselines.scratch == score
+
+
+def test_from_scratch_can_pause_and_does_not_touch_the_backbone(pair: DomainPair) -> None:
+    one, two = Trials(pair, toy_backbone()), Trials(pair, toy_backbone())
+    start = two.backbone.model.get_weights()
+    pause = threading.Event()
+    pause.set()
+    paused = 0
+    while (score := two.measure_scratch(5, interrupt=pause)) is None:
+        paused += 1
+    assert paused > 30
+    assert score == one.measure_scratch(5)
+    assert same_weights(two.backbone.model, start)
+
+
+def test_without_the_same_classes_there_is_no_zero_shot(pair: DomainPair) -> None:
+    other = Domain("other", pair.target.train, pair.target.test, ("x", "y", "z"))
+    assert np.isnan(FreezeLab(DomainPair(pair.source, other), toy_backbone()).baselines.zero_shot)
+
+
+# Many kinds of backbones and domains ---------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["mnist", "optdigits", "fashion"])
+@pytest.mark.parametrize("source", ["printed", "fashion"])
+def test_works_with_every_bundled_pair(source: str, target: str) -> None:
+    pair = tlkit.load_pair(source, target)
+    lab = FreezeLab(pair, tlkit.load_backbone(f"resnet_{source}"))
+    lab.freeze_to(4)
+    lab.epochs, lab.head_first = 3, True
+    run = lab.train()
+    scores = tlkit.score_pair(lab.backbone, lab._trials.source_head, lab._trials.head, pair)
+    assert (run.source, run.target) == pytest.approx((scores.source, scores.target), abs=2e-3)  # ties of rounding
+    lab._end_background()
+
+
+ENDS_EARLY = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from test_freeze_lab import FreezeLab, signal_pair, toy_backbone
+
+lab = FreezeLab(signal_pair(), toy_backbone())
+lab.epochs = 10_000
+lab.train(wait=False)
+while not lab._progress.value:
+    pass
+print("the program ends")
+"""
+
+
+def test_a_program_that_ends_while_it_trains_ends_in_peace(tmp_path: Path) -> None:
+    result = run_python("-c", ENDS_EARLY, str(Path(__file__).parent), cwd=tmp_path, timeout=120)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert "terminate" not in result.stderr
+
+
+@pytest.mark.slow
+def test_works_with_resnet50_and_sixty_two_classes() -> None:
+    printed = tlkit.load_domain("printed")
+    backbone = tlkit.load_backbone("resnet50", image_size=32, input_shape=(28, 28, 1), weights=None)
+    lab = FreezeLab(DomainPair(printed, printed), backbone)
+    assert [stage.end for stage in lab._trials.stages] == list(backbone.stage_ends)
+    lab.per_class, lab.epochs = 2, 1
+    lab.freeze_to(4)
+    run = lab.train()
+    assert run.batches == 4
+    assert set(run.audit.loc[run.audit["weights_moved"], "stage"]) == {5, "head"}
+    lab._layer_boxes[3].children = lab._build_layers(4)
+    lab._show_settings()
+    assert len(lab._layer_toggles) == len(lab._trials.stages[3].layers) > 15
+
+
+def test_works_with_a_folder_of_ones_own(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for domain in ("near", "far"):
+        for name, low in (("dark", 0), ("light", 128)):
+            folder = tmp_path / domain / name
+            folder.mkdir(parents=True)
+            for i in range(12):
+                Image.fromarray(rng.integers(low, low + 128, (8, 8), dtype=np.uint8)).save(folder / f"{i}.png")
+    domains = [tlkit.load_folder(tmp_path / name, image_size=8, test_fraction=0.25, seed=0) for name in ("near", "far")]
+    channels = domains[0].train.x.shape[-1]
+    lab = FreezeLab(DomainPair(*domains), Backbone("toy", toy_model_of(channels), TOY_STAGE_ENDS))
+    lab.epochs = 2
+    assert lab.train().target >= 0
+    assert lab.per_class == 9  # fewer than ten of a class
+
+
+def toy_model_of(channels: int) -> keras.Model:
+    from helpers import toy_model
+
+    return toy_model(channels=channels)
+
+
+def test_works_with_one_stage(pair: DomainPair) -> None:
+    lab = FreezeLab(pair, Backbone("flat", toy_backbone().model, ("two_out",)))
+    for stage in (0, 1):
+        lab.freeze_to(stage)
+        assert lab.train().boundary == stage
+
+
+def test_works_with_two_classes() -> None:
+    lab = FreezeLab(signal_pair(("no", "yes")), toy_backbone())
+    lab.head_first, lab.epochs = True, 2
+    assert lab.train().target > 0.6
+
+
+# The screen ----------------------------------------------------------------------------------------------------------
+
+
+def test_controls_and_traits_say_the_same(lab: FreezeLab) -> None:
+    lab.freeze_to(1)
+    assert lab._slider.value == 1
+    assert [toggle.value for toggle in lab._toggles] == [True, False]
+    lab._slider.value = 2
+    assert lab.stage == 2
+    lab._toggles[1].value = False
+    assert (lab.stage, lab._slider.value) == (1, 1)
+    lab._disclose(2, True)
+    lab._layer_toggles["two_a_conv"].value = True
+    assert lab.frozen == {"one_conv", "two_a_conv"}
+    assert "◐" in lab._toggles[1].description
+    for name, value in (("epochs", 9), ("views", 4), ("head_first", True), ("head_rate", 1e-2), ("per_class", 2)):
+        lab._controls[name].value = value
+        assert getattr(lab, name) == value
+    for name, value in (("epochs", 99), ("views", 9), ("base_rate", 0.5), ("per_class", 3)):
+        setattr(lab, name, value)
+        assert lab._controls[name].value == pytest.approx(value)
+
+
+def test_the_boundary_is_drawn_where_it_is(lab: FreezeLab) -> None:
+    for stage in range(3):
+        lab.freeze_to(stage)
+        gaps = [lab._first_gap, *lab._gaps]
+        assert [i for i, gap in enumerate(gaps) if "boundary" in gap.value] == [stage]
+
+
+def test_the_table_can_be_sorted_and_a_run_restored_by_hand(lab: FreezeLab) -> None:
+    for epochs in (3, 1, 2):
+        lab.epochs = epochs
+        lab.train()
+
+    def shown() -> list[int]:
+        return [int(box.children[0].description.split()[0]) for box, _ in lab._run_rows]
+
+    assert shown() == [3, 2, 1]
+    lab._sort_by("epochs")
+    assert shown() == [1, 3, 2]
+    lab._sort_by("epochs")
+    assert shown() == [2, 3, 1]
+    lab._run_rows[0][0].children[0].click()
+    assert lab.epochs == 1
+    assert "run 2" in lab.sentence
+
+
+def test_results_export(lab: FreezeLab, tmp_path: Path) -> None:
+    lab.train()
+    lab.to_csv(tmp_path / "runs.csv")
+    read = pd.read_csv(tmp_path / "runs.csv")
+    assert read["target"].tolist() == pytest.approx(lab.results["target"].tolist())
+    encoded = re.search(r"base64,([\w+/=]+)", lab._csv.value).group(1)
+    pd.testing.assert_frame_equal(pd.read_csv(io.BytesIO(base64.b64decode(encoded))), read)
+    assert lab.history.columns.tolist() == ["run", "epoch", "target", "source"]
+
+
+def test_many_runs_are_all_kept_and_a_few_shown(lab: FreezeLab) -> None:
+    lab.epochs = 1
+    for _ in range(15):
+        lab.train()
+    assert len(lab.results) == 15
+    assert len(lab._run_rows) == 12
+    assert "12 of 15 runs" in lab._csv.value
+
+
+def test_names_are_shown_as_text_everywhere() -> None:
+    classes = (HOSTILE, "b", '"><script>alert(2)</script>')
+    pair = signal_pair(classes)
+    source = Domain(HOSTILE, pair.source.train, pair.source.test, classes)
+    lab = FreezeLab(DomainPair(source, pair.target), toy_backbone())
+    lab.epochs = 1
+    lab.train()
+    for box in lab._layer_boxes:
+        box.children = ()
+    lab._disclose(1, True)
+    text = html_of(lab)
+    assert "<img" not in text
+    assert "<script" not in text
+    assert "&lt;img src=x" in text
+
+
+def test_words_say_what_moved_and_what_was_lost(lab: FreezeLab) -> None:
+    lab.freeze_to(2)
+    lab.train()
+    assert lab.sentence.startswith("Only the head moved.")
+    assert f"Target {lab.runs[0].target:.3f}" in lab.sentence
+    lab.freeze_to(1)
+    lab.train()
+    assert lab.sentence.startswith("Only stage 2 and the head moved.")
+    lab.freeze_to(0)
+    lab.base_rate, lab.epochs = 1.0, 10
+    run = lab.train()
+    assert lab.sentence.startswith("Everything moved.")
+    lost = lab._trials.source_before - run.source
+    assert lost > 0.05
+    assert "forgetting." in lab.sentence
+
+
+def test_the_static_picture_and_words(lab: FreezeLab) -> None:
+    before = lab._repr_mimebundle_()
+    lab.train()
+    after = lab._repr_mimebundle_()
+    for bundle in (before, after):
+        with Image.open(io.BytesIO(base64.b64decode(bundle["image/png"]))) as picture:
+            assert picture.width > 800
+    assert before["text/plain"].endswith("0 runs")
+    assert f"{lab.runs[0].target:.3f}" in after["text/plain"]
+    assert "application/vnd.jupyter.widget-view+json" in after
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("epochs", 0, ("epochs", "1..")),
+        ("per_class", 21, ("per_class", "1..20", "21")),
+        ("views", 0, ("views",)),
+        ("head_rate", 0.0, ("head_rate",)),
+        ("frozen", frozenset({"nothing"}), ("frozen", "lab.layers", "'nothing'")),
+    ],
+)
+def test_settings_out_of_range_are_refused(lab: FreezeLab, name: str, value: object, words: tuple[str, ...]) -> None:
+    before = getattr(lab, name)
+    with raises_one_line(traitlets.TraitError, *words):
+        setattr(lab, name, value)
+    assert getattr(lab, name) == before
+
+
+def test_other_bad_input(lab: FreezeLab, pair: DomainPair) -> None:
+    with raises_one_line(ValueError, "stage must be in 0..2", "got 3"):
+        lab.freeze_to(3)
+    with raises_one_line(ValueError, "one_conv", "'stem'"):
+        lab.freeze_layers("stem")
+    with raises_one_line(ValueError, "run must be in 1..0", "got 1"):
+        lab.restore(1)
+    with raises_one_line(ValueError, "shape"):
+        FreezeLab(tlkit.load_pair(), toy_backbone())
+    lab.stop()  # nothing to stop
+    assert lab.status == "idle"
+
+
+# The pictures --------------------------------------------------------------------------------------------------------
+
+
+def test_a_curve_lies_where_its_scores_are() -> None:
+    points = [(0, 0.1, 1.0), (5, 0.5, 0.9), (10, 0.9, 0.8)]
+    svg = draw_curves(Curve(points), [], Baselines(0.7, 0.8, 0.4), epochs=10, source_before=1.0)
+    lines = [
+        np.array([[float(n) for n in point.split(",")] for point in text.split()])
+        for text in re.findall(r'<polyline points="([^"]+)"[^>]*stroke-width="2.5"', svg)
+    ]
+    source, target = lines
+    assert np.all(np.diff(target[:, 0]) > 0)
+    assert np.all(np.diff(target[:, 1]) < 0)  # a better score stands higher
+    assert np.all(np.diff(source[:, 1]) > 0)
+    for words in ("from scratch 0.40", "raw pixels 0.70", "zero-shot 0.80", "forgetting", "worse than from scratch"):
+        assert words in svg
+    assert "target from 0.10 to 0.90, source from 1.00 to 0.80" in svg
+
+
+def test_labels_do_not_cover_each_other() -> None:
+    svg = draw_curves(Curve([(0, 0.9, 0.9)]), [], Baselines(0.9, 0.9, 0.9), epochs=10, source_before=0.9)
+    heights = sorted(float(y) for y in re.findall(r'x="512"[^>]* y="([\d.]+)" font-size="12"', svg))
+    assert len(heights) == 5
+    assert np.all(np.diff(heights) >= 13.9)
+
+
+def test_the_strip_marks_what_was_not_meant(lab: FreezeLab) -> None:
+    lab.train()
+    good = draw_strip(lab.audit)
+    assert "×" not in good
+    assert "0 not as meant" in good
+    wrong = lab.audit.copy()
+    wrong.loc[0, "verdict"] = "moved, though meant to be frozen"
+    assert draw_strip(wrong).count("×") == 1
+    assert "After a run" in draw_strip(None)
+
+
+def test_nothing_is_left_when_a_lab_is_dropped(pair: DomainPair) -> None:
+    threads = threading.active_count()
+    lab = FreezeLab(pair, toy_backbone())
+    lab.epochs = 1
+    lab.train()
+    lab._end_background()
+    del lab
+    gc.collect()
+    assert threading.active_count() == threads

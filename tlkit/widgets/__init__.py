@@ -1,0 +1,25 @@
+"""Controls for JupyterLab: freeze and train (FreezeLab), compare domains, explore the gradient.
+
+Each widget works without clicks, by its traits and methods, and leaves a static picture for readers without a kernel.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tlkit.widgets.domain_compare import DomainCompare
+    from tlkit.widgets.freeze_lab import FreezeLab
+    from tlkit.widgets.gradient_explorer import GradientExplorer
+
+__all__ = ["DomainCompare", "FreezeLab", "GradientExplorer"]
+
+# Found when asked for: GradientExplorer needs no TensorFlow.
+_MODULE_OF = {"DomainCompare": "domain_compare", "FreezeLab": "freeze_lab", "GradientExplorer": "gradient_explorer"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'tlkit.widgets' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"tlkit.widgets.{_MODULE_OF[name]}"), name)

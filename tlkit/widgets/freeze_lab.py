@@ -1,0 +1,911 @@
+"""FreezeLab: freeze, train, and watch both domains."""
+
+from __future__ import annotations
+
+import atexit
+import base64
+import contextlib
+import math
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import ipywidgets
+import numpy as np
+import pandas as pd
+import traitlets
+from matplotlib.figure import Figure
+
+from tlkit._tensorflow import keras
+from tlkit.backbones import Backbone
+from tlkit.domains import DomainPair
+from tlkit.plots import SOURCE_COLOR, TARGET_COLOR, plot_audit
+from tlkit.widgets.pictures import Curve, draw_curves, draw_strip
+from tlkit.widgets.theme import escape, style_sheet, with_picture
+from tlkit.widgets.trials import Baselines, Run, Settings, Trials
+
+__all__ = ["FreezeLab"]
+
+SHOWN_RUNS = 12
+# The screen is told of progress at most this often, in seconds: more would slow the training down.
+PACE = 0.1
+# Seconds without a new run, after which the baseline "from scratch" is measured in the background.
+PATIENCE = 2.0
+# Source accuracy lost, from which on it is called mild forgetting, and forgetting.
+MILD, MUCH = 0.01, 0.05
+
+_STYLE = """
+.tlkit-columns { flex-flow: row wrap; gap: 14px; }
+.tlkit-stages { flex: 1 1 320px; max-width: 420px; } .tlkit-settings { flex: 0 1 250px; min-width: 230px; }
+.tlkit-plot { flex: 2 1 440px; min-width: 320px; }
+.tlkit-stage { border: 1px solid var(--tlkit-line); border-radius: 7px; padding: 1px 4px; margin: 2px 0;
+  align-items: center; overflow: visible; }
+.tlkit-stage.tlkit-frozen { background: var(--tlkit-frozen-fill); }
+.tlkit-stage.tlkit-learns { background: var(--tlkit-learns-fill); }
+.tlkit-stage .tlkit-info { flex: 1 1 0; min-width: 0; overflow: hidden; margin: 2px 4px; }
+.tlkit-info .widget-html-content { line-height: 1.25; width: 100%; }
+.tlkit-info .row { display: flex; justify-content: space-between; gap: 6px; white-space: nowrap; }
+.tlkit-info .row { font-size: 12px; }
+.tlkit-csv a { color: var(--tlkit-source); text-decoration: underline; }
+.tlkit-info .row span:first-child { overflow: hidden; text-overflow: ellipsis; }
+.tlkit-layers button { height: 24px; line-height: 24px; }
+.tlkit-stage button, .tlkit-layers button { margin: 1px; }
+.tlkit-boundary { margin: 0; } .tlkit-boundary .line { border-top: 2px dashed var(--tlkit-source); text-align: center;
+  line-height: 0; margin: 9px 0; } .tlkit-boundary .line span { background: var(--tlkit-paper);
+  color: var(--tlkit-source); padding: 0 8px; font-size: 12px; }
+.tlkit-layers { border-left: 3px solid var(--tlkit-line); margin: 0 0 4px 14px; padding-left: 6px; }
+.tlkit-sentence .widget-html-content { border-left: 4px solid var(--tlkit-go); background: var(--tlkit-go-fill);
+  padding: 8px 12px; font-size: 14px; }
+.tlkit-runs { flex: 2 1 560px; overflow-x: auto; } .tlkit-moved { flex: 1 1 340px; min-width: 300px; }
+.tlkit-run { display: grid; min-width: 640px; align-items: center; overflow: visible;
+  grid-template-columns: 46px minmax(110px, 1.6fr) repeat(7, minmax(52px, 1fr));
+  border-bottom: 1px solid var(--tlkit-line); }
+.tlkit-run > * { margin: 0 2px; } .tlkit-run button { width: auto; min-width: 0; padding: 0 3px; text-align: right; }
+.tlkit-run.tlkit-head button { background: none; color: var(--tlkit-quiet); box-shadow: none; }
+.tlkit-cells { grid-column: 2 / -1; } .tlkit-cells .grid { display: grid; text-align: right;
+  grid-template-columns: minmax(110px, 1.6fr) repeat(7, minmax(52px, 1fr)); font-variant-numeric: tabular-nums; }
+.tlkit-settings .widget-label { min-width: 92px; width: 92px; }
+.tlkit-settings .widget-readout { min-width: 46px; width: 46px; }
+"""
+
+# Columns of the runs table that fit on the screen; `results` has them all.
+_COLUMNS = ("frozen", "labels", "epochs", "order", "views", "target", "source", "seconds")
+
+_HINTS = {
+    "stage": "Stages up to this one stay as they are and run only once; what comes after learns.",
+    "per_class": "Labelled target images of each class to learn from.",
+    "epochs": "How often training goes through these images.",
+    "head_rate": "Step size of the head: large, since it begins without knowledge.",
+    "base_rate": "Step size of the backbone's layers that learn: small, since they know something already.",
+    "head_first": "Begin with the best head on frozen features, so that a random head does not spoil the backbone.",
+    "views": "Shifted, turned and zoomed versions of each image; 1 is the image alone.",
+    "train_batchnorm": "BatchNorm's own weights and statistics change too: with few images this mostly hurts.",
+    "from_pretrained": "Each run begins from the pretrained weights, or goes on from where the last one ended.",
+}
+
+
+def _count(number: float) -> str:
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            return f"{number / size:.{1 if number < 100 * size else 0}f} {unit}"
+    return f"{number:.0f}"
+
+
+class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no types
+    """Freeze stages or single layers, train, and watch target and source accuracy; see which weights moved.
+
+    It works without a click, too: ``lab.freeze_to(3); lab.train(); lab.results``. Settings are traits; while a run is
+    in progress they are locked, and setting one raises ``traitlets.TraitError``.
+
+    Training changes the weights of ``backbone`` in place, as :func:`tlkit.training.fine_tune` does, in a thread of its
+    own: other cells go on working. Live scores are taken on a few held-out images of the target's training part, so
+    that no one stops by looking at the test images; the scores of the table on the test parts.
+
+    Args:
+        pair: Source and target; their images have the shape that the backbone takes.
+        backbone: Its present weights are the pretrained ones, to which Reset returns. Without a bundled source head,
+            the source is read by a logistic regression on its features.
+        seed: Draws the labels, the head's start and the order of the images.
+
+    Raises:
+        ValueError: The images have another shape than the backbone takes.
+    """
+
+    per_class = traitlets.Int(10, help=_HINTS["per_class"])
+    epochs = traitlets.Int(20, help=_HINTS["epochs"])
+    head_rate = traitlets.Float(1e-3, help=_HINTS["head_rate"])
+    base_rate = traitlets.Float(3e-4, help=_HINTS["base_rate"])
+    head_first = traitlets.Bool(False, help=_HINTS["head_first"])
+    views = traitlets.Int(1, help=_HINTS["views"])
+    train_batchnorm = traitlets.Bool(False, help=_HINTS["train_batchnorm"])
+    from_pretrained = traitlets.Bool(True, help=_HINTS["from_pretrained"])
+    frozen = traitlets.Instance(frozenset, help="Names of the layers that stay as they are.")
+    status = traitlets.Enum(("idle", "running", "stopping"), "idle", help="What the lab is doing.")
+    sentence = traitlets.Unicode(help="What happened last, in words.")
+
+    SETTINGS = (
+        "per_class", "epochs", "head_rate", "base_rate", "head_first", "views", "train_batchnorm", "from_pretrained",
+    )  # fmt: skip
+
+    def __init__(self, pair: DomainPair, backbone: Backbone, *, seed: int = 0) -> None:
+        self._trials = Trials(pair, backbone, seed=seed)
+        self._stop, self._yield = threading.Event(), threading.Event()
+        self._busy = threading.Lock()  # held by the one run in progress
+        self._thread: threading.Thread | None = None
+        self._error: BaseException | None = None
+        self._live: list[tuple[float, float, float]] = []
+        self._sort: tuple[str, bool] = ("run", False)
+        self._refreshed = 0.0
+        self._baselines: Baselines | None = None
+        self._setting = False  # a control is being set by the lab, not by a hand
+        super().__init__()
+        with self.hold_trait_notifications():
+            self.per_class = min(10, self._trials.most_per_class)
+            self.frozen = self._trials.frozen_to(max(0, backbone.n_stages - 1))
+        self.add_class("tlkit")
+        atexit.register(_end, weakref.ref(self))
+        self._build(pair, backbone)
+        self.observe(self._follow_settings, [*self.SETTINGS, "frozen"])
+        self.observe(lambda change: setattr(self._words, "value", self._sentence_html()), "sentence")
+        self.observe(self._show_status, "status")
+        self._show_settings()
+        self.sentence = (
+            f"Nothing is trained yet. {self._learning_words()} Press Train, and watch target and source. The source is "
+            f"read by its own head ({self._trials.source_head_from})."
+        )
+        self._show_curves()
+
+    # What a program calls -------------------------------------------------------------------------------------------
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the next run."""
+        return Settings(frozen=self.frozen, **{name: getattr(self, name) for name in self.SETTINGS})
+
+    @property
+    def stage(self) -> int:
+        """Stages 1 to this one are frozen whole: the boundary."""
+        return self._trials.boundary(self.frozen)
+
+    @property
+    def results(self) -> pd.DataFrame:
+        """A row a run: its settings, ``target`` and ``source`` accuracy on the test parts (0..1), ``seconds``."""
+        return self._trials.table()
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """All runs, the first one first."""
+        return tuple(self._trials.runs)
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """Scores by epoch of all runs: ``run``, ``epoch``, ``target``, ``source``."""
+        parts = [run.history.assign(run=run.number) for run in self._trials.runs]
+        columns = ["run", "epoch", "target", "source"]
+        return pd.concat(parts)[columns].reset_index(drop=True) if parts else pd.DataFrame(columns=columns)
+
+    @property
+    def audit(self) -> pd.DataFrame | None:
+        """Which weights the last run moved, as from :func:`tlkit.audit.audit_fit`; ``None`` before the first run."""
+        return self._trials.runs[-1].audit if self._trials.runs else None
+
+    @property
+    def model(self) -> keras.Model:
+        """Backbone and target head as they are now: raw images to logits."""
+        return self._trials.model
+
+    @property
+    def backbone(self) -> Backbone:
+        """The learner's backbone, whose weights the runs change."""
+        return self._trials.backbone
+
+    @property
+    def baselines(self) -> Baselines:
+        """Raw pixels, zero-shot and (once measured) from scratch, for the present number of labels."""
+        return self._trials.baselines(self.per_class)
+
+    def freeze_to(self, stage: int) -> None:
+        """Freeze stages 1 to ``stage``; 0 lets everything learn.
+
+        Raises:
+            ValueError: ``stage`` is out of range.
+            traitlets.TraitError: A run is in progress.
+        """
+        self.frozen = self._trials.frozen_to(stage)
+
+    def freeze_layers(self, *names: str, frozen: bool = True) -> None:
+        """Freeze single layers by name, or with ``frozen=False`` let them learn; the others stay as they are.
+
+        Raises:
+            ValueError: A name is none of ``lab.layers``.
+            traitlets.TraitError: A run is in progress.
+        """
+        unknown = [name for name in names if name not in self._trials.layers]
+        if unknown:
+            raise ValueError(f"a layer must be one of {', '.join(self._trials.layers)}, got {unknown[0]!r}.")
+        self.frozen = self.frozen | set(names) if frozen else self.frozen - set(names)
+
+    @property
+    def layers(self) -> dict[str, int]:
+        """The stage of each layer that can be frozen: those with weights; BatchNorm has a switch of its own."""
+        return dict(self._trials.layers)
+
+    def train(self, *, wait: bool = True) -> Run | None:
+        """Train as the settings say.
+
+        Args:
+            wait: Return the run once it has ended; a notebook's stop button then ends it as :meth:`stop` does.
+                Otherwise return ``None`` at once, while it trains in a thread.
+
+        Raises:
+            ValueError: Settings out of range.
+            RuntimeError: A run is in progress.
+            FloatingPointError: The loss became NaN or infinite (only with ``wait``).
+        """
+        self._trials.check(self.settings)
+        if not self._busy.acquire(blocking=False):
+            raise RuntimeError("one run at a time: a run is in progress, stop it or wait for it first.")
+        before = len(self._trials.runs)
+        try:
+            self._end_background()
+            self._stop.clear()
+            self._error = None
+            self.status = "running"
+            self._thread = threading.Thread(
+                target=self._work, args=(self.settings,), name="tlkit-freezelab", daemon=True
+            )
+            self._thread.start()
+        except BaseException:
+            self._busy.release()
+            raise
+        if not wait:
+            return None
+        self.wait()
+        if self._error is not None:
+            raise self._error
+        return self._trials.runs[-1] if len(self._trials.runs) > before else None
+
+    def wait(self) -> None:
+        """Return once no run is in progress; an interrupt stops the run, and waits for its end."""
+        while self._busy.locked():
+            try:
+                time.sleep(0.01)
+            except KeyboardInterrupt:
+                self.stop()
+
+    def stop(self) -> None:
+        """End the run after the batch in progress. Its weights are kept."""
+        if self._busy.locked():
+            self._stop.set()
+            with contextlib.suppress(traitlets.TraitError):
+                self.status = "stopping"
+
+    def reset(self) -> None:
+        """Return to the pretrained weights, exactly, and to a new head. The runs stay in the table.
+
+        Raises:
+            RuntimeError: A run is in progress.
+        """
+        if not self._busy.acquire(blocking=False):
+            raise RuntimeError("weights must not change while a run is in progress: stop it or wait for it first.")
+        try:
+            self._trials.reset()
+        finally:
+            self._busy.release()
+        self._live = []
+        self._show_curves()
+        self.sentence = "Reset: the backbone has its pretrained weights again, exactly, and the head is new."
+
+    def restore(self, run: int) -> None:
+        """Take the settings of a former run; its weights are not kept.
+
+        Raises:
+            ValueError: There is no such run.
+            traitlets.TraitError: A run is in progress.
+        """
+        if not 1 <= run <= len(self._trials.runs):
+            raise ValueError(f"run must be in 1..{len(self._trials.runs)}, got {run}.")
+        settings = self._trials.runs[run - 1].settings
+        self._check_unlocked()
+        with self.hold_trait_notifications():
+            for name in (*self.SETTINGS, "frozen"):
+                setattr(self, name, getattr(settings, name))
+        self.sentence = f"The settings are those of run {run} again. {self._learning_words()}"
+
+    def measure_scratch(self) -> float:
+        """Accuracy, 0..1, of the same network trained from random weights on the same labels; kept for the plot.
+
+        Small networks are measured unasked after the first run; large ones take their time, so you decide.
+
+        Raises:
+            RuntimeError: A run is in progress.
+        """
+        if not self._busy.acquire(blocking=False):
+            raise RuntimeError("one run at a time: a run is in progress, stop it or wait for it first.")
+        try:
+            self._end_background()
+            score = self._trials.measure_scratch(self.per_class)
+        finally:
+            self._busy.release()
+        self._show_curves()
+        assert score is not None  # nothing interrupts it here
+        return score
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write ``results`` as CSV."""
+        self.results.to_csv(path, index=False)
+
+    # Guards ---------------------------------------------------------------------------------------------------------
+
+    def _check_unlocked(self) -> None:
+        if self._busy.locked():
+            raise traitlets.TraitError(
+                "settings must not change while a run is in progress: stop it or wait for it first."
+            )
+
+    @traitlets.validate("frozen", *SETTINGS)
+    def _validate(self, proposal: Any) -> Any:
+        self._check_unlocked()
+        name, value = proposal["trait"].name, proposal["value"]
+        allowed = {
+            "per_class": (1, self._trials.most_per_class),
+            "epochs": (1, 10_000),
+            "views": (1, 100),
+            "head_rate": (1e-8, 10.0),
+            "base_rate": (1e-8, 10.0),
+        }
+        if name in allowed and not allowed[name][0] <= value <= allowed[name][1]:
+            raise traitlets.TraitError(f"{name} must be in {allowed[name][0]:g}..{allowed[name][1]:g}, got {value!r}.")
+        if name == "frozen" and not value <= set(self._trials.layers):
+            wrong = min(value - set(self._trials.layers))
+            raise traitlets.TraitError(f"frozen must name layers of lab.layers, got {wrong!r}.")
+        return value
+
+    def _end_background(self) -> None:
+        """A measurement in the background steps aside, and goes on after the next run."""
+        self._yield.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+        self._yield.clear()
+
+    # The run's thread -----------------------------------------------------------------------------------------------
+
+    def _work(self, settings: Settings) -> None:
+        words: str | None = None
+        self._live = []
+        try:
+            run = self._trials.run(settings, stop=self._stop, report=self._report)
+            self._baselines = self._trials.baselines(settings.per_class)
+            words = self._run_in_words(run)
+        except Exception as error:  # whatever it was: the learner reads it, and the lab goes on
+            self._error = error
+            words = f"The run ended with an error: {' '.join(str(error).split())[:300]}"
+        finally:
+            self._show_end(words or "The run was broken off.")
+            self._busy.release()
+        # The name of the last word: the lab is idle from here on, and what follows steps aside for a new run.
+        self.status = "idle"
+        if self._error is None:
+            self._scratch_in_background(settings)
+
+    def _scratch_in_background(self, settings: Settings) -> None:
+        per_class = settings.per_class
+        # A learner who goes on at once is not kept waiting; one who looks at the result has a moment for it.
+        if not self._trials.scratch_is_cheap(per_class) or self._yield.wait(PATIENCE):
+            return
+        if math.isnan(self._trials.baselines(per_class).scratch):
+            self._progress_words.value = '<span class="tlkit-quiet">measuring the baseline “from scratch” …</span>'
+            if self._trials.measure_scratch(per_class, interrupt=self._yield) is None:
+                return
+            self._progress_words.value = '<span class="tlkit-quiet">from scratch: measured</span>'
+        if not self._busy.locked():
+            self._show_curves()
+
+    def _report(self, kind: str, value: Any) -> None:
+        now = time.monotonic()
+        if kind == "phase":
+            self._progress_words.value = f'<span class="tlkit-quiet">{escape(value)} …</span>'
+        elif kind == "point":
+            self._live.append(value)
+            self._show_curves(running=True)
+        elif now - self._refreshed > PACE or value[0] == value[1]:
+            self._refreshed = now
+            done, total, left = value
+            self._progress.max = total
+            self._progress.value = done
+            per_epoch = total / self.epochs
+            self._progress_words.value = (
+                f'<span class="tlkit-quiet">epoch {math.ceil(done / per_epoch)} of {self.epochs} · '
+                f"{left:.1f} s left</span>"
+            )
+
+    # Words ----------------------------------------------------------------------------------------------------------
+
+    def _learning_words(self) -> str:
+        described = self._trials.describe_frozen(self.frozen)
+        if described == "nothing":
+            return "Everything learns."
+        if described == "everything":
+            return "Everything is frozen but the head."
+        return f"Frozen: {described}; the rest and the head learn."
+
+    def _run_in_words(self, run: Run) -> str:
+        moved = run.audit[run.audit["weights_moved"] | run.audit["statistics_moved"]]
+        stages = moved["stage"].unique().tolist()
+        if run.settings.from_pretrained or run.number == 1:
+            compared, before = "raw pixels", self._baselines.pixels if self._baselines else float("nan")
+        else:
+            compared, before = f"run {run.number - 1}", self._trials.runs[run.number - 2].target
+        wrong = int((~run.audit["verdict"].str.endswith("as meant")).sum())
+        parts = [f"{'Stopped: ' if run.stopped else ''}{_moved(stages, self._trials.backbone.n_stages)} moved."]
+        points = 100 * (run.target - before)
+        parts.append(
+            f"Target {run.target:.3f}, {abs(points):.0f} points {'above' if points >= 0 else 'below'} {compared}."
+        )
+        parts.append(self._forgetting_in_words(run))
+        if wrong and run.batches:
+            parts.append(f"{wrong} {'layer' if wrong == 1 else 'layers'} did not do as meant: see the strip.")
+        parts.append(
+            f"{run.seconds:.1f} s"
+            + (f", of which {run.caching_seconds:.1f} s for the frozen part, once." if run.boundary else ".")
+        )
+        return " ".join(parts)
+
+    def _forgetting_in_words(self, run: Run) -> str:
+        before = self._trials.source_before
+        if math.isnan(before):
+            return f"Source {run.source:.3f}."
+        lost = before - run.source
+        verdict = (
+            "forgetting" if lost >= MUCH else "mild forgetting" if lost >= MILD else "nothing to speak of is forgotten"
+        )
+        return f"Source from {before:.3f} to {run.source:.3f}: {verdict}."
+
+    def _sentence_html(self) -> str:
+        first, _, rest = self.sentence.partition(". ")
+        return (
+            f"<div role='status' aria-live='polite'><b>{escape(first)}.</b> {escape(rest)}</div>"
+            if rest
+            else (f"<div role='status' aria-live='polite'>{escape(self.sentence)}</div>")
+        )
+
+    # The screen -----------------------------------------------------------------------------------------------------
+
+    def _build(self, pair: DomainPair, backbone: Backbone) -> None:
+        title = ipywidgets.HTML(
+            f"<h4>FreezeLab: {escape(pair.source.name)} → {escape(pair.target.name)}, {escape(backbone.name)}</h4>"
+            '<span class="tlkit-quiet">Blue ❄ is frozen, orange ● learns. The dashed line is the boundary: what lies '
+            "above it is computed once. Base at the top, head at the bottom.</span>"
+        )
+        title.add_class("tlkit-title")
+        stages = ipywidgets.VBox(self._build_stages())
+        stages.add_class("tlkit-stages")
+        settings = ipywidgets.VBox(self._build_settings())
+        settings.add_class("tlkit-settings")
+        self._curves = ipywidgets.HTML()
+        self._curves.add_class("tlkit-plot")
+        columns = ipywidgets.Box([stages, settings, self._curves])
+        columns.add_class("tlkit-columns")
+        self._words = ipywidgets.HTML()
+        self._words.add_class("tlkit-sentence")
+        self._rows = ipywidgets.VBox([self._build_header()])
+        self._csv = ipywidgets.HTML()
+        self._csv.add_class("tlkit-csv")
+        runs = ipywidgets.VBox([self._rows, self._csv])
+        runs.add_class("tlkit-runs")
+        self._strip = ipywidgets.HTML(f"<b>Which weights moved</b><br>{draw_strip(None)}")
+        self._strip.add_class("tlkit-moved")
+        below = ipywidgets.Box([runs, self._strip])
+        below.add_class("tlkit-columns")
+        self._run_rows: list[tuple[Any, Any]] = []
+        self.children = [style_sheet(_STYLE), title, columns, self._words, below]
+
+    def _build_stages(self) -> list[Any]:
+        rows: list[Any] = []
+        self._toggles, self._infos, self._boxes, self._gaps = [], [], [], []
+        self._layer_boxes: list[Any] = []
+        self._layer_toggles: dict[str, Any] = {}
+        for info in self._trials.stages:
+            toggle = ipywidgets.ToggleButton(value=True, layout=ipywidgets.Layout(width="92px"))
+            toggle.add_class("tlkit-toggle").add_class(f"tlkit-toggle-{info.number}")
+            toggle.disabled = not info.layers
+            shape = "×".join(str(size) for size in info.shape)
+            text = ipywidgets.HTML(
+                f'<div class="row"><span>{shape}</span><span>{_count(info.weights)} weights</span></div>'
+                f'<div class="row tlkit-quiet"><span>{escape(info.end)}</span>'
+                f"<span>{_count(info.multiply_adds)} mult-adds</span></div>"
+            )
+            text.add_class("tlkit-info")
+            more = ipywidgets.ToggleButton(
+                value=False,
+                description=f"{len(info.layers)} ▸",
+                tooltip=f"show the {len(info.layers)} layers of stage {info.number} that can be frozen one by one",
+                layout=ipywidgets.Layout(width="48px"),
+            )
+            more.add_class(f"tlkit-more-{info.number}")
+            box = ipywidgets.HBox([toggle, text, more])
+            box.add_class("tlkit-stage").add_class(f"tlkit-stage-{info.number}")
+            layers = ipywidgets.VBox([])
+            layers.add_class("tlkit-layers")
+            layers.layout.display = "none"
+            gap = ipywidgets.HTML()
+            gap.add_class("tlkit-boundary")
+            toggle.observe(lambda change, info=info: self._stage_toggled(info.number, change["new"]), "value")
+            more.observe(lambda change, info=info: self._disclose(info.number, change["new"]), "value")
+            self._toggles.append(toggle)
+            self._infos.append(text)
+            self._boxes.append(box)
+            self._layer_boxes.append(layers)
+            self._gaps.append(gap)
+            rows += [box, layers, gap]
+        n_classes = len(self._trials.pair.target.classes)
+        head_weights = sum(int(np.prod(weight.shape)) for weight in self._trials.head.trainable_weights)
+        head = ipywidgets.HTML(
+            f'<div class="row"><span><b>● head</b> always learns</span><span>{_count(head_weights)} weights</span>'
+            "</div>"
+            f'<div class="tlkit-quiet">{n_classes} classes: {escape(_few(self._trials.pair.target.classes))}</div>'
+        )
+        head.add_class("tlkit-info")
+        box = ipywidgets.HBox([head])
+        box.add_class("tlkit-stage").add_class("tlkit-learns").add_class("tlkit-head-row")
+        self._first_gap = ipywidgets.HTML()
+        self._first_gap.add_class("tlkit-boundary")
+        return [self._first_gap, *rows, box]
+
+    def _build_settings(self) -> list[Any]:
+        n = self._trials.backbone.n_stages
+        most = self._trials.most_per_class
+        labels = sorted({k for k in (1, 2, 5, 10, 20, 50, 100, 200, 500) if k <= most} | {min(10, most)})
+        wide = ipywidgets.Layout(width="98%")
+        self._slider = ipywidgets.IntSlider(
+            min=0, max=n, description="freeze up to", tooltip=_HINTS["stage"], layout=wide
+        )
+        make = {
+            "per_class": ipywidgets.SelectionSlider(options=labels, value=min(10, most), description="labels a class"),
+            "epochs": ipywidgets.IntSlider(min=1, max=60, value=20, description="epochs"),
+            "head_rate": ipywidgets.FloatLogSlider(
+                min=-5, max=-1, step=0.25, value=1e-3, description="rate, head", readout_format=".1e"
+            ),
+            "base_rate": ipywidgets.FloatLogSlider(
+                min=-6, max=-2, step=0.25, value=3e-4, description="rate, base", readout_format=".1e"
+            ),
+            "views": ipywidgets.IntSlider(min=1, max=8, value=1, description="views"),
+            "head_first": ipywidgets.Dropdown(
+                options=[("together", False), ("head first", True)], value=False, description="order"
+            ),
+            "from_pretrained": ipywidgets.Dropdown(
+                options=[("pretrained weights", True), ("where the last run ended", False)],
+                value=True,
+                description="start from",
+            ),
+            "train_batchnorm": ipywidgets.Checkbox(value=False, description="BatchNorm learns, too", indent=False),
+        }
+        self._controls: dict[str, Any] = {}
+        for name, control in make.items():
+            control.tooltip = _HINTS[name]
+            control.layout = wide
+            control.add_class(f"tlkit-{name.replace('_', '-')}")
+            control.observe(lambda change, name=name: self._control_moved(name, change["new"]), "value")
+            self._controls[name] = control
+        self._slider.add_class("tlkit-freeze-to")
+        self._slider.observe(lambda change: self._slid(change["new"]), "value")
+        narrow = ipywidgets.Layout(width="30%")
+        self._train_button = ipywidgets.Button(
+            description="Train", button_style="success", tooltip="Train with these settings", layout=narrow
+        )
+        self._stop_button = ipywidgets.Button(
+            description="Stop", tooltip="Stop after the batch in progress; its weights are kept", layout=narrow
+        )
+        self._reset_button = ipywidgets.Button(
+            description="Reset", tooltip="Back to the pretrained weights and a new head", layout=narrow
+        )
+        for button, name, action in (
+            (self._train_button, "train", lambda _: self._press(lambda: self.train(wait=False))),
+            (self._stop_button, "stop", lambda _: self.stop()),
+            (self._reset_button, "reset", lambda _: self._press(self.reset)),
+        ):
+            button.add_class(f"tlkit-{name}")
+            button.on_click(action)
+        self._stop_button.disabled = True
+        self._progress = ipywidgets.IntProgress(min=0, max=1, value=0, layout=wide)
+        self._progress.add_class("tlkit-progress")
+        self._progress_words = ipywidgets.HTML('<span class="tlkit-quiet">ready</span>')
+        self._progress_words.add_class("tlkit-progress-words")
+        self._note = ipywidgets.HTML()
+        self._note.add_class("tlkit-note")
+        buttons = ipywidgets.HBox([self._train_button, self._stop_button, self._reset_button])
+        return [self._slider, *self._controls.values(), buttons, self._progress, self._progress_words, self._note]
+
+    def _build_header(self) -> Any:
+        buttons = []
+        for column in ("run", *_COLUMNS):
+            button = ipywidgets.Button(description=column, tooltip=f"sort by {column}; again: the other way round")
+            button.add_class(f"tlkit-sort-{column}")
+            button.on_click(lambda _, column=column: self._sort_by(column))
+            buttons.append(button)
+        header = ipywidgets.Box(buttons)
+        return header.add_class("tlkit-run").add_class("tlkit-head")
+
+    # Hands ----------------------------------------------------------------------------------------------------------
+
+    def _press(self, action: Any) -> None:
+        try:
+            action()
+        except (RuntimeError, ValueError, traitlets.TraitError) as error:
+            self._say_refused(str(error))
+
+    def _say_refused(self, words: str) -> None:
+        self._note.value = f'<span role="alert" style="color:var(--tlkit-target)">{escape(words)}</span>'
+
+    @contextlib.contextmanager
+    def _by_the_lab(self) -> Iterator[None]:
+        before, self._setting = self._setting, True
+        try:
+            yield
+        finally:
+            self._setting = before
+
+    def _by_hand(self, change: Any) -> None:
+        """A control was moved: do as it says, or put it back and say why not."""
+        if self._setting:
+            return
+        try:
+            change()
+            self._note.value = ""
+        except (ValueError, traitlets.TraitError) as error:
+            self._show_settings()
+            self._say_refused(str(error))
+
+    def _control_moved(self, name: str, value: Any) -> None:
+        self._by_hand(lambda: setattr(self, name, value))
+
+    def _slid(self, stage: int) -> None:
+        self._by_hand(lambda: self.freeze_to(stage))
+
+    def _stage_toggled(self, stage: int, frozen: bool) -> None:
+        layers = self._trials.stages[stage - 1].layers
+        self._by_hand(lambda: self.freeze_layers(*layers, frozen=frozen))
+
+    def _disclose(self, stage: int, shown: bool) -> None:
+        box = self._layer_boxes[stage - 1]
+        if shown and not box.children:  # made when first asked for: a ResNet50 has some fifty
+            box.children = self._build_layers(stage)
+            self._show_settings()
+        box.layout.display = "" if shown else "none"
+
+    def _build_layers(self, stage: int) -> list[Any]:
+        info = self._trials.stages[stage - 1]
+        children = []
+        for path in info.layers:
+            toggle = ipywidgets.ToggleButton(value=True, layout=ipywidgets.Layout(width="98%"))
+            toggle.add_class("tlkit-layer")
+            toggle.observe(
+                lambda change, path=path: self._by_hand(lambda: self.freeze_layers(path, frozen=change["new"])), "value"
+            )
+            self._layer_toggles[path] = toggle
+            children.append(toggle)
+        note = ipywidgets.HTML(
+            f'<span class="tlkit-quiet">The boundary can lie only at {escape(info.end)}, '
+            "where the network is one tensor wide. Inside a residual branch a cut would lose the shortcut: a layer "
+            "frozen there keeps its weights, but is computed in every epoch. "
+            f"{info.batchnorms} BatchNorm layers follow their own switch.</span>"
+        )
+        return [*children, note]
+
+    # Showing --------------------------------------------------------------------------------------------------------
+
+    def _follow_settings(self, change: Any) -> None:
+        self._show_settings()
+        if change["name"] in ("per_class", "epochs"):
+            self._baselines = None
+            self._show_curves()
+
+    def _show_settings(self) -> None:
+        """Every control says what the traits say."""
+        boundary = self.stage
+        with self._by_the_lab():
+            self._slider.value = boundary
+            for name, control in self._controls.items():
+                self._set_control(name, control, getattr(self, name))
+            for info, toggle, box in zip(self._trials.stages, self._toggles, self._boxes, strict=True):
+                inside = [path in self.frozen for path in info.layers]
+                whole = all(inside) if inside else info.number <= boundary
+                some = any(inside) and not whole
+                toggle.value = whole
+                toggle.description = f"{'❄' if whole else '◐' if some else '●'} stage {info.number}"
+                state = "frozen" if whole else "partly frozen" if some else "learns"
+                toggle.tooltip = f"stage {info.number} {state}: press to {'let it learn' if whole else 'freeze it'}"
+                box.remove_class("tlkit-learns" if whole else "tlkit-frozen")
+                box.add_class("tlkit-frozen" if whole else "tlkit-learns")
+            for path, toggle in self._layer_toggles.items():
+                frozen = path in self.frozen
+                toggle.value = frozen
+                toggle.description = f"{'❄' if frozen else '●'} {path}"
+                toggle.tooltip = f"{path} {'is frozen' if frozen else 'learns'}"
+        line = '<div class="line"><span>boundary</span></div>'
+        for number, gap in enumerate([self._first_gap, *self._gaps]):
+            gap.value = line if number == boundary else ""
+
+    def _set_control(self, name: str, control: Any, value: Any) -> None:
+        if name == "per_class" and value not in control.options:
+            control.options = sorted({*control.options, value})
+        if name in ("epochs", "views"):
+            control.max = max(control.max, value)
+        if name.endswith("rate"):
+            exponent = math.log10(value)
+            control.min, control.max = min(control.min, exponent), max(control.max, exponent)
+        control.value = value
+
+    def _show_status(self, change: Any) -> None:
+        running = change["new"] != "idle"
+        self._train_button.disabled = self._reset_button.disabled = running
+        self._stop_button.disabled = change["new"] != "running"
+        for control in [self._slider, *self._controls.values(), *self._layer_toggles.values()]:
+            control.disabled = running
+        for info, toggle in zip(self._trials.stages, self._toggles, strict=True):
+            toggle.disabled = running or not info.layers
+        if change["new"] == "running":
+            self._progress.value = 0
+            self._progress_words.value = '<span class="tlkit-quiet">preparing …</span>'
+            self._note.value = '<span class="tlkit-quiet">settings are locked while a run is in progress</span>'
+        elif change["new"] == "stopping":
+            self._progress_words.value = '<span class="tlkit-quiet">stopping after this batch …</span>'
+        else:
+            self._note.value = ""
+
+    def _show_curves(self, *, running: bool = False) -> None:
+        if self._baselines is None or not running:
+            with contextlib.suppress(ValueError):  # fewer than two classes among the labels: no probe
+                self._baselines = self._trials.baselines(self.per_class)
+        runs = self._trials.runs
+        shown = list(self._live) if running or self._live else []
+        former = [Curve(list(run.history.itertuples(index=False, name=None))) for run in runs[-8:]]
+        if not running and shown and former:
+            shown = list(former.pop().points)
+        self._curves.value = draw_curves(
+            Curve(shown) if shown else None,
+            former,
+            self._baselines,
+            epochs=self.epochs,
+            source_before=self._trials.source_before,
+        )
+
+    def _show_end(self, words: str) -> None:
+        self._progress_words.value = '<span class="tlkit-quiet">ready</span>'
+        self.sentence = words
+        self._show_curves()
+        self._show_runs()
+        self._strip.value = f"<b>Which weights moved</b><br>{draw_strip(self.audit)}"
+
+    def _sort_by(self, column: str) -> None:
+        name, ascending = self._sort
+        self._sort = (column, not ascending if column == name else column in ("frozen", "order"))
+        self._show_runs()
+
+    def _show_runs(self) -> None:
+        table = self.results
+        column, ascending = self._sort
+        shown = table.sort_values(column, ascending=ascending, kind="stable").head(SHOWN_RUNS)
+        while len(self._run_rows) < len(shown):
+            self._run_rows.append(self._build_row(len(self._run_rows)))
+            self._rows.children = (*self._rows.children, self._run_rows[-1][0])
+        for (box, cells), (_, row) in zip(self._run_rows, shown.iterrows(), strict=False):
+            button = box.children[0]
+            button.description = f"{row['run']} ↺"
+            button.tooltip = f"take the settings of run {row['run']} again"
+            values = [row[name] for name in _COLUMNS]
+            texts = [
+                f"{v:.3f}" if n in ("target", "source") else f"{v:.1f}" if n == "seconds" else str(v)
+                for n, v in zip(_COLUMNS, values, strict=True)
+            ]
+            if row["stopped"]:
+                texts[2] += " (stopped)"
+            cells.value = '<div class="grid">' + "".join(f"<span>{escape(text)}</span>" for text in texts) + "</div>"
+        csv = base64.b64encode(table.to_csv(index=False).encode()).decode()
+        more = (
+            f"{len(shown)} of {len(table)} runs; the rest is in <code>lab.results</code>. "
+            if len(table) > SHOWN_RUNS
+            else ""
+        )
+        self._csv.value = (
+            f'<span class="tlkit-quiet">{more}</span><a download="freezelab.csv" href="data:text/csv;base64,{csv}">'
+            "all runs as CSV</a>"
+        )
+
+    def _build_row(self, place: int) -> tuple[Any, Any]:
+        button, cells = ipywidgets.Button(), ipywidgets.HTML()
+        button.add_class("tlkit-restore")
+        button.on_click(lambda _: self._press(lambda: self.restore(int(button.description.split()[0]))))
+        cells.add_class("tlkit-cells")
+        box = ipywidgets.Box([button, cells])
+        box.add_class("tlkit-run").add_class(f"tlkit-row-{place + 1}")
+        return box, cells
+
+    # For readers without a kernel -----------------------------------------------------------------------------------
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        runs = self.results
+        columns = ["run", *_COLUMNS]
+        words = f"FreezeLab: {self._trials.pair.source.name} → {self._trials.pair.target.name}, {len(runs)} runs"
+        if len(runs):
+            words += "\n" + runs[columns].round(3).to_string(index=False)
+        return with_picture(
+            super()._repr_mimebundle_(include=include, exclude=exclude),
+            self._draw,
+            (10, 5.6 if len(runs) else 3.4),
+            words,
+        )
+
+    def _draw(self, figure: Figure) -> None:
+        """The curves, the runs and the strip, as matplotlib draws them."""
+        runs = self.results.tail(6)
+        grid = figure.subplot_mosaic(
+            [["curves", "curves"], ["runs", "strip"]] if len(runs) else [["curves", "curves"]],
+            height_ratios=[3, 2] if len(runs) else None,
+            width_ratios=[3, 2],
+        )
+        ax = grid["curves"]
+        for run in self._trials.runs[:-1]:
+            ax.plot(run.history["epoch"], run.history["target"], color="0.7")
+            ax.plot(run.history["epoch"], run.history["source"], color="0.7", linestyle=":")
+        if self._trials.runs:
+            history = self._trials.runs[-1].history
+            ax.plot(history["epoch"], history["target"], color=TARGET_COLOR, marker="o", label="target")
+            ax.plot(history["epoch"], history["source"], color=SOURCE_COLOR, marker="s", linestyle="--", label="source")
+        baselines = self._trials.baselines(self.per_class)
+        for name, value in (
+            ("zero-shot", baselines.zero_shot),
+            ("raw pixels", baselines.pixels),
+            ("from scratch", baselines.scratch),
+        ):
+            if not math.isnan(value):
+                ax.axhline(value, color="0.5", linestyle="--", linewidth=0.8)
+                ax.annotate(f"{name} {value:.2f}", (1.005, value), xycoords=("axes fraction", "data"), fontsize=8)
+        ax.set(
+            xlabel="epoch",
+            ylabel="accuracy",
+            title=f"FreezeLab: {self._trials.pair.source.name} → {self._trials.pair.target.name}".replace("$", r"\$"),
+        )
+        if not self._trials.runs:
+            ax.set(xlim=(0, self.epochs), ylim=(0, 1))
+            return
+        ax.legend(frameon=False, loc="best")
+        cells = [
+            [f"{v:.3f}" if isinstance(v, float) else str(v) for v in row]
+            for row in runs[["run", *_COLUMNS]].to_numpy().tolist()
+        ]
+        grid["runs"].axis("off")
+        table = grid["runs"].table(cells, colLabels=["run", *_COLUMNS], loc="center", edges="horizontal")
+        table.auto_set_font_size(False)
+        table.set_fontsize(7)
+        table.auto_set_column_width(list(range(len(_COLUMNS) + 1)))
+        plot_audit(self._trials.runs[-1].audit, ax=grid["strip"])
+
+
+def _end(lab: weakref.ref[FreezeLab]) -> None:
+    """A thread that is inside TensorFlow while Python goes down would take the process with it: let it come out."""
+    found = lab()
+    if found is not None:
+        found._stop.set()
+        found._end_background()
+
+
+def _moved(stages: list[Any], n_stages: int) -> str:
+    """Which parts moved, in words: ``Only stages 4 and 5 and the head``."""
+    numbers = [stage for stage in stages if stage != "head"]
+    if len(numbers) == n_stages:
+        return "Everything" if "head" in stages else "Everything but the head"
+    if not stages:
+        return "Nothing"
+    if numbers == list(range(numbers[0], numbers[-1] + 1)) and len(numbers) > 2 if numbers else False:
+        words = f"stages {numbers[0]} to {numbers[-1]}"
+    else:
+        words = f"stage{'s' * (len(numbers) > 1)} {' and '.join(map(str, numbers))}" if numbers else ""
+    return "Only " + " and ".join(part for part in (words, "the head" * ("head" in stages)) if part)
+
+
+def _few(names: tuple[str, ...], most: int = 12) -> str:
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "")

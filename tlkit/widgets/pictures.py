@@ -1,0 +1,226 @@
+"""FreezeLab's pictures as SVG text: drawn in a millisecond, in the colours of the page, readable by a screen reader."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from tlkit.widgets.theme import escape
+from tlkit.widgets.trials import Baselines
+
+__all__ = ["Curve", "draw_curves", "draw_strip"]
+
+WIDTH, HEIGHT = 620, 330
+LEFT, RIGHT, TOP, BOTTOM = 40, 118, 12, 34
+
+Scale = Callable[[float], float]
+Path = Callable[[Sequence[tuple[float, float]]], str]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Scores against the epoch: rows ``(epoch, target, source)``."""
+
+    points: Sequence[tuple[float, float, float]]
+
+
+def draw_curves(
+    current: Curve | None, former: Sequence[Curve], baselines: Baselines | None, *, epochs: int, source_before: float
+) -> str:
+    """Target and source accuracy by epoch; former runs in grey, baselines dashed, what is lost or not worth it filled.
+
+    Args:
+        epochs: Where the axis ends, unless a run is longer.
+        source_before: Source accuracy of the pretrained weights, 0..1; NaN when it is not known.
+    """
+    curves = [*former, *([current] if current else [])]
+    last = max([float(epochs), *(point[0] for curve in curves for point in curve.points)])
+    lines = _baseline_lines(baselines)
+    seen = [value for curve in curves for point in curve.points for value in point[1:]] + [v for _, v, _ in lines]
+    low = min(0.8, math.floor(10 * min(seen, default=0.5)) / 10)
+
+    def x(epoch: float) -> float:
+        return LEFT + (WIDTH - LEFT - RIGHT) * epoch / last
+
+    def y(accuracy: float) -> float:
+        return TOP + (HEIGHT - TOP - BOTTOM) * (1 - accuracy) / (1 - low)
+
+    def path(points: Sequence[tuple[float, float]]) -> str:
+        return " ".join(f"{x(epoch):.1f},{y(value):.1f}" for epoch, value in points)
+
+    parts = [_axes(x, y, low, last)]
+    if baselines is not None and not math.isnan(baselines.scratch):
+        top = y(baselines.scratch)
+        parts.append(
+            f'<rect x="{LEFT}" y="{top:.1f}" width="{WIDTH - LEFT - RIGHT}" height="{HEIGHT - BOTTOM - top:.1f}" '
+            f'fill="var(--tlkit-learns-fill)" opacity="0.6"/>'
+            f'<text class="quiet" x="{LEFT + 6}" y="{HEIGHT - BOTTOM - 7}" font-size="11">'
+            "worse than from scratch</text>"
+        )
+    if current and current.points and not math.isnan(source_before):
+        parts.append(_forgotten(current, source_before, path, x, y))
+    for curve in former:
+        for which in (1, 2):
+            line = path([(point[0], point[which]) for point in curve.points])
+            dash = ' stroke-dasharray="2 3"' if which == 2 else ""
+            parts.append(f'<polyline points="{line}" fill="none" stroke="#9aa4b1" opacity="0.7"{dash}/>')
+    labels: list[tuple[float, str, str]] = []
+    for name, value, color in lines:
+        parts.append(
+            f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(value):.1f}" y2="{y(value):.1f}" stroke="{color}" '
+            f'stroke-dasharray="5 4"/>'
+        )
+        labels.append((y(value), f"{name} {value:.2f}", "quiet"))
+    if current and current.points:
+        for which, name, color in ((2, "source", "var(--tlkit-source)"), (1, "target", "var(--tlkit-target)")):
+            points = [(point[0], point[which]) for point in current.points]
+            dash = ' stroke-dasharray="7 3"' if which == 2 else ""
+            end = points[-1]
+            marker = (
+                f'<rect x="{x(end[0]) - 4:.1f}" y="{y(end[1]) - 4:.1f}" width="8" height="8" fill="{color}"/>'
+                if which == 2
+                else f'<circle cx="{x(end[0]):.1f}" cy="{y(end[1]):.1f}" r="5" fill="{color}"/>'
+            )
+            parts.append(
+                f'<polyline points="{path(points)}" fill="none" stroke="{color}" stroke-width="2.5"{dash}/>{marker}'
+            )
+            labels.append((y(end[1]), f"{name} {end[1]:.3f}", color))
+    parts += _labels(labels)
+    words = _words(current, lines)
+    return (
+        f'<svg role="img" aria-label="{words}" viewBox="0 0 {WIDTH} {HEIGHT}" width="100%" '
+        f'style="max-width:{WIDTH + 120}px"><title>{words}</title>{"".join(parts)}</svg>'
+    )
+
+
+def _baseline_lines(baselines: Baselines | None) -> list[tuple[str, float, str]]:
+    if baselines is None:
+        return []
+    lines = [
+        ("zero-shot", baselines.zero_shot, "var(--tlkit-quiet)"),
+        ("raw pixels", baselines.pixels, "var(--tlkit-quiet)"),
+        ("from scratch", baselines.scratch, "var(--tlkit-target)"),
+    ]
+    return [line for line in lines if not math.isnan(line[1])]
+
+
+def _axes(x: Scale, y: Scale, low: float, last: float) -> str:
+    parts = []
+    step = 0.1 if low > 0.25 else 0.2
+    value = 1.0
+    while value >= low - 1e-9:
+        parts.append(
+            f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(value):.1f}" y2="{y(value):.1f}" '
+            f'stroke="var(--tlkit-line)" stroke-width="0.7"/>'
+            f'<text class="quiet" x="{LEFT - 8}" y="{y(value) + 4:.1f}" font-size="11" text-anchor="end">'
+            f"{value:.1f}</text>"
+        )
+        value -= step
+    ticks = sorted({0, *(round(last * share) for share in (0.25, 0.5, 0.75, 1))})
+    for tick in ticks:
+        parts.append(
+            f'<text class="quiet" x="{x(tick):.1f}" y="{HEIGHT - BOTTOM + 15}" font-size="11" text-anchor="middle">'
+            f"{tick}</text>"
+        )
+    middle = (LEFT + WIDTH - RIGHT) / 2
+    parts.append(f'<text class="quiet" x="{middle}" y="{HEIGHT - 4}" font-size="11" text-anchor="middle">epoch</text>')
+    parts.append(
+        f'<text class="quiet" x="11" y="{HEIGHT / 2}" font-size="11" text-anchor="middle" '
+        f'transform="rotate(-90 11 {HEIGHT / 2})">accuracy</text>'
+    )
+    return "".join(parts)
+
+
+def _forgotten(current: Curve, before: float, path: Path, x: Scale, y: Scale) -> str:
+    """The area between the source's accuracy before and now, where it is worth a word."""
+    points = [(epoch, min(source, before)) for epoch, _, source in current.points]
+    lost = before - points[-1][1]
+    if len(points) < 2 or max(before - value for _, value in points) < 0.01:
+        return ""
+    back = [(epoch, before) for epoch, _ in reversed(points)]
+    area = f'<polygon points="{path([*points, *back])}" fill="var(--tlkit-source)" opacity="0.16"/>'
+    if lost < 0.03:
+        return area
+    epoch = points[-1][0]
+    middle = (before + points[-1][1]) / 2
+    return area + (
+        f'<text x="{x(epoch) - 8:.1f}" y="{y(middle) + 4:.1f}" font-size="11" text-anchor="end" '
+        f'style="fill:var(--tlkit-source)">forgetting</text>'
+    )
+
+
+def _labels(labels: list[tuple[float, str, str]]) -> list[str]:
+    """Texts at the right end of their lines, moved apart so that none covers another."""
+    gap, placed = 14.0, []
+    lowest = HEIGHT - BOTTOM + 4.0
+    labels = sorted(labels)
+    positions: list[float] = []
+    for wanted, _, _ in labels:
+        positions.append(max(wanted + 4, positions[-1] + gap if positions else wanted + 4))
+    for i in reversed(range(len(positions))):
+        limit = lowest if i == len(positions) - 1 else positions[i + 1] - gap
+        positions[i] = min(positions[i], limit)
+    for (_, text, color), position in zip(labels, positions, strict=True):
+        style = 'class="quiet"' if color == "quiet" else f'style="fill:{color};font-weight:600"'
+        placed.append(f'<text {style} x="{WIDTH - RIGHT + 10}" y="{position:.1f}" font-size="12">{text}</text>')
+    return placed
+
+
+def _words(current: Curve | None, lines: Sequence[tuple[str, float, str]]) -> str:
+    """What the picture shows, for those who cannot see it."""
+    known = ", ".join(f"{name} {value:.2f}" for name, value, _ in lines)
+    if not current or not current.points:
+        return f"Accuracy by epoch: no run yet. Baselines: {known or 'none yet'}."
+    (first, last) = current.points[0], current.points[-1]
+    return (
+        f"Accuracy by epoch: target from {first[1]:.2f} to {last[1]:.2f}, source from {first[2]:.2f} to {last[2]:.2f}. "
+        f"Baselines: {known or 'none yet'}."
+    )
+
+
+def draw_strip(table: pd.DataFrame | None) -> str:
+    """Meant against moved, a column a layer from stem to head; a column that is not as meant is framed and crossed.
+
+    Args:
+        table: What :func:`tlkit.audit.audit_fit` returned; ``None`` before the first run.
+    """
+    if table is None or not len(table):
+        return '<span class="tlkit-quiet">After a run: which weights were meant to move, and which did.</span>'
+    width, height = 560, 20
+    cell = width / len(table)
+    rows = []
+    for row, column in enumerate(("meant", "moved")):
+        top = 16 + row * (height + 18)
+        title = "meant to learn" if column == "meant" else "moved (weights or statistics)"
+        rows.append(f'<text class="quiet" x="0" y="{top - 4}" font-size="11">{title}</text>')
+        for i, layer in enumerate(table.itertuples(index=False)):
+            learns = layer.meant == "learn"
+            on = learns if column == "meant" else bool(layer.weights_moved or layer.statistics_moved)
+            as_meant = str(layer.verdict).endswith("as meant")
+            fill = "var(--tlkit-target)" if on else "var(--tlkit-frozen-fill)"
+            frame = ' stroke="var(--tlkit-text)" stroke-width="2"' if not as_meant else ' stroke="var(--tlkit-line)"'
+            hint = f"{layer.layer} ({layer.kind}): {layer.verdict}; largest change {layer.max_abs_change:.2g}"
+            left = i * cell
+            rows.append(
+                f'<rect x="{left + 0.8:.1f}" y="{top}" width="{max(cell - 1.6, 1):.1f}" height="{height}" fill="{fill}"'
+                f"{frame}><title>{escape(hint)}</title></rect>"
+            )
+            if column == "moved" and not as_meant:
+                rows.append(
+                    f'<text x="{left + cell / 2:.1f}" y="{top + 15}" font-size="13" text-anchor="middle">×</text>'
+                )
+    meant, moved = (
+        int((table["meant"] == "learn").sum()),
+        int((table["weights_moved"] | table["statistics_moved"]).sum()),
+    )
+    wrong = int((~table["verdict"].str.endswith("as meant")).sum())
+    words = f"{meant} of {len(table)} layers were meant to learn, {moved} moved, {wrong} not as meant."
+    bottom = 16 + 2 * (height + 18)
+    return (
+        f'<svg role="img" aria-label="{words}" viewBox="0 0 {width} {bottom}" width="100%" style="max-width:{width}px">'
+        f"<title>{words}</title>{''.join(rows)}</svg>"
+        f'<div class="tlkit-quiet">stem → head; {words} Point at a layer for its name and its largest change.</div>'
+    )
