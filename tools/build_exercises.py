@@ -31,13 +31,23 @@ TOTAL = 100  # points of an assignment
 BEGIN_HIDDEN, END_HIDDEN = "### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"
 BEGIN_SOLUTION, END_SOLUTION = "### BEGIN SOLUTION", "### END SOLUTION"
 STUB = ("# YOUR CODE HERE", "raise NotImplementedError()")
-# First in each hidden block: the checks are read from their file again, whatever the notebook did to those it imported.
-FRESH_CHECKS = ["import sys", 'sys.modules.pop("tlkit.grading", None)', 'sys.modules.pop("tlkit", None)']
+# First in each test, and hidden: the checks are read from their file again, whatever the notebook did to those that it
+# had imported.
+FRESH_CHECKS = """\
+### BEGIN HIDDEN TESTS
+import sys
+
+sys.modules.pop("tlkit.grading", None)
+sys.modules.pop("tlkit", None)
+### END HIDDEN TESTS
+"""
 
 
 def sources(assignments: list[str]) -> list[Path]:
     """The source files of the assignments (all when there is none)."""
-    return sorted(file for file in EXERCISES.glob("source/*/*.py") if not assignments or file.parent.name in assignments)
+    return sorted(
+        file for file in EXERCISES.glob("source/*/*.py") if not assignments or file.parent.name in assignments
+    )
 
 
 def read_source(source: Path) -> Any:
@@ -53,12 +63,11 @@ def read_source(source: Path) -> Any:
     }
     for number, cell in enumerate(notebook.cells, start=1):
         cell.id = f"cell-{number:02d}"
-        if metadata := _nbgrader_metadata(cell):
+        metadata = _nbgrader_metadata(cell)
+        if metadata:
             cell.metadata = {"nbgrader": metadata}
-        if BEGIN_HIDDEN in cell.source:
-            lines = cell.source.splitlines()
-            at = lines.index(BEGIN_HIDDEN) + 1
-            cell.source = "\n".join([*lines[:at], *FRESH_CHECKS, *lines[at:]])
+        if metadata.get("grade"):
+            cell.source = FRESH_CHECKS + cell.source
     _check(notebook, source.name)
     return notebook
 

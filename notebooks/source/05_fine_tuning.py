@@ -537,6 +537,32 @@ assert means.loc["source", "head first"] > means.loc["source", "base first"] + 0
 # none of the others beats it clearly on the target.
 
 # %% [markdown]
+# ## 7. Your turn: FreezeLab
+#
+# The clothes backbone and 100 labels of `mnist` again, for your own hands. **Predict before you run:** the fast rate
+# for the base, with a random head or head first: which keeps more of the source?
+
+# %%
+from tlkit.widgets import FreezeLab
+
+lab = FreezeLab(tlkit.load_pair(START, "mnist"), tlkit.load_backbone(f"resnet_{START}"), seed=SEED)
+lab.freeze_to(STAGE)
+lab.base_rate = FAST
+for lab.head_first in (False, True):
+    lab.train()
+
+# %% tags=["nbval-ignore-output"]
+lab
+
+# %%
+together, first = lab.runs
+assert first.source > together.source
+assert first.target > together.target - 0.03
+
+# %% [markdown]
+# Then change one thing at a time: the base's rate, the frozen stages, the views, and read what moved in the strip.
+
+# %% [markdown]
 # ## Summary
 #
 # - Fine-tuning pays where the frozen features do not fit the target: from clothes it gains a few points, from printed

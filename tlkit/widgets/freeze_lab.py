@@ -60,7 +60,7 @@ _STYLE = """
 .tlkit-sentence .widget-html-content { border-left: 4px solid var(--tlkit-go); background: var(--tlkit-go-fill);
   padding: 8px 12px; font-size: 14px; }
 .tlkit-runs { flex: 2 1 560px; overflow-x: auto; } .tlkit-moved { flex: 1 1 340px; min-width: 300px; }
-.tlkit-run { display: grid; min-width: 640px; align-items: center; overflow: visible;
+.tlkit-run { display: grid; min-width: 560px; align-items: center; overflow: visible;
   grid-template-columns: 46px minmax(110px, 1.6fr) repeat(7, minmax(52px, 1fr));
   border-bottom: 1px solid var(--tlkit-line); }
 .tlkit-run > * { margin: 0 2px; } .tlkit-run button { width: auto; min-width: 0; padding: 0 3px; text-align: right; }
