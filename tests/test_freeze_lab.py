@@ -520,15 +520,12 @@ def test_the_table_can_be_sorted_and_a_run_restored_by_hand(lab: FreezeLab) -> N
         lab.epochs = epochs
         lab.train()
 
-    def shown() -> list[int]:
-        return [int(box.children[0].description.split()[0]) for box, _ in lab._run_rows]
-
-    assert shown() == [3, 2, 1]
-    lab._sort_by("epochs")
-    assert shown() == [1, 3, 2]
-    lab._sort_by("epochs")
-    assert shown() == [2, 3, 1]
-    lab._run_rows[0][0].children[0].click()
+    assert lab._runs.shown() == [3, 2, 1]
+    lab._runs.sort_by("epochs")
+    assert lab._runs.shown() == [1, 3, 2]
+    lab._runs.sort_by("epochs")
+    assert lab._runs.shown() == [2, 3, 1]
+    lab._runs._rows[0][0].children[0].click()
     assert lab.epochs == 1
     assert "run 2" in lab.sentence
 
@@ -538,7 +535,7 @@ def test_results_export(lab: FreezeLab, tmp_path: Path) -> None:
     lab.to_csv(tmp_path / "runs.csv")
     read = pd.read_csv(tmp_path / "runs.csv")
     assert read["target"].tolist() == pytest.approx(lab.results["target"].tolist())
-    encoded = re.search(r"base64,([\w+/=]+)", lab._csv.value).group(1)
+    encoded = re.search(r"base64,([\w+/=]+)", lab._runs._csv.value).group(1)
     pd.testing.assert_frame_equal(pd.read_csv(io.BytesIO(base64.b64decode(encoded))), read)
     assert lab.history.columns.tolist() == ["run", "epoch", "target", "source"]
 
@@ -548,8 +545,8 @@ def test_many_runs_are_all_kept_and_a_few_shown(lab: FreezeLab) -> None:
     for _ in range(15):
         lab.train()
     assert len(lab.results) == 15
-    assert len(lab._run_rows) == 12
-    assert "12 of 15 runs" in lab._csv.value
+    assert len(lab._runs.shown()) == 12
+    assert "12 of 15 runs" in lab._runs._csv.value
 
 
 def test_names_are_shown_as_text_everywhere() -> None:

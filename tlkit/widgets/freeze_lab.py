@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import base64
 import contextlib
 import math
 import threading
@@ -22,14 +21,13 @@ from matplotlib.figure import Figure
 from tlkit._tensorflow import keras
 from tlkit.backbones import Backbone
 from tlkit.domains import DomainPair
-from tlkit.plots import SOURCE_COLOR, TARGET_COLOR, plot_audit
-from tlkit.widgets.pictures import Curve, draw_curves, draw_strip
+from tlkit.widgets.pictures import Curve, draw_curves, draw_figure, draw_strip
+from tlkit.widgets.runs_table import COLUMNS, RUNS_STYLE, RunsTable
 from tlkit.widgets.theme import escape, style_sheet, with_picture
 from tlkit.widgets.trials import Baselines, Run, Settings, Trials
 
 __all__ = ["FreezeLab"]
 
-SHOWN_RUNS = 12
 # The screen is told of progress at most this often, in seconds: more would slow the training down.
 PACE = 0.1
 # Seconds without a new run, after which the baseline "from scratch" is measured in the background.
@@ -49,7 +47,6 @@ _STYLE = """
 .tlkit-info .widget-html-content { line-height: 1.25; width: 100%; }
 .tlkit-info .row { display: flex; justify-content: space-between; gap: 6px; white-space: nowrap; }
 .tlkit-info .row { font-size: 12px; }
-.tlkit-csv a { color: var(--tlkit-source); text-decoration: underline; }
 .tlkit-info .row span:first-child { overflow: hidden; text-overflow: ellipsis; }
 .tlkit-layers button { height: 24px; line-height: 24px; }
 .tlkit-stage button, .tlkit-layers button { margin: 1px; }
@@ -60,19 +57,9 @@ _STYLE = """
 .tlkit-sentence .widget-html-content { border-left: 4px solid var(--tlkit-go); background: var(--tlkit-go-fill);
   padding: 8px 12px; font-size: 14px; }
 .tlkit-runs { flex: 2 1 560px; overflow-x: auto; } .tlkit-moved { flex: 1 1 340px; min-width: 300px; }
-.tlkit-run { display: grid; min-width: 560px; align-items: center; overflow: visible;
-  grid-template-columns: 46px minmax(110px, 1.6fr) repeat(7, minmax(52px, 1fr));
-  border-bottom: 1px solid var(--tlkit-line); }
-.tlkit-run > * { margin: 0 2px; } .tlkit-run button { width: auto; min-width: 0; padding: 0 3px; text-align: right; }
-.tlkit-run.tlkit-head button { background: none; color: var(--tlkit-quiet); box-shadow: none; }
-.tlkit-cells { grid-column: 2 / -1; } .tlkit-cells .grid { display: grid; text-align: right;
-  grid-template-columns: minmax(110px, 1.6fr) repeat(7, minmax(52px, 1fr)); font-variant-numeric: tabular-nums; }
 .tlkit-settings .widget-label { min-width: 92px; width: 92px; }
 .tlkit-settings .widget-readout { min-width: 46px; width: 46px; }
 """
-
-# Columns of the runs table that fit on the screen; `results` has them all.
-_COLUMNS = ("frozen", "labels", "epochs", "order", "views", "target", "source", "seconds")
 
 _HINTS = {
     "stage": "Stages up to this one stay as they are and run only once; what comes after learns.",
@@ -137,7 +124,6 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
         self._live: list[tuple[float, float, float]] = []
-        self._sort: tuple[str, bool] = ("run", False)
         self._refreshed = 0.0
         self._baselines: Baselines | None = None
         self._setting = False  # a control is being set by the lab, not by a hand
@@ -491,17 +477,12 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         columns.add_class("tlkit-columns")
         self._words = ipywidgets.HTML()
         self._words.add_class("tlkit-sentence")
-        self._rows = ipywidgets.VBox([self._build_header()])
-        self._csv = ipywidgets.HTML()
-        self._csv.add_class("tlkit-csv")
-        runs = ipywidgets.VBox([self._rows, self._csv])
-        runs.add_class("tlkit-runs")
+        self._runs = RunsTable(lambda run: self._press(lambda: self.restore(run)))
         self._strip = ipywidgets.HTML(f"<b>Which weights moved</b><br>{draw_strip(None)}")
         self._strip.add_class("tlkit-moved")
-        below = ipywidgets.Box([runs, self._strip])
+        below = ipywidgets.Box([self._runs, self._strip])
         below.add_class("tlkit-columns")
-        self._run_rows: list[tuple[Any, Any]] = []
-        self.children = [style_sheet(_STYLE), title, columns, self._words, below]
+        self.children = [style_sheet(_STYLE + RUNS_STYLE), title, columns, self._words, below]
 
     def _build_stages(self) -> list[Any]:
         rows: list[Any] = []
@@ -618,16 +599,6 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         self._note.add_class("tlkit-note")
         buttons = ipywidgets.HBox([self._train_button, self._stop_button, self._reset_button])
         return [self._slider, *self._controls.values(), buttons, self._progress, self._progress_words, self._note]
-
-    def _build_header(self) -> Any:
-        buttons = []
-        for column in ("run", *_COLUMNS):
-            button = ipywidgets.Button(description=column, tooltip=f"sort by {column}; again: the other way round")
-            button.add_class(f"tlkit-sort-{column}")
-            button.on_click(lambda _, column=column: self._sort_by(column))
-            buttons.append(button)
-        header = ipywidgets.Box(buttons)
-        return header.add_class("tlkit-run").add_class("tlkit-head")
 
     # Hands ----------------------------------------------------------------------------------------------------------
 
@@ -777,61 +748,16 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         self._progress_words.value = '<span class="tlkit-quiet">ready</span>'
         self.sentence = words
         self._show_curves()
-        self._show_runs()
+        self._runs.show(self.results)
         self._strip.value = f"<b>Which weights moved</b><br>{draw_strip(self.audit)}"
-
-    def _sort_by(self, column: str) -> None:
-        name, ascending = self._sort
-        self._sort = (column, not ascending if column == name else column in ("frozen", "order"))
-        self._show_runs()
-
-    def _show_runs(self) -> None:
-        table = self.results
-        column, ascending = self._sort
-        shown = table.sort_values(column, ascending=ascending, kind="stable").head(SHOWN_RUNS)
-        while len(self._run_rows) < len(shown):
-            self._run_rows.append(self._build_row(len(self._run_rows)))
-            self._rows.children = (*self._rows.children, self._run_rows[-1][0])
-        for (box, cells), (_, row) in zip(self._run_rows, shown.iterrows(), strict=False):
-            button = box.children[0]
-            button.description = f"{row['run']} ↺"
-            button.tooltip = f"take the settings of run {row['run']} again"
-            values = [row[name] for name in _COLUMNS]
-            texts = [
-                f"{v:.3f}" if n in ("target", "source") else f"{v:.1f}" if n == "seconds" else str(v)
-                for n, v in zip(_COLUMNS, values, strict=True)
-            ]
-            if row["stopped"]:
-                texts[2] += " (stopped)"
-            cells.value = '<div class="grid">' + "".join(f"<span>{escape(text)}</span>" for text in texts) + "</div>"
-        csv = base64.b64encode(table.to_csv(index=False).encode()).decode()
-        more = (
-            f"{len(shown)} of {len(table)} runs; the rest is in <code>lab.results</code>. "
-            if len(table) > SHOWN_RUNS
-            else ""
-        )
-        self._csv.value = (
-            f'<span class="tlkit-quiet">{more}</span><a download="freezelab.csv" href="data:text/csv;base64,{csv}">'
-            "all runs as CSV</a>"
-        )
-
-    def _build_row(self, place: int) -> tuple[Any, Any]:
-        button, cells = ipywidgets.Button(), ipywidgets.HTML()
-        button.add_class("tlkit-restore")
-        button.on_click(lambda _: self._press(lambda: self.restore(int(button.description.split()[0]))))
-        cells.add_class("tlkit-cells")
-        box = ipywidgets.Box([button, cells])
-        box.add_class("tlkit-run").add_class(f"tlkit-row-{place + 1}")
-        return box, cells
 
     # For readers without a kernel -----------------------------------------------------------------------------------
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         runs = self.results
-        columns = ["run", *_COLUMNS]
         words = f"FreezeLab: {self._trials.pair.source.name} → {self._trials.pair.target.name}, {len(runs)} runs"
         if len(runs):
-            words += "\n" + runs[columns].round(3).to_string(index=False)
+            words += "\n" + runs[["run", *COLUMNS]].round(3).to_string(index=False)
         return with_picture(
             super()._repr_mimebundle_(include=include, exclude=exclude),
             self._draw,
@@ -840,49 +766,15 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         )
 
     def _draw(self, figure: Figure) -> None:
-        """The curves, the runs and the strip, as matplotlib draws them."""
-        runs = self.results.tail(6)
-        grid = figure.subplot_mosaic(
-            [["curves", "curves"], ["runs", "strip"]] if len(runs) else [["curves", "curves"]],
-            height_ratios=[3, 2] if len(runs) else None,
-            width_ratios=[3, 2],
+        pair = self._trials.pair
+        draw_figure(
+            figure,
+            f"FreezeLab: {pair.source.name} → {pair.target.name}",
+            self.runs,
+            self.results,
+            self._trials.baselines(self.per_class),
+            epochs=self.epochs,
         )
-        ax = grid["curves"]
-        for run in self._trials.runs[:-1]:
-            ax.plot(run.history["epoch"], run.history["target"], color="0.7")
-            ax.plot(run.history["epoch"], run.history["source"], color="0.7", linestyle=":")
-        if self._trials.runs:
-            history = self._trials.runs[-1].history
-            ax.plot(history["epoch"], history["target"], color=TARGET_COLOR, marker="o", label="target")
-            ax.plot(history["epoch"], history["source"], color=SOURCE_COLOR, marker="s", linestyle="--", label="source")
-        baselines = self._trials.baselines(self.per_class)
-        for name, value in (
-            ("zero-shot", baselines.zero_shot),
-            ("raw pixels", baselines.pixels),
-            ("from scratch", baselines.scratch),
-        ):
-            if not math.isnan(value):
-                ax.axhline(value, color="0.5", linestyle="--", linewidth=0.8)
-                ax.annotate(f"{name} {value:.2f}", (1.005, value), xycoords=("axes fraction", "data"), fontsize=8)
-        ax.set(
-            xlabel="epoch",
-            ylabel="accuracy",
-            title=f"FreezeLab: {self._trials.pair.source.name} → {self._trials.pair.target.name}".replace("$", r"\$"),
-        )
-        if not self._trials.runs:
-            ax.set(xlim=(0, self.epochs), ylim=(0, 1))
-            return
-        ax.legend(frameon=False, loc="best")
-        cells = [
-            [f"{v:.3f}" if isinstance(v, float) else str(v) for v in row]
-            for row in runs[["run", *_COLUMNS]].to_numpy().tolist()
-        ]
-        grid["runs"].axis("off")
-        table = grid["runs"].table(cells, colLabels=["run", *_COLUMNS], loc="center", edges="horizontal")
-        table.auto_set_font_size(False)
-        table.set_fontsize(7)
-        table.auto_set_column_width(list(range(len(_COLUMNS) + 1)))
-        plot_audit(self._trials.runs[-1].audit, ax=grid["strip"])
 
 
 def _end(lab: weakref.ref[FreezeLab]) -> None:

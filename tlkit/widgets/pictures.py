@@ -1,17 +1,24 @@
-"""FreezeLab's pictures as SVG text: drawn in a millisecond, in the colours of the page, readable by a screen reader."""
+"""FreezeLab's pictures, for the page and for readers without a kernel.
+
+The page gets SVG text: drawn in a millisecond, in the page's colours, with words for screen readers.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure
 
+from tlkit.plots import SOURCE_COLOR, TARGET_COLOR, plot_audit
+from tlkit.widgets.runs_table import COLUMNS
 from tlkit.widgets.theme import escape
-from tlkit.widgets.trials import Baselines
+from tlkit.widgets.trials import Baselines, Run
 
-__all__ = ["Curve", "draw_curves", "draw_strip"]
+__all__ = ["Curve", "draw_curves", "draw_figure", "draw_strip"]
 
 WIDTH, HEIGHT = 620, 330
 LEFT, RIGHT, TOP, BOTTOM = 40, 118, 12, 34
@@ -224,3 +231,35 @@ def draw_strip(table: pd.DataFrame | None) -> str:
         f"<title>{words}</title>{''.join(rows)}</svg>"
         f'<div class="tlkit-quiet">stem → head; {words} Point at a layer for its name and its largest change.</div>'
     )
+
+
+def draw_figure(
+    figure: Figure, title: str, runs: Sequence[Run], table: pd.DataFrame, baselines: Baselines, *, epochs: int
+) -> None:
+    """The curves, the last runs and the strip of the last one, as matplotlib draws them."""
+    mosaic: Any = [["curves", "curves"], ["runs", "strip"]] if runs else [["curves", "curves"]]
+    grid = figure.subplot_mosaic(mosaic, height_ratios=[3, 2] if runs else None, width_ratios=[3, 2])
+    ax = grid["curves"]
+    for run in runs[:-1]:
+        ax.plot(run.history["epoch"], run.history["target"], color="0.7")
+        ax.plot(run.history["epoch"], run.history["source"], color="0.7", linestyle=":")
+    for name, value, _ in _baseline_lines(baselines):
+        ax.axhline(value, color="0.5", linestyle="--", linewidth=0.8)
+        ax.annotate(f"{name} {value:.2f}", (1.005, value), xycoords=("axes fraction", "data"), fontsize=8)
+    ax.set(xlabel="epoch", ylabel="accuracy", title=title.replace("$", r"\$"))
+    if not runs:
+        ax.set(xlim=(0, epochs), ylim=(0, 1))
+        return
+    history = runs[-1].history
+    ax.plot(history["epoch"], history["target"], color=TARGET_COLOR, marker="o", label="target")
+    ax.plot(history["epoch"], history["source"], color=SOURCE_COLOR, marker="s", linestyle="--", label="source")
+    ax.legend(frameon=False, loc="best")
+    columns = ["run", *COLUMNS]
+    rows = table[columns].tail(6).to_numpy().tolist()
+    cells = [[f"{value:.3f}" if isinstance(value, float) else str(value) for value in row] for row in rows]
+    grid["runs"].axis("off")
+    drawn = grid["runs"].table(cells, colLabels=columns, loc="center", edges="horizontal")
+    drawn.auto_set_font_size(False)
+    drawn.set_fontsize(7)
+    drawn.auto_set_column_width(list(range(len(columns))))
+    plot_audit(runs[-1].audit, ax=grid["strip"])
