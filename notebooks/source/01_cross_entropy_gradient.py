@@ -42,6 +42,7 @@ import tlkit
 from tlkit._tensorflow import keras, tf
 from tlkit.gradients import gradient_triangle
 from tlkit.plots import SOURCE_COLOR, TARGET_COLOR
+from tlkit.widgets import GradientExplorer
 
 # %%
 SEED = 0
@@ -257,6 +258,34 @@ assert not gradients["from probabilities"].any()
 #
 # In words: *what you predicted, minus what you should have.* A shorter road to the same place:
 # $L = \log S - \sum_k y_k z_k$, and the derivative of $\log S$ is $e^{z_i}/S = \hat y_i$.
+
+# %% [markdown]
+# ### Move it with your hands
+#
+# The three logits from above, the second class (B) right. Blue bars are $\hat y$, diamonds $y$; the orange arrow from
+# the diamond to the end of the bar is $\hat y - y$. On the right the same arrow stands on each logit, and the dashed one
+# is the step of gradient descent, $-\alpha\,(\hat y - y)$. (Without a running kernel you see a picture of the start.)
+#
+# **Predict before you move anything:** make the step size larger and larger. From which size on is the loss *higher*
+# after the step than before?
+
+# %%
+explorer = GradientExplorer(n_classes=3)
+explorer
+
+# %%
+explorer.reset()
+assert np.allclose(explorer.gradient, softmax(z) - np.eye(3)[1])
+for explorer.learning_rate in (0.01, 0.1, 1, 10):
+    assert explorer.next_loss < explorer.loss
+explorer.reset()
+
+# %% [markdown]
+# Never, on a single image. Wherever the step leads, the right class still has less than all the probability and every
+# other class more than none, so $\hat y - y$ keeps its signs and the way ahead keeps going down. (What *can* be too
+# large is a step for many images at once, which pull in different directions: section 5 has to choose a rate.) Now set
+# the logits to 10, −10, −10: the arrows of A and B have length 1, and get no longer however wrong the model is. And with
+# a temperature $T$, by which the logits are divided first, the chain rule gives $(\hat y - y)/T$.
 
 # %% [markdown]
 # ### How do you know that it is right?

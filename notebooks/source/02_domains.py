@@ -35,6 +35,7 @@ from threadpoolctl import threadpool_limits
 import tlkit
 from tlkit import plots
 from tlkit.training import logistic_regression
+from tlkit.widgets import DomainCompare
 
 # %%
 SEED = 0
@@ -373,6 +374,32 @@ recall.T.round(2)
 worst = recall[["mnist", "optdigits"]].min()
 assert (worst < accuracy[1:] - 0.05).all()  # one digit is much worse than the mean on each target
 assert recall["mnist"].idxmin() != recall["optdigits"].idxmin()  # and it is not the same digit
+
+# %% [markdown]
+# And what is a missed digit taken for? The same classes under both domains, their confusion matrices (row: the right
+# class, column: the answer), and below them the images of any cell that you pick. The slider replaces the head: at 0
+# labels it is the one from print, at 10 a classifier on ten mnist images of each digit, and no print at all.
+#
+# **Predict before you move it:** at 10 labels, what happens to mnist, and what to print?
+
+# %% tags=["nbval-ignore-output"]
+compare = DomainCompare(pair, {"resnet_printed": backbone}, seed=SEED)
+compare
+
+# %% tags=["nbval-ignore-output"]
+by_labels = {}
+for compare.labels_per_class in (10, 0):
+    by_labels[compare.labels_per_class] = compare.scores["accuracy"]
+pd.DataFrame(by_labels)[[0, 10]].round(3)
+
+# %%
+assert np.allclose(by_labels[0], accuracy[:2])  # the same head, the same images
+assert by_labels[10]["target"] > by_labels[0]["target"] + 0.01
+assert by_labels[10]["source"] < by_labels[0]["source"] - 0.01
+
+# %% [markdown]
+# The target gains and the source loses, although not one weight of the network has moved: the head alone decides which
+# differences count. Pick the cell of the largest error at 0 labels, and watch it empty as the labels come.
 
 # %% [markdown]
 # ## 7. Framing

@@ -30,6 +30,7 @@ from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
 import tlkit
 from tlkit import evaluation, explain, plots
 from tlkit.training import logistic_regression
+from tlkit.widgets import DomainCompare
 
 # %%
 SEED = 0
@@ -106,6 +107,37 @@ print(f"the 5 largest of 90 cells hold {largest[:5].sum() / errors.sum():.0%} of
 # %%
 assert (largest == 0).sum() > 45 + 10  # more than half of the 90 cells, and the 10 of the diagonal
 assert largest[:5].sum() > 0.3 * errors.sum()  # evenly spread, 5 of 90 cells would hold a little over 5 %
+
+# %% [markdown]
+# Numbers hide what the images look like. Pick a cell of a matrix below, by domain, right class and answer, and see its
+# images, the most certain answers first.
+#
+# **Predict before you choose the other model:** the cell with the most errors of zero-shot: will the frozen model fill
+# it less, and which cells of the *source* will it fill that were empty?
+
+# %% tags=["nbval-ignore-output"]
+heads = {"zero-shot": source_head, "frozen": head}
+compare = DomainCompare(pair, {name: tlkit.join(backbone.model, its) for name, its in heads.items()}, seed=SEED)
+compare
+
+# %% tags=["nbval-ignore-output"]
+compare.model = "zero-shot"
+compare.pick_largest_error("target")
+cell_sizes = {}
+for compare.model in ("frozen", "zero-shot"):
+    cell_sizes[compare.model] = {**compare.scores["accuracy"].round(3), "images in the cell": len(compare.cell_images)}
+pd.DataFrame(cell_sizes)
+
+# %%
+assert (compare.confusion("target") == matrix).all(axis=None)
+assert cell_sizes["zero-shot"]["images in the cell"] == errors.max()
+assert cell_sizes["frozen"]["images in the cell"] < errors.max() / 2
+assert cell_sizes["frozen"]["source"] < cell_sizes["zero-shot"]["source"] - 0.01
+
+# %% [markdown]
+# The cell empties. And the head that learned from handwriting alone makes errors on print, where the old one made none
+# or hardly any: look for them in the left matrix. (The box *Grad-CAM* shows where the evidence for each answer lies;
+# section 9 says how, and why to distrust it.)
 
 # %% [markdown]
 # For one class, say the 2, call $h$ the *hits*: the twos that were called two.
