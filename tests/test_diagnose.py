@@ -36,7 +36,9 @@ from traps import (
 
 from tlkit._tensorflow import keras, tf
 from tlkit.audit import RULES, Finding, Findings, diagnose
-from tlkit.domains import Split
+from tlkit.backbones import load_backbone
+from tlkit.domains import Split, load_pair
+from tlkit.heads import join, load_source_head
 
 SEVERITY = {rule.name: rule.severity for rule in RULES}
 OF_A_STEP = ("weights-move-while-frozen", "batchnorm-moves-while-frozen")
@@ -92,9 +94,123 @@ def test_near_miss_is_not_found(rule: str, program: Program) -> None:
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 def test_a_rule_says_how_to_mend_and_where_to_read(rule: Any) -> None:
     assert rule.severity in ("error", "warning", "note")
-    assert len(rule.fix.splitlines()) == 1
-    assert rule.fix.endswith(".")
+    for fix in (rule.fix, rule.fix_for(None)):
+        assert len(fix.splitlines()) == 1
+        assert fix.endswith(".")
     assert re.fullmatch(r"\d\d_[a-z_]+", rule.notebook)
+
+
+# What the loss reads ------------------------------------------------------------------------------------------------
+
+
+def softmax_and(*after: keras.layers.Layer) -> keras.Model:
+    image = keras.Input((8, 8, 1))
+    x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image))
+    start = keras.initializers.GlorotUniform(seed=3)
+    x = keras.layers.Dense(CLASSES, activation="softmax", kernel_initializer=start)(x)
+    for layer in after:
+        x = layer(x)
+    return keras.Model(image, x)
+
+
+class PlainSoftmax(keras.layers.Layer):
+    """TensorFlow's own softmax, on which Keras hangs nothing."""
+
+    def call(self, x: Any) -> Any:
+        return tf.nn.softmax(x)
+
+
+def plain_softmax() -> keras.Model:
+    model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Rescaling(1 / 255), keras.layers.Flatten()])
+    model.add(keras.layers.Dense(CLASSES, kernel_initializer=keras.initializers.GlorotUniform(seed=3)))
+    model.add(PlainSoftmax())
+    return Wrapped(model)
+
+
+CATEGORICAL = keras.losses.CategoricalCrossentropy
+OUTPUTS = {
+    "softmax last": (softmax_and, keras.losses.SparseCategoricalCrossentropy),
+    "one-hot labels": (softmax_and, CATEGORICAL),
+    "focal": (softmax_and, keras.losses.CategoricalFocalCrossentropy),
+    "identity": (lambda: softmax_and(keras.layers.Identity()), CATEGORICAL),
+    "reshape": (lambda: softmax_and(keras.layers.Reshape((CLASSES,))), CATEGORICAL),
+    "dropout": (lambda: softmax_and(keras.layers.Dropout(0.5, seed=1)), CATEGORICAL),
+    "subclassed": (lambda: Wrapped(softmax_and()), CATEGORICAL),
+    "not of Keras": (plain_softmax, CATEGORICAL),
+}
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_where_keras_finds_the_logits_again(output: str) -> None:
+    """The text says what the losses themselves show: in a graph, as in fit, and in a loop."""
+    build, loss_of = OUTPUTS[output]
+    x, y = images()
+    labels = y if loss_of is keras.losses.SparseCategoricalCrossentropy else np.eye(CLASSES, dtype=np.float32)[y]
+    model, loss = compiled(build(), loss_of(from_logits=True)), loss_of(from_logits=True)
+
+    def as_given(batch: Any) -> tuple[Any, Any]:
+        outputs = model(batch, training=True)
+        return loss(labels, outputs), loss_of()(labels, tf.identity(outputs))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit, loop = (np.diff([float(value) for value in run(x)])[0] for run in (tf.function(as_given), as_given))
+        plain = model.predict(x, verbose=0)
+        assert abs(float(loss(labels, plain)) - float(loss_of()(labels, plain))) > 1e-2  # arrays: applied twice
+    found = {finding.rule: finding for finding in diagnosed(Given(model, {"train": (x, labels)}))}
+    evidence = found["probabilities-read-as-logits"].evidence
+    assert ("in fit" in evidence) == (abs(fit) < 1e-5)
+    assert ("in a loop" in evidence) == (abs(loop) < 1e-5)
+    assert "applied twice" in evidence
+
+
+# Texts --------------------------------------------------------------------------------------------------------------
+
+
+def of_a_plain_model() -> list[Given]:
+    """The traps whose fix is tlkit's ``freeze_to``, on a backbone that is a Keras model."""
+    names = (
+        "never_frozen", "batchnorm_without_weights_forgotten", "unfrozen_with_its_batchnorm",
+        "frozen_in_a_loop_and_unfrozen_as_a_model",
+    )  # fmt: skip
+    return [program() for group in TRAPS.values() for program in group if program.__name__ in names]
+
+
+def test_a_fix_for_a_plain_model_names_keras_only() -> None:
+    assert any("freeze_to" in rule.fix for rule in RULES)
+    assert not any("freeze_to" in rule.fix_for(small_base()) for rule in RULES)
+    assert all(rule.fix_for(toy_backbone()) == rule.fix for rule in RULES)
+    plain = of_a_plain_model()
+    assert len(plain) == 4
+    for given in plain:
+        for finding in given.diagnose():
+            assert "freeze_to" not in finding.fix
+            assert "layer.trainable = " in finding.fix
+            assert "compile again" in finding.fix
+    toy, model = toy_classifier(1)
+    findings = diagnose(model, images(), backbone=toy, intended_stage=2)
+    assert all("freeze_to" in finding.fix for finding in findings)
+
+
+def test_a_plain_fix_does_mend() -> None:
+    for given in of_a_plain_model():
+        base, learns = given.options["backbone"], given.options["intended_stage"] == 0
+        for layer in base.layers:
+            layer.trainable = learns and not isinstance(layer, keras.layers.BatchNormalization)
+        assert grave(diagnosed(Given(compiled(given.model), given.options))) == set()
+
+
+def test_one_is_told_as_one() -> None:
+    """No text says ``1 layers``, in any trap whose evidence counts."""
+    base = small_base(batchnorm=False)
+    model = with_head(base)
+    one_layer = Given(compiled(model), {"train": images(), "backbone": base, "intended_stage": 1})
+    assert "one step moved 1 layer meant" in diagnosed(one_layer)[0].evidence
+    plural = re.compile(r"(?<![\d.,])1 (?:of them )?(?:\w+ )?(?:layers|steps|variables|outputs|groups|attributes)\b")
+    for group in TRAPS.values():
+        for program in group:
+            for finding in program().diagnose():
+                assert not plural.search(finding.evidence), finding.evidence
 
 
 # A saved model ------------------------------------------------------------------------------------------------------
@@ -112,6 +228,19 @@ def test_a_loaded_model_that_is_frozen_further_is_no_trap(tmp_path: Path) -> Non
     fitted(model)
     assert np.array_equal(before, kernel.numpy())  # the oracle: Keras does mind
     assert grave(findings) == set()
+
+
+@pytest.mark.parametrize("weights", ["pretrained", None])
+def test_batchnorm_that_was_trained_long_ago_is_no_trap(weights: str | None) -> None:
+    """A whole network is loaded and trained on for a step: what counts is whether its statistics fit, not the step."""
+    pair = load_pair()
+    backbone = load_backbone("resnet_printed", weights=weights)
+    head = load_source_head(load_backbone("resnet_printed"), pair.source.classes)  # of the same shape for both
+    model = compiled(join(backbone.model, head), optimizer=keras.optimizers.SGD(1e-6))
+    train = pair.source.train.take(3, seed=0)
+    model.fit(train.x, train.y, batch_size=30, verbose=0)
+    found = {finding.rule for finding in diagnose(model, train)}
+    assert ("batchnorm-momentum-too-slow" in found) == (weights is None)
 
 
 # What cannot be checked ---------------------------------------------------------------------------------------------
@@ -286,6 +415,24 @@ def test_real_histories_are_understood() -> None:
         assert not {"learning-rate-too-high", "validation-better-than-training"} & set(findings.unchecked)
 
 
+@pytest.mark.parametrize("rate", [1e-6, 1e-2, 3.0])
+def test_a_real_training_is_told_from_one_that_died(rate: float) -> None:
+    """The same network, begun, trained and killed: the oracle is what it then answers."""
+    import tlkit
+
+    x = np.repeat(np.arange(40, dtype=np.uint8) % 4, 64).reshape(40, 8, 8, 1) * 60  # four greys, four classes
+    train = Split(x, np.arange(40) % 4)
+    keras.utils.set_random_seed(2)
+    layers = [keras.layers.Rescaling(1 / 255), keras.layers.Flatten(), keras.layers.Dense(32, activation="relu")]
+    model = keras.Sequential([keras.Input((8, 8, 1)), *layers, keras.layers.Dense(4)])
+    history = tlkit.fit(model, train, epochs=30, learning_rate=rate, batch_size=8, progress=False)
+    answers = model.predict(train.x, verbose=0)
+    died = bool(np.ptp(answers, axis=0).max() == 0)  # the same answer for every image
+    assert died == (rate == 3.0)
+    found = {finding.rule for finding in diagnosed(Given(model, {"train": train, "history": history}))}
+    assert ("learning-rate-too-high" in found) == died
+
+
 # Never changed ------------------------------------------------------------------------------------------------------
 
 
@@ -319,6 +466,9 @@ def test_read_only_data_will_do() -> None:
 # What is shown ------------------------------------------------------------------------------------------------------
 
 HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+SAFE = {"p", "table", "thead", "tbody", "tr", "th", "td", "b", "details", "summary"}
 
 
 class Tags(HTMLParser):
@@ -359,10 +509,17 @@ def test_hostile_names_are_text_in_a_page() -> None:
     findings = hostile_findings()
     assert {"misspelt-attribute", "probabilities-read-as-logits"} <= {finding.rule for finding in findings}
     page = Tags(findings._repr_html_())
-    assert page.tags <= {"p", "table", "thead", "tbody", "tr", "th", "td", "b"}
+    assert page.tags <= SAFE
     assert page.attributes <= {"style"}
     assert HOSTILE in "".join(page.text)
     assert HOSTILE not in findings._repr_html_()
+
+
+def test_a_name_that_no_graph_takes_leaves_nothing_behind() -> None:
+    hostile_findings()
+    layer = keras.layers.Dense(1, name="next")
+    layer.build((None, 2))
+    assert layer.kernel.path == "next/kernel"  # a scope left open would stand before it
 
 
 def test_hostile_names_are_text_in_a_terminal() -> None:
@@ -379,7 +536,7 @@ def test_every_field_is_escaped(field: str, text: str) -> None:
     values = {"rule": "r", "severity": "error", "evidence": "e", "fix": "f", "notebook": "n", field: text}
     findings = Findings([Finding(**values)], {"some": text}, 3)
     page = Tags(findings._repr_html_())
-    assert page.tags <= {"p", "table", "thead", "tbody", "tr", "th", "td", "b"}
+    assert page.tags <= SAFE
     assert "".join(page.text).count(text) == 2  # the field, and the reason
     assert html.escape(text) in findings._repr_html_()
     assert printed(findings, 300).count(text) == 2
@@ -423,6 +580,18 @@ def test_reasons_are_told_once() -> None:
     for text in (repr(findings), "".join(Tags(findings._repr_html_()).text)):
         assert text.count("no data") == 1
         assert "a, b" in text
+
+
+@pytest.mark.parametrize(("unchecked", "summary"), [({"a": "x"}, "1 rule "), ({"a": "x", "b": "y"}, "2 rules ")])
+def test_what_was_not_checked_is_folded(unchecked: dict[str, str], summary: str) -> None:
+    page = Findings([example("c", "error")], unchecked, 3)._repr_html_()
+    shown, folded = page.split("<details><summary>")
+    assert "not checked" not in shown
+    assert "evidence c" in "".join(Tags(shown).text)
+    assert folded.startswith(summary)
+    assert folded.endswith("</details>")
+    assert all(f"not checked ({reason}): {rule}" in folded for rule, reason in unchecked.items())
+    assert "<details" not in Findings([], {}, 3)._repr_html_()
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])

@@ -36,6 +36,16 @@ def test_first_trunk_and_last_tail_pass_on(still_toy: Backbone) -> None:
     np.testing.assert_array_equal(split_at(still_toy, 2)[1].predict(features, verbose=0), features)
 
 
+def test_last_tail_is_a_model_that_every_keras_builds(still_toy: Backbone) -> None:
+    # Keras 3.12 and 3.13 refuse a model whose output tensor is its input tensor.
+    tail = split_at(still_toy, still_toy.n_stages)[1]
+    assert tail.output is not tail.input
+    assert tail.output_shape == still_toy.model.output_shape
+    assert not tail.weights
+    joined = join(tail, build_head(still_toy, 3))
+    assert joined.output_shape == (None, 3)
+
+
 def test_each_weight_is_in_the_trunk_or_in_the_tail_and_shared(still_toy: Backbone) -> None:
     whole = [id(weight) for weight in still_toy.model.weights]
     for stage in range(still_toy.n_stages + 1):
@@ -150,3 +160,12 @@ def test_pooling_leaves_vectors() -> None:
 def test_pooling_of_half_precision_does_not_overflow() -> None:
     maps = np.full((2, 16, 16, 3), 1000, np.float16)  # a sum of 256 of them is above float16's largest number
     np.testing.assert_array_equal(pool_features(Split(maps, np.array([0, 1]))), np.full((2, 3), 1000, np.float32))
+
+
+@pytest.mark.parametrize("name", ["my backbone (v2)", "_net", "ResNet–50", "<img>"])
+def test_a_backbone_may_have_any_name(name: str) -> None:
+    toy = toy_backbone()
+    trunk, tail = split_at(Backbone(name, toy.model, toy.stage_ends), 1)
+    split = random_split(5)
+    cached = cache_features(trunk, split, cache_dir="memory")
+    np.testing.assert_array_equal(tail.predict(cached.x, verbose=0), toy.model.predict(split.x, verbose=0))

@@ -553,7 +553,8 @@ def test_names_are_shown_as_text_everywhere() -> None:
     classes = (HOSTILE, "b", '"><script>alert(2)</script>')
     pair = signal_pair(classes)
     source = Domain(HOSTILE, pair.source.train, pair.source.test, classes)
-    lab = FreezeLab(DomainPair(source, pair.target), toy_backbone())
+    toy = toy_backbone()
+    lab = FreezeLab(DomainPair(source, pair.target), Backbone(HOSTILE, toy.model, toy.stage_ends))
     lab.epochs = 1
     lab.train()
     for box in lab._layer_boxes:

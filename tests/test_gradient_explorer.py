@@ -124,6 +124,17 @@ def test_controls_drive_the_settings() -> None:
     assert explorer.logits == (2.0, 1.0, -1.0)
 
 
+def test_what_the_page_rounds_is_no_move() -> None:
+    explorer = GradientExplorer()
+    explorer.take_step()
+    after = explorer.logits
+    for k, slider in enumerate(explorer._sliders):
+        slider.value = round(after[k], 1)
+    assert explorer.logits == after
+    explorer._sliders[0].value = round(after[0], 1) + 0.1
+    assert explorer.logits == (round(after[0], 1) + 0.1, *after[1:])
+
+
 def test_settings_drive_the_controls_also_beyond_a_slider() -> None:
     explorer = GradientExplorer()
     explorer.logits, explorer.target = np.array([1, -40, 3]), np.int64(2)

@@ -135,7 +135,13 @@ def test_source_head_is_a_slice_of_the_whole_head() -> None:
 
 def test_source_head_refuses_an_unknown_class() -> None:
     with raises_one_line(ValueError, "class must be one of", "'ß'"):
-        load_source_head(load_backbone("resnet_printed", weights=None), ("0", "ß"))
+        load_source_head(load_backbone("resnet_printed"), ("0", "ß"))
+
+
+def test_random_weights_have_no_source_head() -> None:
+    """The bundled head would read noise as if it were the source."""
+    with raises_one_line(ValueError, "got 'resnet_printed_random'"):
+        load_source_head(load_backbone("resnet_printed", weights=None), ("0", "1"))
 
 
 def test_source_head_of_another_backbone(still_toy: Backbone) -> None:

@@ -10,11 +10,12 @@ import pytest
 from helpers import raises_one_line, random_split
 from matplotlib import colors
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tlkit.domains import Domain
+from tlkit.domains import Domain, Split
 from tlkit.evaluation import mean_interval
 from tlkit.plots import SOURCE_COLOR, TARGET_COLOR, plot_demo, plot_examples, plot_few_shot, plot_history
 
@@ -232,6 +233,19 @@ def test_examples_are_images_of_the_class_above_them(channels: int) -> None:
         assert len(set(shown)) == 2
     assert [text.get_text() for text in ax.get_xticklabels()] == ["a", "b", "c"]
     assert ax.get_title(loc="left") == "shapes"
+
+
+@pytest.mark.parametrize("dpi", [20, 70, 100])
+def test_examples_are_drawn_pixel_by_pixel(dpi: int) -> None:
+    checkered = np.indices((8, 8)).sum(axis=0)[None, :, :, None] % 2 * 255
+    split = Split(np.repeat(checkered, 6, axis=0).astype(np.uint8), np.arange(6) % 3)
+    ax = plot_examples(split, rows=2)
+    ax.figure.set_dpi(dpi)
+    canvas = FigureCanvasAgg(ax.figure)
+    canvas.draw()
+    drawn = ax.images[0].make_image(canvas.get_renderer())[0]
+    seen = drawn[drawn[..., 3] == 255][:, :3]
+    assert {tuple(color) for color in seen.tolist()} == {(0, 0, 0), (255, 255, 255)}  # no grey between
 
 
 def test_examples_depend_on_the_seed_alone() -> None:

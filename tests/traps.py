@@ -942,6 +942,36 @@ def few_epochs_by_the_history() -> Given:
 
 
 @near_miss("batchnorm-momentum-too-slow")
+def long_trained_statistics_and_no_backbone_named() -> Given:
+    """Three steps since it was loaded and compiled; what came before fits these data."""
+    model = slow_batchnorm(0.3)
+    for _ in range(5):
+        fitted(model)
+    model.layers[3].momentum = 0.99
+    return Given(fitted(compiled(model)), {"train": images()})
+
+
+@trap("batchnorm-momentum-too-slow")
+def three_steps_and_no_data_to_compare_with() -> Given:
+    return Given(fitted(slow_batchnorm(0.99)))
+
+
+@near_miss("batchnorm-momentum-too-slow")
+def long_trained_and_no_data_to_compare_with() -> Given:
+    given = long_trained_statistics_and_no_backbone_named()
+    return Given(given.model)
+
+
+@trap("batchnorm-momentum-too-slow")
+def long_trained_on_data_of_another_scale() -> Given:
+    model = slow_batchnorm(0.3)
+    x, y = images()
+    model.fit(x // 8, y, batch_size=8, epochs=5, verbose=0)
+    model.layers[3].momentum = 0.99
+    return Given(fitted(compiled(model)), {"train": images()})
+
+
+@near_miss("batchnorm-momentum-too-slow")
 def three_steps_at_a_quick_momentum() -> Given:
     return Given(fitted(slow_batchnorm(0.3)), {"train": images()})
 
@@ -1266,6 +1296,50 @@ def rising() -> Given:
 @trap("learning-rate-too-high")
 def not_finite() -> Given:
     return head_loss({"loss": [0.9, float("nan"), float("nan")]})
+
+
+@trap("learning-rate-too-high")
+def dead_at_chance_after_a_jump() -> Given:
+    model = compiled(with_head(small_base(), classes=10))
+    return Given(model, {"train": images(40, classes=10), "history": {"loss": [10.07, 2.99, 2.33, 2.32, 2.32]}})
+
+
+@trap("learning-rate-too-high")
+def dead_at_the_chance_of_uneven_classes() -> Given:
+    # Such a network still learns how often each class occurs: 5/8, 1/4, 1/8, whose entropy is 0.90, not log 3 = 1.10.
+    return sound(train=imbalanced((40, 16, 8)), history={"loss": [6.0, 1.30, 0.907, 0.904, 0.902]})
+
+
+@near_miss("learning-rate-too-high")
+def only_begun_near_chance() -> Given:
+    return head_loss({"loss": [1.13, 1.12, 1.12, 1.12, 1.12]})
+
+
+@near_miss("learning-rate-too-high")
+def only_begun_above_chance() -> Given:
+    return head_loss({"loss": [1.62, 1.61, 1.60, 1.60, 1.59]})
+
+
+@near_miss("learning-rate-too-high")
+def slowly_through_chance_from_a_bad_start() -> Given:
+    return head_loss({"loss": [1.45, 1.31, 1.21, 1.15, 1.13, 1.12, 1.11, 1.10]})
+
+
+@near_miss("learning-rate-too-high")
+def through_chance_on_the_way_down() -> Given:
+    return head_loss({"loss": [4.0, 1.4, 1.12, 0.95]})
+
+
+@near_miss("learning-rate-too-high")
+def flat_at_chance_by_a_penalty_while_it_learns() -> Given:
+    history = {"loss": [4.8, 1.5, 1.11, 1.10, 1.10], "accuracy": [0.4, 0.8, 0.9, 0.9, 0.9]}
+    return head_loss(history)
+
+
+@near_miss("learning-rate-too-high")
+def large_errors_of_a_regression() -> Given:
+    x, y = images()
+    return ending_in(keras.layers.Dense(1), loss="mse", train=(x, 20.0 + y), history={"loss": [400.0, 90.0, 30.0]})
 
 
 @near_miss("learning-rate-too-high")

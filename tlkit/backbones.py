@@ -287,7 +287,8 @@ def _load_small_resnet(
         _load_weights(model, Path(weights), name)
     if input_shape not in (None, model.input_shape[1:]):
         model = _with_adapter(model, input_shape)
-    return Backbone(name, model, SMALL_RESNET_STAGE_ENDS)
+    # Random weights have another name, so that no one reads them with the bundled source head.
+    return Backbone(name if weights is not None else f"{name}_random", model, SMALL_RESNET_STAGE_ENDS)
 
 
 def _with_adapter(model: keras.Model, input_shape: tuple[int, int, int]) -> keras.Model:
@@ -331,7 +332,8 @@ def load_backbone(
         input_shape: ``(h, w, c)`` of the images you have, when it differs from that: the model then resizes them and
             turns grey into RGB or RGB into grey. ``c`` is 1 or 3.
         weights: ``"pretrained"`` (or ``"printed"``, ``"fashion"``, ``"imagenet"``), the path of a ``.weights.h5`` or
-            ``.h5`` file for the same architecture, or ``None`` for random weights made from ``seed``.
+            ``.h5`` file for the same architecture, or ``None`` for random weights made from ``seed``; a bundled
+            network is then called ``NAME_random``, and has no source head.
         seed: Makes the random weights; read only with ``weights=None``.
 
     Raises:

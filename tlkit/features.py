@@ -7,6 +7,7 @@ epoch, this run or the next.
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,12 +39,15 @@ def split_at(backbone: Backbone, stage: int) -> tuple[keras.Model, keras.Model]:
         ValueError: ``stage`` is out of range.
     """
     boundary = backbone.boundary(stage)
-    trunk = keras.Model(backbone.model.input, boundary, name=f"{backbone.name}_trunk{stage}")
+    name = re.sub(r"[^A-Za-z0-9_.-]|^[_-]", ".", backbone.name)  # TensorFlow's graphs take no other characters
+    trunk = keras.Model(backbone.model.input, boundary, name=f"{name}_trunk{stage}")
     if stage == backbone.n_stages:
         features = keras.Input(boundary.shape[1:], name="features")
-        tail = keras.Model(features, features, name=f"{backbone.name}_tail{stage}")
+        # Keras 3.12 and 3.13 build no model whose output is its input: a layer stands between.
+        passed_on = keras.layers.Identity(name="pass_on")(features)
+        tail = keras.Model(features, passed_on, name=f"{name}_tail{stage}")
     else:
-        tail = keras.Model(boundary, backbone.model.output, name=f"{backbone.name}_tail{stage}")
+        tail = keras.Model(boundary, backbone.model.output, name=f"{name}_tail{stage}")
     return trunk, tail
 
 

@@ -71,7 +71,8 @@ def plot_examples(
         columns_of_images.append(np.concatenate(list(split.x[chosen]), axis=0))
     picture = np.concatenate(columns_of_images, axis=1)
     ax = _axes(ax, (0.7 * len(labels), 0.7 * rows + 0.3))
-    ax.imshow(picture.squeeze(), cmap="gray_r" if picture.shape[-1] == 1 else None)
+    # Pixels are data here: none is mixed with its neighbour, at any size of the figure.
+    ax.imshow(picture.squeeze(), cmap="gray_r" if picture.shape[-1] == 1 else None, interpolation="nearest")
     width = split.x.shape[2]
     ax.set_xticks(width * (np.arange(len(labels)) + 0.5))
     names = [domain.classes[label] for label in labels] if isinstance(domain, Domain) else [str(v) for v in labels]

@@ -72,7 +72,7 @@ def fit(
         _check_labels(model, validation)
     recorder = _Recorder(stop, _progress_bar(epochs * -(-len(train) // batch_size), progress))
     model.compile(
-        optimizer=keras.optimizers.get({"class_name": optimizer, "config": {"learning_rate": learning_rate}}),
+        optimizer=keras.optimizers.get({"class_name": optimizer, "config": {"learning_rate": float(learning_rate)}}),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
     )

@@ -822,8 +822,9 @@ tell(findings)
 assert "learning-rate-too-high" in rules(findings)
 
 # %% [markdown]
-# Chance is $\log C$ for $C$ classes; a loss above it after the first epoch is worse than not having trained. **Fix:** a
-# lower rate, from fresh weights. Here it is divided by 30.
+# Chance is $\log C$ for $C$ classes; a loss above it after the first epoch is worse than not having trained. After such
+# a jump the loss may also come to rest on chance and stay there: that network is dead, and gives every image the same
+# answer. The rule finds both. **Fix:** a lower rate, from fresh weights. Here it is divided by 30.
 
 # %%
 mild = [tuned_at(RATE / 30, seed) for seed in SEEDS]
@@ -840,7 +841,7 @@ ax.axhline(np.log(10), color="0.5", linestyle="--", label="chance")
 legend = ax.legend(frameon=False)
 # %% [markdown]
 # The training loss over five epochs, with chance as a dashed line. At the high rate (orange) it starts far above chance
-# and ends above it; at the low rate (blue) it falls from chance downwards. The price:
+# and never comes below it; at the low rate (blue) it falls from chance downwards. The price:
 
 # %% tags=["nbval-ignore-output"]
 reached = {"high rate": [tlkit.accuracy(model, test) for model, _ in hot]}
@@ -850,7 +851,7 @@ reached.round(3)
 
 # %%
 assert curves["high rate"].iloc[0] > 100 * np.log(10)
-assert curves["high rate"].iloc[-1] > 1.05 * np.log(10)
+assert curves["high rate"].min() > 0.97 * np.log(10)
 assert curves["low rate"].iloc[-1] < 0.3
 assert reached["high rate"].max() < 0.2
 assert reached["low rate"].min() > 0.8

@@ -123,8 +123,8 @@ def test_while_it_trains_settings_are_visibly_locked(page: Any, server: Server) 
     page.click("button.tlkit-train")
     page.wait_for_selector("button.tlkit-stop:not([disabled])")
     expect(page.locator(".tlkit-note")).to_contain_text("locked")
-    for control in (".tlkit-toggle-3", ".tlkit-views .noUi-target", ".tlkit-head-first select"):
-        assert page.locator(control).evaluate("element => element.disabled || element.hasAttribute('disabled')")
+    for control in (".tlkit-toggle-3", ".tlkit-views .noUi-target", ".tlkit-head-first button"):
+        assert page.locator(control).first.evaluate("element => element.disabled || element.hasAttribute('disabled')")
     page.click("button.tlkit-stop")
     trained(page)
     expect(page.locator(".tlkit-toggle-3")).to_be_enabled()

@@ -97,5 +97,6 @@ def diagnose(
                 unchecked[rule.name] = f"{type(error).__name__} in this rule"
             else:
                 if evidence:
-                    found.append(Finding(rule.name, rule.severity, f"{evidence}.", rule.fix, rule.notebook))
+                    fix = rule.fix_for(backbone)
+                    found.append(Finding(rule.name, rule.severity, f"{evidence}.", fix, rule.notebook))
     return Findings(found, unchecked, len(RULES) - len(unchecked))

@@ -99,8 +99,15 @@ class Findings(list[Finding]):
             heads = "".join(f"<th style='text-align:left'>{name}</th>" for name in ("rule", "evidence", "fix", "read"))
             rows = "".join(_html_row(finding) for finding in self)
             parts.append(f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>")
-        for reason, rules in self.reasons().items():
-            parts.append(f"<p>not checked ({html.escape(reason)}): {html.escape(', '.join(rules))}</p>")
+        if self.unchecked:  # folded: it stands under every result, and is of use when one asks why
+            reasons = "".join(
+                f"<p>not checked ({html.escape(reason)}): {html.escape(', '.join(rules))}</p>"
+                for reason, rules in self.reasons().items()
+            )
+            n = len(self.unchecked)
+            parts.append(
+                f"<details><summary>{n} rule{'s' * (n != 1)} not checked, and why</summary>{reasons}</details>"
+            )
         return "".join(parts)
 
 

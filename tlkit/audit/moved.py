@@ -443,6 +443,7 @@ def as_it_was(model: keras.Model) -> Iterator[dict[int, Array]]:
     variables += [variable for metric in model.metrics for variable in metric.variables] if model.compiled else []
     before = {id(variable): variable.numpy().copy() for variable in variables}
     random_states = _random_states()
+    scopes = len(_name_scopes())
     try:
         if optimizer is not None and not optimizer.built:  # a clone takes its place: building cannot be undone
             attributes["optimizer"] = type(optimizer).from_config(optimizer.get_config())
@@ -456,6 +457,16 @@ def as_it_was(model: keras.Model) -> Iterator[dict[int, Array]]:
         for variable in variables:
             variable.assign(before[id(variable)])
         _restore(random_states)
+        # A name that TensorFlow's graphs do not take raises when its scope opens, and Keras then leaves it open.
+        del _name_scopes()[scopes:]
+
+
+def _name_scopes() -> list[Any]:
+    """Keras' open name scopes, outermost first: the very list that it keeps."""
+    from keras.src.backend.common import global_state
+
+    scopes: list[Any] = global_state.get_global_attribute("name_scope_stack", default=[], set_to_default=True)
+    return scopes
 
 
 def _random_states() -> dict[str, Any]:

@@ -29,7 +29,7 @@ from tlkit.features import cache_features, check_shape, pool_features, split_at
 from tlkit.heads import build_head, load_source_head
 from tlkit.plots import SOURCE_COLOR, TARGET_COLOR, plot_confusion
 from tlkit.training import logistic_regression
-from tlkit.widgets.theme import escape, style_sheet, with_picture
+from tlkit.widgets.theme import escape, literal, shortened, style_sheet, with_picture
 
 __all__ = ["DomainCompare"]
 
@@ -46,8 +46,6 @@ _HEAT_COLOR = np.array([230.0, 80.0, 0.0])
 _WRONG_COLOR, _RIGHT_COLOR = "#97266d", "#0f766e"
 
 _RULES = """
-.tlkit-compare { --tlkit-wrong: #97266d; }
-[data-jp-theme-light="false"] .tlkit-compare { --tlkit-wrong: #f08bc4; }
 .tlkit-compare-controls > * { flex: 1 1 270px; max-width: 420px; }
 .tlkit-compare .widget-html, .tlkit-compare .widget-html-content { max-width: 100%; }
 .tlkit-compare-images .widget-html-content, .tlkit-compare-cell .widget-html-content { overflow-x: auto; }
@@ -560,7 +558,7 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
         words = escape(f"{right} read as {answer} with probability {p:.2f}: {verdict}")
         return (
             f'<figure class="{verdict}"><img src="{_data_uri(picture, kind)}" width="{width}" height="{height}" '
-            f'alt="{words}" title="{words}">{mark} {escape(_shortened(answer, 9))}<br>{p:.2f}</figure>'
+            f'alt="{words}" title="{words}">{mark} {escape(shortened(answer, 9))}<br>{p:.2f}</figure>'
         )
 
     def _picture(self, side: Side, index: int) -> Image.Image:
@@ -588,7 +586,7 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
         part = matrix[np.ix_(shown, shown)]
         share = part / np.maximum(matrix[shown].sum(axis=1, keepdims=True), 1)
         largest = max(float(_errors(share).max()), 1e-12)
-        names = [_shortened(classes[k], 9) for k in shown]
+        names = [shortened(classes[k], 9) for k in shown]
         others = matrix[shown].sum(axis=1) - part.sum(axis=1)
         columns = [*names, "other"] if len(shown) < len(classes) else names
         longest = max(map(len, columns))
@@ -664,7 +662,7 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
                 for y, index in enumerate(self._chosen[side][k]):
                     right = reading.answers[index] == k
                     row.imshow(self._picture(side, index), **look, extent=(x, x + 0.9, 1.5 * y + 0.9, 1.5 * y))
-                    text = f"{'✓' if right else '✗'}{_literal(_shortened(domain.classes[reading.answers[index]], 6))}"
+                    text = f"{'✓' if right else '✗'}{literal(shortened(domain.classes[reading.answers[index]], 6))}"
                     row.text(
                         x + 0.45,
                         1.5 * y + 0.98,
@@ -676,8 +674,8 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
                     )
             row.set(xlim=(-0.1, len(shown)), ylim=(1.5 * _rows_of_images(len(domain.classes)), -0.2), aspect="equal")
             row.axis("off")
-            row.set_title(_literal(f"{side}: {domain.name}"), loc="left", color=color, fontsize=10)
-            names = [_literal(_shortened(domain.classes[k], 9)) for k in shown]
+            row.set_title(literal(f"{side}: {domain.name}"), loc="left", color=color, fontsize=10)
+            names = [literal(shortened(domain.classes[k], 9)) for k in shown]
             plot_confusion(reading.matrix[np.ix_(shown, shown)], names, ax=ax)
             if len(shown) < len(domain.classes):
                 ax.set_xlabel(f"answer ({len(shown)} of {len(domain.classes)} classes)")
@@ -689,8 +687,7 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         with self._lock:
             bundle = super()._repr_mimebundle_(include=include, exclude=exclude)
-            bundle = with_picture(bundle, self._draw, (8.4, 5.8), self._words())
-            return {**bundle, "image/png": _in_few_colors(bundle["image/png"])}
+            return with_picture(bundle, self._draw, (8.4, 5.8), self._words())
 
 
 # Models and domains
@@ -795,24 +792,8 @@ def _data_uri(picture: Image.Image, kind: str) -> str:
     return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def _in_few_colors(png: str) -> str:
-    """The same picture with a palette: a third of the bytes, which a stored notebook has to carry."""
-    buffer = io.BytesIO()
-    picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
-    picture.quantize(128, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
-    return base64.b64encode(buffer.getvalue()).decode()
-
-
-def _shortened(name: str, length: int) -> str:
-    return name if len(name) <= length else f"{name[: length - 1]}…"
-
-
-def _literal(text: str) -> str:
-    return text.replace("$", r"\$")  # matplotlib would read a formula
-
-
 def _name_cell(name: str, scope: str) -> str:
-    return f'<th {scope} title="{escape(name)}">{escape(_shortened(name, 9))}</th>'
+    return f'<th {scope} title="{escape(name)}">{escape(shortened(name, 9))}</th>'
 
 
 def _text(x: float, y: float, text: object, anchor: str, more: str = "") -> str:

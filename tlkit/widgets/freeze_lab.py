@@ -547,21 +547,13 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         make = {
             "per_class": ipywidgets.SelectionSlider(options=labels, value=min(10, most), description="labels a class"),
             "epochs": ipywidgets.IntSlider(min=1, max=60, value=20, description="epochs"),
-            "head_rate": ipywidgets.FloatLogSlider(
-                min=-5, max=-1, step=0.25, value=1e-3, description="rate, head", readout_format=".1e"
-            ),
-            "base_rate": ipywidgets.FloatLogSlider(
-                min=-6, max=-2, step=0.25, value=3e-4, description="rate, base", readout_format=".1e"
-            ),
+            # Not a logarithmic slider, which rounds to its own steps what a program has set.
+            "head_rate": ipywidgets.SelectionSlider(options=_rates(1e-3), value=1e-3, description="rate, head"),
+            "base_rate": ipywidgets.SelectionSlider(options=_rates(3e-4), value=3e-4, description="rate, base"),
             "views": ipywidgets.IntSlider(min=1, max=8, value=1, description="views"),
-            "head_first": ipywidgets.Dropdown(
-                options=[("together", False), ("head first", True)], value=False, description="order"
-            ),
-            "from_pretrained": ipywidgets.Dropdown(
-                options=[("pretrained weights", True), ("where the last run ended", False)],
-                value=True,
-                description="start from",
-            ),
+            # Buttons, not a drop-down list: in command mode JupyterLab takes the arrow keys for itself.
+            "head_first": _choice("order", {"together": False, "head first": True}),
+            "from_pretrained": _choice("start", {"pretrained": True, "go on": False}),
             "train_batchnorm": ipywidgets.Checkbox(value=False, description="BatchNorm learns, too", indent=False),
         }
         self._controls: dict[str, Any] = {}
@@ -705,9 +697,8 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
             control.options = sorted({*control.options, value})
         if name in ("epochs", "views"):
             control.max = max(control.max, value)
-        if name.endswith("rate"):
-            exponent = math.log10(value)
-            control.min, control.max = min(control.min, exponent), max(control.max, exponent)
+        if name.endswith("rate") and value not in [rate for _, rate in control.options]:
+            control.options = _rates(value, *[rate for _, rate in control.options])
         control.value = value
 
     def _show_status(self, change: Any) -> None:
@@ -775,6 +766,22 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
             self._trials.baselines(self.per_class),
             epochs=self.epochs,
         )
+
+
+def _rates(*more: float) -> list[tuple[str, float]]:
+    """Learning rates to choose from, about three a decade, and those that a program has set."""
+    usual = [factor * 10.0**exponent for exponent in range(-6, -1) for factor in (1, 3)]
+    rates = sorted({float(f"{rate:.12g}") for rate in usual} | set(more))
+    return [(f"{rate:.3g}".replace("e-0", "e-"), rate) for rate in rates]
+
+
+def _choice(description: str, options: dict[str, bool]) -> Any:
+    return ipywidgets.ToggleButtons(
+        options=list(options.items()),
+        value=next(iter(options.values())),
+        description=description,
+        style={"button_width": "74px"},
+    )
 
 
 def _end(lab: weakref.ref[FreezeLab]) -> None:

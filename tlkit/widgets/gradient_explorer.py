@@ -16,7 +16,7 @@ from scipy.special import log_softmax, softmax
 
 from tlkit.domains import Array
 from tlkit.plots import SOURCE_COLOR, TARGET_COLOR
-from tlkit.widgets.theme import escape, style_sheet, with_picture
+from tlkit.widgets.theme import escape, literal, shortened, style_sheet, with_picture
 
 __all__ = ["GradientExplorer"]
 
@@ -25,6 +25,7 @@ TEMPERATURES = (0.1, 10.0)
 LEARNING_RATES = (0.01, 10.0)
 
 _START = (2.0, 1.0, -1.0)
+_SLIDER_STEP = 0.1
 _SLIDER_REACH = 10.0  # logits at the ends of a slider, which grows when a logit is set beyond them
 _GO_COLOR = "#0f766e"  # the step, in the picture that is left; the style sheet has it as --tlkit-go
 
@@ -189,8 +190,8 @@ class GradientExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets shi
             ipywidgets.FloatSlider(
                 min=-_SLIDER_REACH,
                 max=_SLIDER_REACH,
-                step=0.1,
-                description=f"logit of {_shortened(name, 10)}",
+                step=_SLIDER_STEP,
+                description=f"logit of {shortened(name, 10)}",
                 tooltip=f"The logit of class {name}: any real number; only differences between logits count.",
                 style=wide,
                 layout=layout,
@@ -257,8 +258,11 @@ class GradientExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets shi
 
     def _logit_moved(self, change: Any) -> None:
         with self._lock:
-            z = list(self.logits)
-            z[self._sliders.index(change["owner"])] = change["new"]
+            z, k = list(self.logits), self._sliders.index(change["owner"])
+            # The page can show steps of a slider only, and sends back what it rounded: that is no one's move.
+            if abs(change["new"] - z[k]) <= 0.5001 * _SLIDER_STEP:
+                return
+            z[k] = change["new"]
             self.logits = tuple(z)
 
     def _refresh(self, _: Any = None) -> None:
@@ -301,7 +305,7 @@ class GradientExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets shi
     def _table(self, step: _Step) -> str:
         head = ("class", "z", "ŷ", "y", self._gradient_name, "z after", "ŷ after")
         rows = "".join(
-            f'<tr><th scope="row" title="{escape(name)}">{escape(_shortened(name, 14))}</th>'
+            f'<tr><th scope="row" title="{escape(name)}">{escape(shortened(name, 14))}</th>'
             + "".join(f"<td>{cell}</td>" for cell in cells)
             + "</tr>"
             for name, *cells in zip(
@@ -331,7 +335,7 @@ class GradientExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets shi
             ]
         for k, name in enumerate(self.classes):
             true = k == self.target
-            text = _shortened(name, 9 - 2 * true) + " ✓" * true
+            text = shortened(name, 9 - 2 * true) + " ✓" * true
             label = _text(_NAME_END, _middle(k) + 5, text, "end", style="font-weight:bold" * true)
             grid.append(f"<g><title>{escape(name)}</title>{label}</g>")
         heading = _text(_BAR[0], 16, title, style="font-weight:bold")
@@ -414,7 +418,7 @@ class GradientExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets shi
             right.text(step.z[k], k - 0.25, _signed(float(step.gradient[k])), color=TARGET_COLOR, ha="center")
         right.plot(step.z, rows, "o", color=SOURCE_COLOR, label="logit z")
         right.plot(step.z_after, rows + 0.15, "o", markerfacecolor="white", color=_GO_COLOR, label="after the step")
-        left.set_yticks(rows, [_literal(_shortened(name, 16)) for name in self.classes])
+        left.set_yticks(rows, [literal(shortened(name, 16)) for name in self.classes])
         left.set(xlim=(-0.03, 1.03), ylim=(len(rows) - 0.4, -0.6), xlabel="probability; arrow: ŷ − y")
         right.set(xlim=(-reach, reach), xlabel=f"logit; orange arrow: {self._gradient_name}")
         for ax in (left, right):
@@ -435,14 +439,6 @@ _QUIET, _PAPER = "var(--tlkit-quiet)", "var(--tlkit-paper)"
 def _brief(given: object) -> str:
     text = " ".join(repr(given).split())
     return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def _shortened(name: str, length: int) -> str:
-    return name if len(name) <= length else f"{name[: length - 1]}…"
-
-
-def _literal(text: str) -> str:
-    return text.replace("$", r"\$")  # matplotlib would read a formula
 
 
 def _number(value: float) -> str:

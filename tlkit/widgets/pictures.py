@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from tlkit.plots import SOURCE_COLOR, TARGET_COLOR, plot_audit
 from tlkit.widgets.runs_table import COLUMNS
-from tlkit.widgets.theme import escape
+from tlkit.widgets.theme import escape, literal
 from tlkit.widgets.trials import Baselines, Run
 
 __all__ = ["Curve", "draw_curves", "draw_figure", "draw_strip"]
@@ -246,7 +246,7 @@ def draw_figure(
     for name, value, _ in _baseline_lines(baselines):
         ax.axhline(value, color="0.5", linestyle="--", linewidth=0.8)
         ax.annotate(f"{name} {value:.2f}", (1.005, value), xycoords=("axes fraction", "data"), fontsize=8)
-    ax.set(xlabel="epoch", ylabel="accuracy", title=title.replace("$", r"\$"))
+    ax.set(xlabel="epoch", ylabel="accuracy", title=literal(title))
     if not runs:
         ax.set(xlim=(0, epochs), ylim=(0, 1))
         return

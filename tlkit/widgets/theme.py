@@ -11,26 +11,27 @@ from typing import Any
 import ipywidgets
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 from tlkit.plots import SOURCE_COLOR, TARGET_COLOR
 
-__all__ = ["escape", "style_sheet", "with_picture"]
+__all__ = ["escape", "literal", "shortened", "style_sheet", "with_picture"]
 
 # Blue is the source and what is frozen, orange the target and what learns, as in tlkit.plots. On a dark theme both are
 # lighter, so that text in them keeps a contrast of 4.5 to 1.
 _STYLE = f"""<style>
 .tlkit {{
-  --tlkit-source: {SOURCE_COLOR}; --tlkit-target: {TARGET_COLOR}; --tlkit-go: #0f766e;
+  --tlkit-source: {SOURCE_COLOR}; --tlkit-target: {TARGET_COLOR}; --tlkit-go: #0f766e; --tlkit-wrong: #97266d;
   --tlkit-frozen-fill: #e6f0fb; --tlkit-learns-fill: #fdede3; --tlkit-go-fill: #ecf6f4;
   --tlkit-text: var(--jp-ui-font-color1, #1f2937); --tlkit-quiet: var(--jp-ui-font-color2, #5b6573);
   --tlkit-line: var(--jp-border-color2, #d4dae2); --tlkit-paper: var(--jp-layout-color1, #ffffff);
   color: var(--tlkit-text); max-width: 1280px;
 }}
 [data-jp-theme-light="false"] .tlkit {{
-  --tlkit-source: #7fb3f0; --tlkit-target: #f59a6b; --tlkit-go: #5fcbbd;
+  --tlkit-source: #7fb3f0; --tlkit-target: #f59a6b; --tlkit-go: #5fcbbd; --tlkit-wrong: #f08bc4;
   --tlkit-frozen-fill: #1d3350; --tlkit-learns-fill: #4a2a1a; --tlkit-go-fill: #12332f;
 }}
-.tlkit .widget-html-content, .tlkit .jupyter-widgets label {{ line-height: 1.4; }}
+.tlkit .widget-html-content {{ line-height: 1.4; }}
 .tlkit h4 {{ margin: 0; font-size: 15px; }}
 .tlkit .tlkit-quiet {{ color: var(--tlkit-quiet); }}
 .tlkit svg text {{ fill: var(--tlkit-text); font-family: inherit; }}
@@ -57,6 +58,16 @@ def escape(text: object) -> str:
     return html.escape(str(text), quote=True)
 
 
+def shortened(name: str, length: int) -> str:
+    """A name of at most ``length`` characters, with an ellipsis where some are left out."""
+    return name if len(name) <= length else f"{name[: length - 1]}…"
+
+
+def literal(text: str) -> str:
+    """Text for matplotlib, which would read a formula between dollar signs."""
+    return text.replace("$", r"\$")
+
+
 def with_picture(bundle: Any, draw: Callable[[Figure], None], size: tuple[float, float], words: str) -> dict[str, Any]:
     """A widget's output with a picture and words beside the view, for readers without a kernel.
 
@@ -70,6 +81,9 @@ def with_picture(bundle: Any, draw: Callable[[Figure], None], size: tuple[float,
     figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
     draw(figure)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=100)
-    return {**data, "image/png": base64.b64encode(buffer.getvalue()).decode(), "text/plain": words}
+    drawn, stored = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=100)
+    # With a palette it takes a third of the bytes, which a stored notebook has to carry.
+    with Image.open(drawn) as picture:
+        picture.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(stored, "PNG", optimize=True)
+    return {**data, "image/png": base64.b64encode(stored.getvalue()).decode(), "text/plain": words}

@@ -1,0 +1,100 @@
+"""GradientExplorer and DomainCompare in a real JupyterLab."""
+
+import re
+from typing import Any
+
+from lab_in_browser import Server, ask_kernel, open_notebook, run_all, set_theme, write_notebook
+from playwright.sync_api import expect
+
+EXPLORER = """from tlkit.widgets import GradientExplorer
+explorer = GradientExplorer(classes=("<img src=x onerror=document.title='hacked'>", "b", "c"))
+explorer"""
+COMPARE = """import tlkit
+from tlkit.widgets import DomainCompare
+backbone = tlkit.load_backbone("resnet_printed")
+bad = "<img src=x onerror=document.title='hacked'>"
+compare = DomainCompare(tlkit.load_pair(), {"printed ResNet": backbone, bad: backbone})
+compare"""
+
+
+def opened(page: Any, server: Server, name: str, cell: str, ready: str) -> None:
+    write_notebook(server, name, [cell])
+    open_notebook(page, server, name)
+    run_all(page)
+    page.wait_for_selector(ready)
+    page.evaluate("document.querySelector('.tlkit').scrollIntoView()")
+
+
+def test_gradient_explorer(page: Any, server: Server) -> None:
+    opened(page, server, "explorer.ipynb", EXPLORER, ".tlkit-explorer-view table")
+    table = page.locator(".tlkit-explorer-view table")
+    before = table.inner_text()
+
+    # A slider by keyboard changes the logits there and the picture here.
+    page.locator(".tlkit-logit-0 .noUi-handle").focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(
+        "before => document.querySelector('.tlkit-explorer-view table').innerText !== before", arg=before
+    )
+    logits = eval(ask_kernel(page, "tuple(float(z) for z in explorer.logits)"))
+    expect(table).to_contain_text(re.compile(rf"{logits[0]:g}"))
+
+    # The button takes the step that was announced.
+    announced = ask_kernel(page, "explorer.next_logits")
+    page.click("button.tlkit-take-step")
+    for _ in range(200):
+        if ask_kernel(page, "explorer.logits") == announced:
+            break
+        page.wait_for_timeout(50)
+    else:
+        raise AssertionError("the step was not taken")
+    page.click("button.tlkit-reset")
+    expect(table).to_have_text(re.compile(".*"))
+    page.wait_for_function(
+        "before => document.querySelector('.tlkit-explorer-view table').innerText === before", arg=before
+    )
+
+    # Names are text, and both themes can be read.
+    assert page.locator(".tlkit img").count() == 0
+    assert page.title() != "hacked"
+    for theme in ("JupyterLab Dark", "JupyterLab Light"):
+        set_theme(page, theme)
+        page.screenshot(path=page.shots / f"explorer_{theme.split()[1]}.png")
+
+
+def test_domain_compare(page: Any, server: Server) -> None:
+    opened(page, server, "compare.ipynb", COMPARE, ".tlkit-compare-matrices svg")
+    matrices, status = page.locator(".tlkit-compare-matrices"), page.locator(".tlkit-status").first
+    zero_shot = ask_kernel(page, "f'{compare.scores.accuracy.target:.3f}'").strip("'")
+    expect(matrices).to_contain_text(f"accuracy {zero_shot}")
+
+    # More labels by keyboard: a probe takes the head's place.
+    page.locator(".tlkit-labels .noUi-handle").focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(
+        "score => !document.querySelector('.tlkit-compare-matrices').innerText.includes('accuracy ' + score)",
+        arg=zero_shot,
+    )
+    assert ask_kernel(page, "compare.labels_per_class") != "0"
+    probe = ask_kernel(page, "f'{compare.scores.accuracy.target:.3f}'").strip("'")
+    expect(matrices).to_contain_text(f"accuracy {probe}")
+
+    # The largest error's images, and Grad-CAM over what is shown.
+    page.click("button.tlkit-largest-error")
+    right, answer = eval(ask_kernel(page, "compare.cell"))[1:]
+    expect(page.locator(".tlkit-compare-cell")).to_contain_text(f"{right} taken for {answer}")
+    first = page.locator(".tlkit-compare-images img").first
+    plain = first.get_attribute("src")
+    page.locator(".tlkit-overlay input").check()
+    page.wait_for_function(
+        "plain => document.querySelector('.tlkit-compare-images img').getAttribute('src') !== plain", arg=plain
+    )
+
+    # A hostile name is an option like any other.
+    page.locator(".tlkit-model select").select_option(index=1)
+    expect(status).to_contain_text("<img src=x onerror")
+    assert page.title() != "hacked"
+    assert all(image.get_attribute("alt") for image in page.locator(".tlkit img").all())
+    for theme in ("JupyterLab Dark", "JupyterLab Light"):
+        set_theme(page, theme)
+        page.screenshot(path=page.shots / f"compare_{theme.split()[1]}.png", full_page=True)
