@@ -119,9 +119,12 @@ def released(notebook: Any) -> Any:
     """The notebook as students get it: a stub for each solution, and no hidden tests. As nbgrader does it."""
     notebook = copy.deepcopy(notebook)
     for cell in notebook.cells:
-        cell.source = without_block(cell.source, BEGIN_HIDDEN, END_HIDDEN, ())
-        cell.source = without_block(cell.source, BEGIN_SOLUTION, END_SOLUTION, STUB)
+        cell.source = released_source(cell.source)
     return notebook
+
+
+def released_source(source: str) -> str:
+    return without_block(without_block(source, BEGIN_HIDDEN, END_HIDDEN, ()), BEGIN_SOLUTION, END_SOLUTION, STUB)
 
 
 def without_block(text: str, begin: str, end: str, stub: tuple[str, ...]) -> str:

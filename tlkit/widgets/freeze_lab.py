@@ -29,7 +29,7 @@ from tlkit.widgets.trials import Baselines, Run, Settings, Trials
 __all__ = ["FreezeLab"]
 
 # The screen is told of progress at most this often, in seconds: more would slow the training down.
-PACE = 0.1
+PACE = 0.15
 # Seconds without a new run, after which the baseline "from scratch" is measured in the background.
 PATIENCE = 2.0
 # Source accuracy lost, from which on it is called mild forgetting, and forgetting.
