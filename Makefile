@@ -8,13 +8,13 @@ endif
 WORKERS ?= 2
 STAMP := $(VENV)/.installed
 
-.PHONY: lab demo test check notebooks bench lint clean
+.PHONY: lab demo test check notebooks exercises bench lint clean
 .DEFAULT_GOAL := lab
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[lab,test]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[lab,test,exercises]'
 	touch $(STAMP)
 
 lab: $(STAMP)  ## open the course in JupyterLab
@@ -31,6 +31,9 @@ check: $(STAMP)  ## the quick part, under a minute
 
 notebooks: $(STAMP)  ## build notebooks/*.ipynb from notebooks/source/*.py, outputs included
 	$(BIN)/python tools/build_notebooks.py
+
+exercises: $(STAMP)  ## build the exercises and their release for students
+	$(BIN)/python tools/build_exercises.py --release
 
 bench: $(STAMP)  ## speed, as ratios measured in one run
 	$(BIN)/python -m benchmarks

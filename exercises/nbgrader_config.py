@@ -1,0 +1,124 @@
+"""nbgrader's settings for this course, and what nbgrader lacks for grading code that nobody has read.
+
+- A test cell is right when it ends without an error, and only then. nbgrader alone would also take its points for a
+  harmless line on stderr, and give as many as a student's code displays.
+- When the kernel dies or falls silent, what was tested before counts, and the rest gets no points and a reason.
+  nbgrader alone would drop the whole submission.
+- Deleted cells are put back, whichever they are. nbgrader alone would give up on a notebook that lost a solution cell
+  together with its test.
+"""
+
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbconvert.preprocessors import ClearMetadataPreprocessor
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
+from nbgrader.preprocessors import (
+    AssignLatePenalties,
+    CheckCellMetadata,
+    ClearOutput,
+    DeduplicateIds,
+    Execute,
+    IgnorePattern,
+    LimitOutput,
+    NbGraderPreprocessor,
+    OverwriteCells,
+    OverwriteKernelspec,
+    SaveAutoGrades,
+)
+from nbgrader.utils import is_grade
+
+CELL_SECONDS = 60
+MAX_TEXT = 20_000  # characters of an output that are kept
+# Run in the kernel before the first cell, where no student can have changed it.
+FENCE = "from tlkit.grading import fence; fence()"
+
+
+class PutBackCells(OverwriteCells):
+    """Overwrite tests with their own text, and put back every cell that is missing after the one that it followed."""
+
+    def add_missing_grade_cells(self, nb, resources):
+        """Change ``nb`` in place."""
+        source = self.gradebook.find_notebook(self.notebook_id, self.assignment_id)
+        points = {cell.name: cell.max_score for cell in source.grade_cells}
+        solutions = {cell.name for cell in source.solution_cells}
+        at = 0
+        for cell in source.source_cells:
+            places = {c.metadata.get("nbgrader", {}).get("grade_id"): place for place, c in enumerate(nb.cells)}
+            if cell.name not in places:
+                self.log.warning("The cell %s was missing and is put back", cell.name)
+                metadata = {
+                    "cell_type": cell.cell_type,
+                    "checksum": cell.checksum,
+                    "grade": cell.name in points,
+                    "grade_id": cell.name,
+                    "locked": cell.locked,
+                    "schema_version": 3,
+                    "solution": cell.name in solutions,
+                    "task": False,
+                }
+                metadata |= {"points": points[cell.name]} if cell.name in points else {}
+                new_cell = new_code_cell if cell.cell_type == "code" else new_markdown_cell
+                nb.cells.insert(at, new_cell(cell.source, metadata={"nbgrader": metadata}))
+                places[cell.name] = at
+            at = places[cell.name] + 1
+        return nb, resources
+
+
+class ExecuteToTheEnd(Execute):
+    """Run the notebook; if the kernel dies or falls silent, say so in each cell that it did not finish."""
+
+    def preprocess(self, nb, resources, km=None):
+        """Run ``nb`` in place."""
+        for cell in nb.cells:
+            cell.metadata.pop("execution", None)  # a student's notebook may say that it has been run
+        try:
+            return super().preprocess(nb, resources, km=km)
+        except (CellTimeoutError, DeadKernelError):
+            for cell in nb.cells:
+                finished = cell.metadata.get("execution", {}).get("shell.execute_reply")
+                if cell.cell_type == "code" and not finished:
+                    reason = "the kernel ended, or answered no more, before this cell was done: it could not be tested."
+                    cell.outputs = [new_output("error", ename="KernelGone", evalue=reason, traceback=[reason])]
+            return nb, resources
+
+
+class ErrorsOnly(NbGraderPreprocessor):
+    """Keep the errors of each test cell and drop its other outputs; cut what is long elsewhere."""
+
+    def preprocess_cell(self, cell, resources, cell_index):
+        """Change ``cell`` in place."""
+        if cell.cell_type == "code":
+            if is_grade(cell):
+                cell.outputs = [output for output in cell.outputs if output.output_type == "error"]
+            for output in cell.outputs:
+                if output.output_type == "stream" and len(output.text) > MAX_TEXT:
+                    output.text = output.text[:MAX_TEXT] + "\n... Output truncated ..."
+        return cell, resources
+
+
+c = get_config()  # noqa: F821 (traitlets defines it)
+
+c.CourseDirectory.course_id = "tlkit"
+# nbgrader copies what else lies beside a notebook into the release: here that is the source, with all its answers.
+c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", "feedback", "ps*_*.py"]
+c.OverwriteCells.add_missing_cells = True
+c.Autograde.sanitize_preprocessors = [
+    ClearOutput,
+    DeduplicateIds,
+    OverwriteKernelspec,
+    PutBackCells,
+    CheckCellMetadata,
+]
+c.Autograde.autograde_preprocessors = [
+    ExecuteToTheEnd,
+    ErrorsOnly,
+    IgnorePattern,
+    ClearMetadataPreprocessor,
+    LimitOutput,
+    SaveAutoGrades,
+    AssignLatePenalties,
+    CheckCellMetadata,
+]
+c.Execute.timeout = CELL_SECONDS
+c.Execute.startup_timeout = 120
+c.Execute.kernel_name = "python3"
+c.ExecuteToTheEnd.extra_arguments = ["--HistoryManager.hist_file=:memory:", f"--IPKernelApp.exec_lines={FENCE}"]

@@ -1,0 +1,8 @@
+"""y - y_hat: the sign is lost, and the head's gradients lose it too."""
+
+# loses: logit_gradient_examples, logit_gradient_any_labels, head_gradients_any_head
+
+
+# %% logit_gradient
+def logit_gradient(Z, Y):
+    return (Y - softmax(Z)) / len(Z)

@@ -1,0 +1,164 @@
+"""Grade an answer of the bank: its cells in the instructor's notebook, run as nbgrader's autograder runs them.
+
+    python tests/exercises/runner.py ps1            # the report: each answer, what it loses, and why
+    python tests/exercises/runner.py ps1 axis       # the answers whose name contains "axis"
+
+A bank is a folder an assignment. ``right/`` holds answers that must get every point, ``wrong/`` and ``hostile/`` those
+that must lose exactly the checks named in their line ``# loses: …``. An answer is a .py file: a docstring that says
+what it does, then a part ``# %% name`` for each solution cell that it replaces; the others stay the reference solution.
+"""
+
+import ast
+import json
+import multiprocessing
+import os
+import re
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tools"), str(Path(__file__).parent)]
+
+import run_notebook  # noqa: E402
+
+BANKS = Path(__file__).parent
+CELL_SECONDS = 10.0  # a check's own limit is 5
+GRACE = 3.0  # seconds that an interrupted cell has to end
+
+# Where there is a fork server, it has imported what every notebook needs, and a process starts in no time.
+PROCESSES: Any = multiprocessing.get_context(
+    "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+)
+PRELOADED = ["IPython.core.interactiveshell", "pandas", "scipy.special", "tlkit.domains", "tlkit.grading"]
+if hasattr(PROCESSES, "set_forkserver_preload"):
+    PROCESSES.set_forkserver_preload(PRELOADED)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One file of a bank."""
+
+    assignment: str
+    kind: str
+    name: str
+    text: str
+    loses: tuple[str, ...]
+    cells: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Check:
+    """How one autograded cell came out."""
+
+    points: float
+    of: float
+    reason: str
+
+
+def read_answer(path: Path) -> Answer:
+    source = path.read_text(encoding="utf-8")
+    head, *parts = re.split(r"^# %% (\w+)\n", source, flags=re.MULTILINE)
+    found = re.search(r"^# loses: (.+)$", head, flags=re.MULTILINE)
+    loses = tuple(name.strip() for name in found[1].split(",")) if found else ()
+    cells = {name: text.strip() for name, text in zip(parts[::2], parts[1::2], strict=True)}
+    text = (ast.get_docstring(ast.parse(head)) or "").strip()
+    return Answer(path.parent.parent.name, path.parent.name, path.stem, text, loses, cells)
+
+
+def bank(assignment: str) -> list[Answer]:
+    return [read_answer(path) for path in sorted((BANKS / assignment).glob("*/*.py"))]
+
+
+def instructor_notebook(assignment: str) -> Any:
+    import build_exercises  # slow, and not for the processes that import this file again when they start
+
+    (source,) = build_exercises.sources([assignment])
+    return build_exercises.read_source(source)
+
+
+def with_cells(notebook: Any, cells: dict[str, str]) -> list[Any]:
+    """The code cells of the notebook, those solutions replaced that an answer replaces."""
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    solutions = {name_of(cell): cell for cell in code if cell.metadata.get("nbgrader", {}).get("solution")}
+    if unknown := set(cells) - set(solutions):
+        raise ValueError(f"an answer may replace {', '.join(solutions)}, got {', '.join(sorted(unknown))}.")
+    return [type(cell)(cell | {"source": cells.get(name_of(cell), cell.source)}) for cell in code]
+
+
+def name_of(cell: Any) -> str:
+    return str(cell.metadata.get("nbgrader", {}).get("grade_id", ""))
+
+
+def grade(cells: list[Any], cell_seconds: float = CELL_SECONDS) -> dict[str, Check]:
+    """Each check's points and, where they are lost, the reason: in one fresh process, whatever happens in it."""
+    errors = run([cell.source for cell in cells], cell_seconds)
+    graded = {}
+    for cell, error in zip(cells, errors, strict=True):
+        metadata = cell.metadata.get("nbgrader", {})
+        if metadata.get("grade"):
+            graded[name_of(cell)] = Check(0.0 if error else metadata["points"], metadata["points"], error or "")
+    return graded
+
+
+def run(sources: list[str], cell_seconds: float) -> list[str | None]:
+    """The error that each cell ended with, or ``None``."""
+    ours, theirs = PROCESSES.Pipe(duplex=False)
+    process = PROCESSES.Process(target=run_notebook.run_cells, args=(sources, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    errors: list[str | None] = []
+    try:
+        for number in range(len(sources)):
+            # The first message waits for the start of Python too.
+            late = not ours.poll(cell_seconds if number else cell_seconds + 60)
+            if late and os.name == "posix":
+                os.kill(process.pid, signal.SIGINT)
+                if not ours.poll(GRACE):
+                    return _ended(errors, len(sources), f"the cell did not stop after {cell_seconds:g} s.")
+            elif late:
+                return _ended(errors, len(sources), f"the process was ended after {cell_seconds:g} s in this cell.")
+            error = json.loads(ours.recv_bytes())
+            errors.append(f"the cell was stopped after {cell_seconds:g} s." if late else error)
+    except EOFError:
+        return _ended(errors, len(sources), "the process ended in this cell.")
+    finally:
+        process.kill()
+        process.join()
+        process.close()
+        ours.close()
+    return errors
+
+
+def _ended(errors: list[str | None], cells: int, reason: str) -> list[str | None]:
+    return [*errors, reason, *["the process had ended before this cell."] * (cells - len(errors) - 1)]
+
+
+def lost(graded: dict[str, Check]) -> tuple[str, ...]:
+    return tuple(name for name, check in graded.items() if check.points < check.of)
+
+
+def report(assignment: str, contains: str = "") -> bool:
+    """Print how each answer came out; whether all came out as they should."""
+    notebook = instructor_notebook(assignment)
+    answers = [answer for answer in bank(assignment) if contains in answer.name]
+    fine = True
+    for answer in answers:
+        graded = grade(with_cells(notebook, answer.cells))
+        right = set(lost(graded)) == set(answer.loses)
+        fine &= right
+        total = sum(check.points for check in graded.values())
+        print(
+            f"{'ok ' if right else 'BAD'} {answer.kind}/{answer.name}: {total:g} points. {answer.text.splitlines()[0]}"
+        )
+        for name, check in graded.items():
+            if check.reason or name in answer.loses:
+                sign = "-" if name in answer.loses and check.reason else "!"
+                print(f"      {sign} {name} (-{check.of:g}): {check.reason or 'not lost, and should be'}")
+    return fine
+
+
+if __name__ == "__main__":
+    sys.exit(not report(*sys.argv[1:]))

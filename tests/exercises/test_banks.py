@@ -1,0 +1,255 @@
+"""The graders' own test: each answer of a bank loses exactly the checks that it should, and each check is lost by one.
+
+The fast part runs the cells as the autograder would, in a process an answer; the slow part is nbgrader itself.
+"""
+
+import ast
+import json
+import shutil
+import sys
+import warnings
+from pathlib import Path
+
+import nbformat
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import build_exercises
+import runner
+
+ASSIGNMENTS = sorted({source.parent.name for source in build_exercises.sources([])})
+ANSWERS = {f"{a.assignment}/{a.kind}/{a.name}": a for name in ASSIGNMENTS for a in runner.bank(name)}
+
+
+@pytest.fixture(scope="module")
+def notebooks():
+    return {name: runner.instructor_notebook(name) for name in ASSIGNMENTS}
+
+
+def solutions_of(notebook):
+    cells = (cell for cell in notebook.cells if cell.metadata.get("nbgrader", {}).get("solution"))
+    return {runner.name_of(cell): cell.source for cell in cells}
+
+
+def of_kind(assignment, kind):
+    return [answer for answer in ANSWERS.values() if (answer.assignment, answer.kind) == (assignment, kind)]
+
+
+@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+def test_a_bank_is_rich_enough(assignment, notebooks):
+    points = build_exercises.points(notebooks[assignment])
+    assert len(of_kind(assignment, "right")) >= 3
+    assert len(of_kind(assignment, "wrong")) >= 8
+    assert of_kind(assignment, "hostile")
+    assert all(answer.text for answer in ANSWERS.values())
+    assert not any(answer.loses for answer in of_kind(assignment, "right"))
+    lost = [set(answer.loses) for answer in of_kind(assignment, "wrong")]
+    assert all(lost), "an answer that loses nothing is not wrong"
+    assert set().union(*lost) == set(points), "each check must be lost by a wrong answer"
+
+
+@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+def test_the_reference_gets_everything_and_the_release_nothing(assignment, notebooks):
+    notebook = notebooks[assignment]
+    reference = runner.grade(runner.with_cells(notebook, {}))
+    assert {name: check.reason for name, check in reference.items() if check.reason} == {}
+    assert sum(check.points for check in reference.values()) == build_exercises.TOTAL
+    # What a student gets, with the hidden tests put back: as it comes out of the box, and handed in.
+    untouched = runner.grade(runner.with_cells(notebook, solutions_of(build_exercises.released(notebook))))
+    assert sum(check.points for check in untouched.values()) == 0
+    assert all("is not written yet" in check.reason for check in untouched.values())
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
+def test_an_answer_loses_exactly_what_it_should(answer, notebooks):
+    graded = runner.grade(runner.with_cells(notebooks[answer.assignment], answer.cells))
+    assert {name: graded[name].reason for name in runner.lost(graded)}.keys() == set(answer.loses)
+    for name in answer.loses:
+        reason = graded[name].reason
+        assert reason
+        assert len(reason.splitlines()) == 1, reason
+        if answer.kind == "wrong":
+            assert "Reread" in reason, reason
+
+
+@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+def test_the_release_holds_no_solution_and_no_hidden_test(assignment, notebooks):
+    text = json.dumps(build_exercises.released(notebooks[assignment]))
+    for fragment in ("HIDDEN", "SOLUTION", "check_same", "check_inputs_kept", "_right"):
+        assert fragment not in text, fragment
+    for line in secret_lines(notebooks[assignment]):
+        assert json.dumps(line)[1:-1] not in text, line
+
+
+def secret_lines(notebook):
+    """Lines of solutions and hidden tests that say something, and stand nowhere else in the notebook."""
+    inside = {
+        line.strip()
+        for cell in notebook.cells
+        for line in set(cell.source.split("\n")) - set(build_exercises.released_source(cell.source).split("\n"))
+    }
+    open_lines = {line.strip() for cell in build_exercises.released(notebook).cells for line in cell.source.split("\n")}
+    return {line for line in inside - open_lines if len(line) > 20 and not line.startswith(("import ", "from ", "###"))}
+
+
+@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+def test_no_secret_is_in_what_the_wheel_holds(assignment, notebooks):
+    """The wheel is tlkit/ and notebooks/*.ipynb: pyproject.toml says so, and test_package builds it."""
+    files = [*runner.ROOT.glob("tlkit/**/*.py"), *runner.ROOT.glob("notebooks/*.ipynb")]
+    wheel = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    calls = {line for line in secret_lines(notebooks[assignment]) if "_seed" in line or "seed=" in line}
+    assert calls
+    assert [line for line in calls if line in wheel] == []
+    assert build_exercises.BEGIN_HIDDEN not in wheel
+
+
+@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+def test_hidden_tests_overwrite_no_name_of_a_student(assignment, notebooks):
+    for cell in notebooks[assignment].cells:
+        if cell.cell_type != "code" or not cell.metadata.get("nbgrader", {}).get("grade"):
+            continue
+        visible = names_bound(build_exercises.released_source(cell.source))
+        hidden = names_bound(cell.source) - visible
+        assert all(name.startswith("_") for name in hidden), hidden
+
+
+def names_bound(source):
+    """The names that a cell binds at its top level, imports left out."""
+    tree = ast.parse(source)
+    inner = {id(child) for node in ast.walk(tree) if isinstance(node, SCOPES) for child in ast.walk(node)}
+    names = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    stores = (n for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
+    return names | {node.id for node in stores if id(node) not in inner}
+
+
+SCOPES = (ast.FunctionDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
+
+# nbgrader itself
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory, notebooks):
+    """A course folder with every assignment released by nbgrader."""
+    pytest.importorskip("nbgrader", reason="needs tlkit[exercises]")
+    folder = tmp_path_factory.mktemp("course")
+    for name, notebook in notebooks.items():
+        (folder / "source" / name).mkdir(parents=True)
+        nbformat.write(notebook, folder / "source" / name / f"{stem(name)}.ipynb")
+        (source,) = build_exercises.sources([name])
+        shutil.copy(source, folder / "source" / name)  # as in exercises/, where it lies beside the notebook
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # nbgrader's own, of SQLAlchemy and nbformat
+            build_exercises.release(name, folder)
+    return folder
+
+
+def stem(assignment):
+    (source,) = build_exercises.sources([assignment])
+    return source.stem
+
+
+def hand_in(course, assignment, student, cells, *, without=(), metadata=()):
+    """Write a submission: the release with some cells replaced, and others deleted."""
+    notebook = nbformat.read(course / "release" / assignment / f"{stem(assignment)}.ipynb", as_version=4)
+    notebook.cells = [cell for cell in notebook.cells if runner.name_of(cell) not in without]
+    for cell in notebook.cells:
+        cell.source = cells.get(runner.name_of(cell), cell.source)
+        cell.metadata.update(metadata)
+    folder = course / "submitted" / student / assignment
+    folder.mkdir(parents=True)
+    nbformat.write(notebook, folder / f"{stem(assignment)}.ipynb")
+
+
+def autograde(course, assignment, student):
+    """The scores in the gradebook, by check, and the reasons in the autograded notebook."""
+    from nbgrader.api import Gradebook
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = build_exercises.course_api(course).autograde(assignment, student)
+        assert result["success"], result.get("log")
+        with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as gradebook:
+            submission = gradebook.find_submission(assignment, student)
+            scores = {grade.name: grade.auto_score for part in submission.notebooks for grade in part.grades}
+    path = course / "autograded" / student / assignment / f"{stem(assignment)}.ipynb"
+    assert list(path.parent.glob("*.py")) == []
+    notebook = nbformat.read(path, as_version=4)
+    reasons = {
+        runner.name_of(cell): output.evalue
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if output.output_type == "error"
+    }
+    return scores, reasons
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+def test_nbgraders_release_is_ours(assignment, course, notebooks):
+    assert [path.name for path in (course / "release" / assignment).iterdir()] == [f"{stem(assignment)}.ipynb"]
+    theirs = nbformat.read(course / "release" / assignment / f"{stem(assignment)}.ipynb", as_version=4)
+    ours = build_exercises.released(notebooks[assignment])
+    assert [cell.source for cell in theirs.cells] == [cell.source for cell in ours.cells]
+    for one, other in zip(theirs.cells, ours.cells, strict=True):
+        written = dict(one.metadata.get("nbgrader", {}))
+        written.pop("checksum", None)
+        assert written == other.metadata.get("nbgrader", {})
+
+
+# A few of each kind: nbgrader takes seconds for each. What the fast path says of them must be what nbgrader says.
+BY_NBGRADER = [
+    "right/other_formulas",
+    "right/talkative_and_rough",
+    "wrong/axis_swapped",
+    "wrong/sgd_in_place",
+    "hostile/exit_in_a_cell",
+    "hostile/prints_400_mb",
+    "hostile/ends_the_process",
+    "hostile/returns_rubbish",
+    "hostile/changes_the_grader",
+    "hostile/reads_the_tests_from_disk",
+    "hostile/asks_the_network",
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BY_NBGRADER)
+def test_nbgrader_says_the_same(name, course, notebooks):
+    answer = ANSWERS[f"ps1/{name}"]
+    hand_in(course, "ps1", answer.name, solutions_of(notebooks["ps1"]) | answer.cells)
+    scores, reasons = autograde(course, "ps1", answer.name)
+    points = build_exercises.points(notebooks["ps1"])
+    assert {check for check, score in scores.items() if score != points[check]} == set(answer.loses)
+    assert all(reasons[check] for check in answer.loses)
+
+
+@pytest.mark.slow
+def test_nbgrader_puts_deleted_cells_back(course, notebooks):
+    solutions = solutions_of(notebooks["ps1"])
+    tests = list(build_exercises.points(notebooks["ps1"]))
+    hand_in(course, "ps1", "no tests", solutions, without=[*tests, "setup"])
+    assert sum(autograde(course, "ps1", "no tests")[0].values()) == build_exercises.TOTAL
+    hand_in(course, "ps1", "no sgd", solutions, without=["sgd_step", "sgd_step_any_gradient"])
+    scores, reasons = autograde(course, "ps1", "no sgd")
+    assert {name for name, score in scores.items() if not score} == {"sgd_step_any_gradient", "sgd_step_keeps_inputs"}
+    assert "not written yet" in reasons["sgd_step_any_gradient"]
+
+
+@pytest.mark.slow
+def test_nbgrader_gives_nothing_for_what_did_not_run(course, notebooks):
+    hand_in(course, "ps1", "untouched", {})
+    assert sum(autograde(course, "ps1", "untouched")[0].values()) == 0
+    # A notebook that claims to have been run, and ends the kernel before the first test.
+    stamp = {"execution": {"shell.execute_reply": "2026-01-01T00:00:00Z"}}
+    hand_in(course, "ps1", "stamped", {"softmax": "import os; os._exit(0)"}, metadata=stamp)
+    scores, reasons = autograde(course, "ps1", "stamped")
+    assert sum(scores.values()) == 0
+    assert all("the kernel ended" in reasons[name] for name in scores)
+    # An exception that cannot be shown silences the kernel.
+    mute = "class Mute(BaseException):\n    def __str__(self):\n        raise Mute\n\n\nraise Mute"
+    hand_in(course, "ps1", "mute", solutions_of(notebooks["ps1"]) | {"sgd_step": mute})
+    scores, reasons = autograde(course, "ps1", "mute")
+    assert {name for name, score in scores.items() if not score} == {n for n in scores if n.startswith(("sgd", "adam"))}
+    assert all(reasons[name] for name, score in scores.items() if not score)

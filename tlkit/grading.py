@@ -1,0 +1,606 @@
+"""Checks for the test cells of exercises: a student's function against an oracle, limits, what training must not move.
+
+A check grades behaviour: any formula, loop or library that gives the same numbers at random points is right. It raises
+an ``AssertionError`` of one line that says what was expected, what came, and which notebook to reread; never the right
+numbers of a hidden test. Whatever a student's function does, short of ending the process, ends in such a line.
+
+A notebook's cells share one process. Nothing here, :func:`fence` included, keeps out code that is determined to look
+at a test that runs beside it; that takes a container for each submission.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import math
+import os
+import random
+import re
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path, PurePath
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:  # a check of NumPy functions must not wait for TensorFlow
+    from tlkit._tensorflow import keras
+    from tlkit.domains import Array
+
+__all__ = [
+    "check_batchnorm_still",
+    "check_example",
+    "check_inputs_kept",
+    "check_logits",
+    "check_moved",
+    "check_same",
+    "check_unmoved",
+    "copy_weights",
+    "fence",
+    "limited",
+    "limits_here",
+    "seed_everything",
+]
+
+Draw = Callable[[np.random.Generator], tuple[Any, ...]]
+
+# A limit that has run out is raised again this often, in seconds: code that catches everything gets no rest.
+_RAISED_AGAIN = 0.1
+# The part of an array's largest entry that a tolerance may be relative to, for the entries that are nearly zero.
+_SMALL_ENTRY = 1e-2
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and, when it is loaded, Keras.
+
+    Args:
+        seed: 0..2**32 - 1.
+
+    Raises:
+        ValueError: ``seed`` is out of range.
+    """
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"seed must be in 0..{2**32 - 1}, got {seed}.")
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 (what students call may use the global generator)
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.set_random_seed(seed)
+
+
+# Limits
+
+
+class _OutOfTime(BaseException):
+    """Not an ``Exception``: ``except Exception`` in a student's loop must not catch it."""
+
+
+@contextlib.contextmanager
+def limited(seconds: float, megabytes: float | None = None) -> Iterator[None]:
+    """The block may take so long, and so much more memory than is used at its start.
+
+    Time is watched by a timer signal or, where there is none (Windows), by an interrupt from a thread. Neither ends a
+    single long call into compiled code, or a loop that waits and catches everything: for these the process must be
+    ended. Outside the main thread time is not limited, and memory is limited only on Linux: :func:`limits_here` says
+    what holds.
+
+    Args:
+        seconds: Above 0.
+        megabytes: Above 0; ``None`` sets no limit.
+
+    Raises:
+        TimeoutError: The block took longer.
+        MemoryError: It asked for more.
+    """
+    if not seconds > 0:
+        raise ValueError(f"seconds must be above 0, got {seconds}.")
+    if megabytes is not None and not megabytes > 0:
+        raise ValueError(f"megabytes must be above 0, or None for no limit, got {megabytes}.")
+    if threading.current_thread() is not threading.main_thread():
+        clock: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+    else:
+        clock = _alarm(seconds) if hasattr(signal, "setitimer") else _interrupt(seconds)
+    with _memory(megabytes), clock:
+        yield
+
+
+def limits_here() -> str:
+    """What :func:`limited` can limit on this system and in this thread, as one sentence."""
+    if threading.current_thread() is not threading.main_thread():
+        clock = "Time is not limited outside the main thread"
+    else:
+        clock = "Time is limited"
+    return f"{clock}; memory is {'limited' if sys.platform == 'linux' else 'not limited on this system'}."
+
+
+@contextlib.contextmanager
+def _alarm(seconds: float) -> Iterator[None]:
+    def ring(_number: int, _frame: FrameType | None) -> None:
+        raise _OutOfTime
+
+    start = time.monotonic()
+    handler = signal.signal(signal.SIGALRM, ring)
+    left, again = signal.setitimer(signal.ITIMER_REAL, seconds, _RAISED_AGAIN)
+    try:
+        yield
+    except _OutOfTime:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        raise TimeoutError(f"took longer than {seconds:g} s.") from None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, handler)
+        if left:  # a limit around this one goes on
+            signal.setitimer(signal.ITIMER_REAL, max(left - (time.monotonic() - start), 1e-3), again)
+
+
+@contextlib.contextmanager
+def _interrupt(seconds: float) -> Iterator[None]:
+    import _thread
+
+    done, rang = threading.Event(), threading.Event()
+
+    def ring() -> None:
+        wait = seconds
+        while not done.wait(wait):
+            rang.set()
+            _thread.interrupt_main()
+            wait = _RAISED_AGAIN
+
+    threading.Thread(target=ring, daemon=True).start()
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not rang.is_set():
+            raise  # from the keyboard
+        done.set()
+        raise TimeoutError(f"took longer than {seconds:g} s.") from None
+    finally:
+        done.set()
+
+
+@contextlib.contextmanager
+def _memory(megabytes: float | None) -> Iterator[None]:
+    if megabytes is None or sys.platform != "linux":
+        yield
+        return
+    import resource
+
+    used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    allowed = used + int(megabytes * 2**20)
+    resource.setrlimit(resource.RLIMIT_AS, (allowed if hard == resource.RLIM_INFINITY else min(allowed, hard), hard))
+    try:
+        yield
+    except MemoryError:
+        raise MemoryError(f"needed more than {megabytes:g} MB.") from None
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def fence(*, max_printed: int = 1_000_000) -> None:
+    """For the autograder, before the first cell: no network, no other program, no look at notebooks and gradebooks.
+
+    Code that tries gets a ``PermissionError`` that says so, what is printed beyond ``max_printed`` characters raises a
+    ``RuntimeError``, and ``exit()`` no longer ends the kernel with all its points. It holds until the process ends.
+
+    A fence, not a wall: Python's audit hooks see what Python code opens, and not what a compiled extension does.
+
+    Args:
+        max_printed: Characters over the whole notebook; on standard error, where Python itself reports, what goes
+            beyond is dropped without an error.
+    """
+    if not max_printed > 0:
+        raise ValueError(f"max_printed must be above 0, got {max_printed}.")
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    if shell is not None:
+        shell.keepkernel_on_exit = True
+    sys.stdout = _Metered(sys.stdout, max_printed, loud=True)
+    sys.stderr = _Metered(sys.stderr, max_printed, loud=False)
+    sys.addaudithook(_forbid)
+
+
+_NETWORK = frozenset({"socket.connect", "socket.bind", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"})
+_PROGRAMS = frozenset(
+    {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "pty.spawn"}
+)
+_FILES = frozenset({"open", "os.remove", "os.rename", "os.truncate", "os.link", "os.symlink", "shutil.copyfile"})
+_KEPT_FROM_STUDENTS = re.compile(r"\.ipynb$|\.db$|nbgrader_config\.py$|(^|[/\\])ps\d+_\w+\.py$")
+
+
+def _forbid(event: str, arguments: tuple[Any, ...]) -> None:
+    if event in _NETWORK:
+        raise PermissionError("an exercise is graded without a network.")
+    if event in _PROGRAMS:
+        raise PermissionError("an exercise is graded without starting other programs.")
+    if event in _FILES or event == "sqlite3.connect":
+        for argument in arguments[:2]:
+            if isinstance(argument, str | bytes | PurePath) and _KEPT_FROM_STUDENTS.search(os.fsdecode(argument)):
+                raise PermissionError("notebooks and gradebooks are closed while an exercise is graded.")
+
+
+class _Metered(io.TextIOBase):
+    """A stream that refuses what goes beyond a budget of characters."""
+
+    def __init__(self, stream: Any, budget: int, *, loud: bool) -> None:
+        self._stream, self._left, self._loud = stream, budget, loud
+
+    def write(self, text: str) -> int:
+        self._left -= len(text)
+        if self._left >= 0:
+            self._stream.write(text)
+        elif self._loud:
+            raise RuntimeError("printed more than an exercise may print.")
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+# A student's function against an oracle
+
+
+def check_example(
+    student: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    expected: Any,
+    *,
+    reread: str,
+    tolerance: float = 1e-4,
+    seconds: float = 5.0,
+) -> None:
+    """One example that the student may see: on failure the message shows the numbers.
+
+    Args:
+        expected: An array or a number, or a tuple of them for a function with several results.
+        reread: Where to read it up, such as ``"notebook 01, section 2"``.
+        tolerance: As in :func:`check_same`.
+        seconds: Limit on the call.
+
+    Raises:
+        AssertionError: It came out differently.
+    """
+    name = _name(student)
+    with _one_line(name, reread):
+        got = _call(student, arguments, seconds, None)
+        _same(got, expected, tolerance, f"for {_short(arguments)}", show=True)
+
+
+def check_same(
+    student: Callable[..., Any],
+    oracle: Callable[..., Any],
+    draw: Draw,
+    *,
+    reread: str,
+    seed: int,
+    points: int = 5,
+    tolerance: float = 1e-4,
+    seconds: float = 5.0,
+    megabytes: float | None = 4000.0,
+    inputs_kept: bool = True,
+) -> None:
+    """The student's function equals the oracle at random points, whatever formula it uses.
+
+    Lists, tuples, any float type and tensors are all welcome. What the function prints or warns is dropped.
+
+    Args:
+        oracle: Returns an array or a number, or a tuple of them for several results.
+        draw: Makes the arguments of one call from a generator.
+        reread: Where to read it up, such as ``"notebook 01, section 2"``.
+        seed: Of the generator.
+        points: How many calls.
+        tolerance: Largest difference allowed, relative to the entry, or to a hundredth of the array's largest.
+        seconds: Limit on all calls together.
+        megabytes: Limit on the memory of each call.
+        inputs_kept: Also fail a function that changes its arguments.
+
+    Raises:
+        AssertionError: It differs somewhere, or fails.
+    """
+    name = _name(student)
+    deadline = time.monotonic() + seconds
+    rng = np.random.default_rng(seed)
+    with _one_line(name, reread):
+        for _ in range(points):
+            with np.errstate(all="ignore"):  # whatever the notebook has set
+                arguments = draw(rng)
+                expected = oracle(*copy.deepcopy(arguments))
+            given = copy.deepcopy(arguments)
+            got = _call(student, given, max(deadline - time.monotonic(), 1e-3), megabytes, of=seconds)
+            _same(got, expected, tolerance, f"for random arguments of {_shapes(arguments)}", show=False)
+            if inputs_kept:
+                _kept(given, arguments)
+
+
+def check_inputs_kept(
+    student: Callable[..., Any], draw: Draw, *, reread: str, seed: int, points: int = 3, seconds: float = 5.0
+) -> None:
+    """The student's function leaves its arguments as they were; what it returns is not looked at, if it is something.
+
+    Raises:
+        AssertionError: It changes an argument in place, returns nothing, or fails.
+    """
+    rng = np.random.default_rng(seed)
+    with _one_line(_name(student), reread):
+        for _ in range(points):
+            arguments = draw(rng)
+            given = copy.deepcopy(arguments)
+            if _call(student, given, seconds, None) is None:
+                raise _Wrong("must return its result, got None")
+            _kept(given, arguments)
+
+
+class _Wrong(Exception):
+    """What is wrong with a student's function, without its name in front."""
+
+
+@contextlib.contextmanager
+def _one_line(name: str, reread: str) -> Iterator[None]:
+    try:
+        yield
+    except _Wrong as wrong:
+        raise AssertionError(f"{name} {' '.join(str(wrong).split())[:400].rstrip('.')}. Reread {reread}.") from None
+
+
+def _name(student: Any) -> str:
+    name = getattr(student, "__name__", type(student).__name__)
+    return name[:40] if isinstance(name, str) else "your function"
+
+
+def _call(
+    student: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    seconds: float,
+    megabytes: float | None,
+    *,
+    of: float | None = None,
+) -> Any:
+    """What the function returns; whatever else it does is a ``_Wrong``."""
+    if not callable(student):
+        raise _Wrong(f"must be a function, got {_short(student)}")
+    silence = _Silence()
+    try:
+        with (
+            contextlib.redirect_stdout(silence),
+            contextlib.redirect_stderr(silence),
+            warnings.catch_warnings(),
+            np.errstate(all="ignore"),
+            limited(seconds, megabytes),
+        ):
+            warnings.simplefilter("ignore")  # a warning on stderr would cost the cell's points
+            return student(*arguments)
+    except NotImplementedError:
+        raise _Wrong("is not written yet: it raised NotImplementedError") from None
+    except TimeoutError as error:
+        late = str(error).startswith("took longer")
+        raise _Wrong(f"must end within {of or seconds:g} s, and did not" if late else _raised(error)) from None
+    except MemoryError as error:
+        raise _Wrong(str(error).rstrip(".") or "needed too much memory") from None
+    except KeyboardInterrupt:
+        raise  # whoever grades wants to stop
+    except BaseException as error:
+        raise _Wrong(_raised(error)) from None
+
+
+class _Silence(io.TextIOBase):
+    def write(self, text: str) -> int:
+        return len(text)
+
+
+def _raised(error: BaseException) -> str:
+    try:
+        reason = (str(error).strip() or "no message").splitlines()[0]
+    except BaseException:  # an exception of the student's, with a __str__ of its own
+        reason = "no message"
+    return f"must return a result, but raised {type(error).__name__}: {reason}"
+
+
+def _same(got: Any, expected: Any, tolerance: float, where: str, *, show: bool) -> None:
+    if not isinstance(expected, tuple):
+        _same_array(got, expected, tolerance, where, show=show)
+        return
+    if not isinstance(got, list | tuple):
+        raise _Wrong(f"must return {len(expected)} results, got {_kind(got)}")
+    if len(got) != len(expected):
+        raise _Wrong(f"must return {len(expected)} results, got {len(got)}")
+    for number, (one, other) in enumerate(zip(got, expected, strict=True), start=1):
+        _same_array(one, other, tolerance, f"as result {number} {where}", show=show)
+
+
+def _same_array(got: Any, expected: Any, tolerance: float, where: str, *, show: bool) -> None:
+    wanted_shape, wanted = _numbers(expected)
+    # The student's code ran in this process: a NumPy that it changed must not make all things equal.
+    array = np.asarray(expected, dtype=np.float64)
+    if max(_excesses(_numbers(array + array * array + 1)[1], wanted, tolerance), default=2) <= 1:
+        raise RuntimeError("the grader cannot tell wrong from right: something in this notebook changed NumPy.")
+    shape, numbers = _numbers(got)
+    if shape != wanted_shape:
+        raise _Wrong(f"must have the shape {wanted_shape} {where}, got {shape}")
+    bad = [number for number in numbers if not math.isfinite(number)]
+    if bad and all(math.isfinite(number) for number in wanted):
+        raise _Wrong(f"must be finite {where}, got {bad[0]}")
+    excesses = _excesses(numbers, wanted, tolerance)
+    wrong = sum(excess > 1 for excess in excesses)
+    if not wrong:
+        return
+    if show:
+        raise _Wrong(f"must be {_short(expected)} {where}, got {_short(np.array(numbers).reshape(shape))}")
+    worst = excesses.index(max(excesses))
+    place = f", the worst at index {_index(worst, shape)}" if shape else ""
+    gap = abs(numbers[worst] - wanted[worst])
+    allowed = f" where {gap / excesses[worst]:.1g} is allowed" if 0 < excesses[worst] < math.inf else ""
+    raise _Wrong(f"is wrong {where}: {wrong} of {len(wanted)} numbers{place}, off by {gap:.2g}{allowed}")
+
+
+def _index(at: int, shape: tuple[int, ...]) -> str:
+    return str([int(i) for i in np.unravel_index(at, shape)])
+
+
+def _excesses(numbers: list[float], wanted: list[float], tolerance: float) -> list[float]:
+    """Each difference as a multiple of what is allowed. Plain Python: no student can have changed these operators."""
+    largest = 0.0
+    for number in wanted:
+        size = -number if number < 0 else number
+        largest = size if largest < size < math.inf else largest
+    excesses = []
+    for one, other in zip(numbers, wanted, strict=True):
+        size = -other if other < 0 else other
+        allowed = tolerance * (size if size > _SMALL_ENTRY * largest else _SMALL_ENTRY * largest)
+        gap = one - other if one > other else other - one
+        if one == other or (one != one and other != other):  # inf and NaN where they are wanted
+            excesses.append(0.0)
+        else:
+            excesses.append(gap / allowed if allowed and gap == gap else math.inf)
+    return excesses
+
+
+def _numbers(value: Any) -> tuple[tuple[int, ...], list[float]]:
+    """Shape and entries, in row order, of a number, list, array or tensor."""
+    kind = _kind(value)
+    if value is None:
+        raise _Wrong("must return its result, got None: does it end in return?")
+    try:
+        if not isinstance(value, np.ndarray) and callable(getattr(value, "numpy", None)):
+            value = value.numpy()  # a tensor, or a Keras variable
+        array = np.asarray(value)
+        if array.dtype.kind not in "biufO":
+            raise TypeError
+        array = array.astype(np.float64)
+        return tuple(array.shape), [float(number) for number in array.ravel().tolist()]
+    except BaseException:  # an object of the student's, with an __array__ of its own
+        raise _Wrong(f"must return numbers in an array of one shape, got {kind}") from None
+
+
+def _kept(given: tuple[Any, ...], arguments: tuple[Any, ...]) -> None:
+    for number, (after, before) in enumerate(zip(given, arguments, strict=True), start=1):
+        if not isinstance(before, np.ndarray | list):
+            continue
+        shape, was = _numbers(before)
+        shape_after, now = _numbers(after)
+        # Adding and taking away a small step leaves a rounding error, which nobody means by a change.
+        if shape_after != shape or max(_excesses(now, was, 1e-9), default=0) > 1:
+            raise _Wrong(f"must leave its arguments alone, but changed number {number} in place: work on a copy")
+
+
+def _shapes(arguments: tuple[Any, ...]) -> str:
+    shapes = [str(tuple(a.shape)) for a in arguments if isinstance(a, np.ndarray)]
+    return f"shape {' and '.join(shapes)}" if shapes else "one number each"
+
+
+def _kind(value: Any) -> str:
+    return type(value).__name__
+
+
+def _short(value: Any) -> str:
+    def rounded(item: Any) -> Any:
+        if isinstance(item, np.ndarray | np.generic):
+            return np.round(np.asarray(item, dtype=np.float64), 5).tolist()
+        if isinstance(item, list | tuple):
+            return type(item)(rounded(entry) for entry in item)
+        return getattr(item, "__name__", item) if callable(item) else item
+
+    try:
+        text = repr(rounded(value))
+    except BaseException:
+        text = _kind(value)
+    return text if len(text) <= 120 else f"{text[:117]}..."
+
+
+# What training must move, and must not
+
+
+def copy_weights(model: keras.Model) -> list[tuple[str, Array]]:
+    """The path and a copy of each weight, as they are now."""
+    return [(weight.path, np.array(weight.numpy())) for weight in model.weights]
+
+
+def _moved(before: list[tuple[str, Array]], model: keras.Model, reread: str) -> list[str]:
+    after = copy_weights(model)
+    if [(path, array.shape) for path, array in before] != [(path, array.shape) for path, array in after]:
+        raise AssertionError(f"the model must be the same one before and after training, got other weights. {reread}")
+    return [path for (path, one), (_, other) in zip(before, after, strict=True) if one.tobytes() != other.tobytes()]
+
+
+def check_unmoved(
+    before: list[tuple[str, Array]], model: keras.Model, *, reread: str, layers: Sequence[str] | None = None
+) -> None:
+    """Frozen weights are identical, bit by bit.
+
+    Args:
+        before: What :func:`copy_weights` gave before training.
+        layers: Names of the layers that were to stay; all by default.
+
+    Raises:
+        AssertionError: One of them moved, or the model is another one.
+    """
+    moved = _moved(before, model, f"Reread {reread}.")
+    if layers is not None:
+        moved = [path for path in moved if set(path.split("/")) & set(layers)]
+    if moved:
+        raise AssertionError(f"frozen weights must stay as they are, but {_list(moved)} moved. Reread {reread}.")
+
+
+def check_moved(
+    before: list[tuple[str, Array]], model: keras.Model, *, reread: str, layers: Sequence[str] | None = None
+) -> None:
+    """Every layer that was to learn has a weight that moved.
+
+    Args:
+        before: What :func:`copy_weights` gave before training.
+        layers: Names of the layers that were to learn; by default any one weight will do.
+
+    Raises:
+        AssertionError: One of them stood still, or the model is another one.
+    """
+    moved = _moved(before, model, f"Reread {reread}.")
+    learnt = {name for path in moved for name in path.split("/")}
+    still = [name for name in layers if name not in learnt] if layers is not None else []
+    if not moved or still:
+        raise AssertionError(f"training must move {_list(still) if still else 'a weight'}. Reread {reread}.")
+
+
+def check_batchnorm_still(before: list[tuple[str, Array]], model: keras.Model, *, reread: str) -> None:
+    """No BatchNorm layer's moving statistics changed.
+
+    Raises:
+        AssertionError: Some did, or the model is another one.
+    """
+    moved = [
+        path
+        for path in _moved(before, model, f"Reread {reread}.")
+        if path.split("/")[-1] in ("moving_mean", "moving_variance")
+    ]
+    if moved:
+        raise AssertionError(f"BatchNorm's statistics must stand still, but {_list(moved)} moved. Reread {reread}.")
+
+
+def check_logits(model: keras.Model, x: Array, n_classes: int, *, reread: str) -> None:
+    """The model gives one finite logit a class for each example, and not probabilities.
+
+    Args:
+        x: A few examples, as the model takes them.
+
+    Raises:
+        AssertionError: The shape is another one, or the output is made of probabilities.
+    """
+    output = np.asarray(model(x, training=False))
+    shape = (len(x), n_classes)
+    if output.shape != shape:
+        raise AssertionError(f"the model's output must have the shape {shape}, got {output.shape}. Reread {reread}.")
+    if not np.isfinite(output).all():
+        raise AssertionError(f"logits must be finite, got {output[~np.isfinite(output)][0]}. Reread {reread}.")
+    if (output >= 0).all() and np.allclose(output.sum(axis=1), 1, atol=1e-4):
+        raise AssertionError(f"the model must end in logits, got probabilities: rows add up to 1. Reread {reread}.")
+
+
+def _list(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:3])
+    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
