@@ -198,7 +198,7 @@ def test_readable_in_both_themes_and_at_800_pixels(page: Any, server: Server, th
     for selector in (".tlkit-title h4", ".tlkit-plot svg text", ".tlkit-plot svg text[style]", ".tlkit-cells span"):
         assert contrast(page, selector, paper) >= 4.5, selector
     for stage in (4, 5):
-        assert contrast(page, f".tlkit-stage-{stage} .tlkit-info .row span", f".tlkit-stage-{stage}") >= 4.5
+        assert contrast(page, f".tlkit-stage-{stage} .tlkit-info .tlkit-pair span", f".tlkit-stage-{stage}") >= 4.5
     assert contrast(page, ".tlkit-sentence .widget-html-content", ".tlkit-sentence .widget-html-content") >= 4.5
     page.set_viewport_size({"width": 800, "height": 1400})
     page.screenshot(path=page.shots / f"{theme.split()[1]}_800.png")

@@ -45,19 +45,22 @@ _STYLE = """
 .tlkit-stage.tlkit-learns { background: var(--tlkit-learns-fill); }
 .tlkit-stage .tlkit-info { flex: 1 1 0; min-width: 0; overflow: hidden; margin: 2px 4px; }
 .tlkit-info .widget-html-content { line-height: 1.25; width: 100%; }
-.tlkit-info .row { display: flex; justify-content: space-between; gap: 6px; white-space: nowrap; }
-.tlkit-info .row { font-size: 12px; }
-.tlkit-info .row span:first-child { overflow: hidden; text-overflow: ellipsis; }
+.tlkit-info .tlkit-pair { display: flex; justify-content: space-between; gap: 6px; white-space: nowrap; }
+.tlkit-info .tlkit-pair { font-size: 12px; }
+.tlkit-info .tlkit-pair span:first-child { overflow: hidden; text-overflow: ellipsis; }
 .tlkit-layers button { height: 24px; line-height: 24px; }
 .tlkit-stage button, .tlkit-layers button { margin: 1px; }
-.tlkit-boundary { margin: 0; } .tlkit-boundary .line { border-top: 2px dashed var(--tlkit-source); text-align: center;
-  line-height: 0; margin: 9px 0; } .tlkit-boundary .line span { background: var(--tlkit-paper);
-  color: var(--tlkit-source); padding: 0 8px; font-size: 12px; }
+.tlkit-boundary { margin: 0; }
+.tlkit-dash { border-top: 2px dashed var(--tlkit-source); text-align: center; line-height: 0; margin: 9px 0; }
+.tlkit-dash span { background: var(--tlkit-paper); color: var(--tlkit-source); padding: 0 8px; font-size: 12px; }
 .tlkit-layers { border-left: 3px solid var(--tlkit-line); margin: 0 0 4px 14px; padding-left: 6px; }
 .tlkit-sentence .widget-html-content { border-left: 4px solid var(--tlkit-go); background: var(--tlkit-go-fill);
   padding: 8px 12px; font-size: 14px; }
 .tlkit-runs { flex: 2 1 560px; overflow-x: auto; } .tlkit-moved { flex: 1 1 340px; min-width: 300px; }
-.tlkit-settings .widget-label { min-width: 92px; width: 92px; }
+.tlkit-settings .widget-label { min-width: 92px; width: 92px; text-align: right; }
+.tlkit-settings .widget-toggle-buttons { display: flex; flex-flow: row nowrap; align-items: center; }
+.tlkit-settings .widget-toggle-buttons .widget-toggle-button { width: auto; padding: 0 5px; font-size: 12px; }
+.tlkit-settings .widget-toggle-buttons > div { display: flex; flex-flow: row nowrap; }
 .tlkit-settings .widget-readout { min-width: 46px; width: 46px; }
 """
 
@@ -495,8 +498,8 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
             toggle.disabled = not info.layers
             shape = "×".join(str(size) for size in info.shape)
             text = ipywidgets.HTML(
-                f'<div class="row"><span>{shape}</span><span>{_count(info.weights)} weights</span></div>'
-                f'<div class="row tlkit-quiet"><span>{escape(info.end)}</span>'
+                f'<div class="tlkit-pair"><span>{shape}</span><span>{_count(info.weights)} weights</span></div>'
+                f'<div class="tlkit-pair tlkit-quiet"><span>{escape(info.end)}</span>'
                 f"<span>{_count(info.multiply_adds)} mult-adds</span></div>"
             )
             text.add_class("tlkit-info")
@@ -525,8 +528,8 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         n_classes = len(self._trials.pair.target.classes)
         head_weights = sum(int(np.prod(weight.shape)) for weight in self._trials.head.trainable_weights)
         head = ipywidgets.HTML(
-            f'<div class="row"><span><b>● head</b> always learns</span><span>{_count(head_weights)} weights</span>'
-            "</div>"
+            '<div class="tlkit-pair"><span><b>● head</b> always learns</span>'
+            f"<span>{_count(head_weights)} weights</span></div>"
             f'<div class="tlkit-quiet">{n_classes} classes: {escape(_few(self._trials.pair.target.classes))}</div>'
         )
         head.add_class("tlkit-info")
@@ -688,7 +691,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
                 toggle.value = frozen
                 toggle.description = f"{'❄' if frozen else '●'} {path}"
                 toggle.tooltip = f"{path} {'is frozen' if frozen else 'learns'}"
-        line = '<div class="line"><span>boundary</span></div>'
+        line = '<div class="tlkit-dash"><span>boundary</span></div>'
         for number, gap in enumerate([self._first_gap, *self._gaps]):
             gap.value = line if number == boundary else ""
 
@@ -780,7 +783,6 @@ def _choice(description: str, options: dict[str, bool]) -> Any:
         options=list(options.items()),
         value=next(iter(options.values())),
         description=description,
-        style={"button_width": "74px"},
     )
 
 

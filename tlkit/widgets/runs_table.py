@@ -23,7 +23,7 @@ RUNS_STYLE = """
   border-bottom: 1px solid var(--tlkit-line); }
 .tlkit-run > * { margin: 0 2px; } .tlkit-run button { width: auto; min-width: 0; padding: 0 3px; text-align: right; }
 .tlkit-run.tlkit-head button { background: none; color: var(--tlkit-quiet); box-shadow: none; }
-.tlkit-cells { grid-column: 2 / -1; } .tlkit-cells .grid { display: grid; text-align: right;
+.tlkit-cells { grid-column: 2 / -1; } .tlkit-cells .tlkit-grid { display: grid; text-align: right;
   grid-template-columns: minmax(110px, 1.6fr) repeat(7, minmax(52px, 1fr)); font-variant-numeric: tabular-nums; }
 .tlkit-csv a { color: var(--tlkit-source); text-decoration: underline; }
 """
@@ -58,7 +58,7 @@ class RunsTable(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         for (box, cells), row in zip(self._rows, shown.to_dict("records"), strict=False):
             box.children[0].description = f"{row['run']} ↺"
             box.children[0].tooltip = f"take the settings of run {row['run']} again"
-            cells.value = f'<div class="grid">{"".join(f"<span>{text}</span>" for text in _texts(row))}</div>'
+            cells.value = f'<div class="tlkit-grid">{"".join(f"<span>{text}</span>" for text in _texts(row))}</div>'
         csv = base64.b64encode(table.to_csv(index=False).encode()).decode()
         rest = (
             f"{len(shown)} of {len(table)} runs; all are in <code>lab.results</code>. "
