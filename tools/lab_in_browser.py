@@ -14,6 +14,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import sysconfig
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -44,19 +45,23 @@ def find_browser() -> str | None:
 
 
 @contextlib.contextmanager
-def jupyterlab(folder: Path) -> Iterator[Server]:
-    """JupyterLab on ``folder``, with a configuration of its own beside it; ended, kernels and all, afterwards."""
+def jupyterlab(folder: Path, *, nbgrader_config: str | None = None) -> Iterator[Server]:
+    """JupyterLab on ``folder/work``, configured by files beside it; ended, kernels and all, afterwards."""
     work = folder / "work"
     work.mkdir(parents=True, exist_ok=True)
     config = folder / "config"
     (config / "labconfig").mkdir(parents=True)
     (config / "labconfig" / "default_setting_overrides.json").write_text(SETTINGS, encoding="utf-8")
+    if nbgrader_config is not None:
+        (config / "nbgrader_config.py").write_text(nbgrader_config, encoding="utf-8")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     token = secrets.token_hex(16)
     env = {
         **os.environ,
+        # nbgrader starts programs by their names: those of this environment.
+        "PATH": os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", "")]),
         "JUPYTER_CONFIG_DIR": str(config),
         "JUPYTER_DATA_DIR": str(folder / "data"),
         "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),

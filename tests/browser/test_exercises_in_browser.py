@@ -1,0 +1,87 @@
+"""A student validates in a real JupyterLab; an instructor sees the grades in formgrader."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+pytest.importorskip("nbgrader", reason="pip install 'tlkit[exercises]'")
+
+import build_exercises
+import nbformat
+from lab_in_browser import Server, jupyterlab, open_notebook
+from playwright.sync_api import expect
+
+# nbgrader's own: SQLAlchemy's sessions, nbconvert's templates.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+ASSIGNMENT, NOTEBOOK = "ps1", "ps1_gradients"
+
+# Puts a text into the cell with this grade_id, as typing would.
+TYPE = """([grade_id, text]) => {
+    const cells = window.jupyterapp.shell.currentWidget.content.widgets.map(widget => widget.model);
+    const cell = cells.find(model => (model.getMetadata('nbgrader') || {}).grade_id === grade_id);
+    cell.sharedModel.setSource(text);
+}"""
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A course with ps1 released, two submissions graded: the reference solution, and nothing done."""
+    folder = tmp_path_factory.mktemp("class")
+    root = folder / "work" / "course"
+    source = root / "source" / ASSIGNMENT
+    source.mkdir(parents=True)
+    (original,) = build_exercises.sources([ASSIGNMENT])
+    instructors = build_exercises.read_source(original)
+    nbformat.write(instructors, source / f"{NOTEBOOK}.ipynb")
+    released = build_exercises.release(ASSIGNMENT, root) / f"{NOTEBOOK}.ipynb"
+    for student, notebook in (("ada", source / f"{NOTEBOOK}.ipynb"), ("bob", released)):
+        hand_in = root / "submitted" / student / ASSIGNMENT
+        hand_in.mkdir(parents=True)
+        shutil.copy(notebook, hand_in)
+        result = build_exercises.course_api(root).autograde(ASSIGNMENT, student)
+        assert result["success"], result
+    shutil.copy(released, folder / "work")
+    config = (build_exercises.EXERCISES / "nbgrader_config.py").read_text(encoding="utf-8")
+    config += f"\nc.CourseDirectory.root = {str(root)!r}\n"
+    with jupyterlab(folder, nbgrader_config=config) as server:
+        yield server
+
+
+def validate(page: Any) -> str:
+    """The words of the dialog that Validate opens."""
+    page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+    page.get_by_role("button", name="Validate").click()
+    dialog = page.locator(".jp-Dialog")
+    expect(dialog).to_contain_text(re.compile("passed|failed|success", re.IGNORECASE), timeout=120_000)
+    words = dialog.inner_text()
+    dialog.get_by_role("button").first.click()
+    return words
+
+
+def test_a_student_solves_a_cell_and_validates(page: Any, course: Server) -> None:
+    open_notebook(page, course, f"{NOTEBOOK}.ipynb")
+    before = validate(page)
+    (original,) = build_exercises.sources([ASSIGNMENT])
+    cells = {c.metadata.get("nbgrader", {}).get("grade_id"): c for c in build_exercises.read_source(original).cells}
+    page.evaluate(TYPE, ["softmax", cells["softmax"].source])
+    after = validate(page)
+    page.screenshot(path=page.shots / "validated.png")
+    assert "softmax is not written yet" in before
+    assert "softmax is not written yet" not in after
+    assert "cross_entropy is not written yet" in after
+    assert "HIDDEN" not in before + after
+
+
+def test_an_instructor_sees_the_grades(page: Any, course: Server) -> None:
+    page.goto(f"{course.url}/formgrader?token={course.token}")
+    expect(page.locator("body")).to_contain_text(ASSIGNMENT)
+    page.screenshot(path=page.shots / "formgrader.png")
+    page.goto(f"{course.url}/formgrader/manage_students?token={course.token}")
+    rows = page.locator("table tbody tr")
+    expect(rows.filter(has_text="ada")).to_contain_text("100")
+    expect(rows.filter(has_text="bob")).to_contain_text("0")
+    page.screenshot(path=page.shots / "grades.png")
