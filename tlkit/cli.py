@@ -295,6 +295,100 @@ def _domain_for(data: str, input_shape: Any) -> Any:
     return load_folder(data, image_size=input_shape[1:3], channels=input_shape[3])
 
 
+@app.command("check-exercise")
+def check_exercise_command(
+    notebook: Annotated[Path, typer.Argument(help="Your notebook, such as ps1_gradients.ipynb.")],
+    release: Annotated[
+        Path | None, typer.Option(help="The notebook as you were given it; with it, deleted test cells are named.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="Limit on the whole notebook.")] = 300.0,
+    cell_seconds: Annotated[float, typer.Option(help="Limit on each cell.")] = 60.0,
+) -> None:
+    """Run the visible checks of an exercise, and name what is missing; exit code 0 when all of them pass."""
+    from rich.console import Console
+
+    from tlkit.exercise_checks import check_exercise, mend_lost_wakeups, need_extra
+
+    need_extra()
+    mend_lost_wakeups()
+    with Console(stderr=True).status(f"running {notebook.name}"):
+        report = check_exercise(notebook, release=release, seconds=seconds, cell_seconds=cell_seconds)
+    for item in report.missing:
+        typer.echo(f"missing  {item}")
+    for result in report.checks:
+        if result.state != "hidden":
+            typer.echo(f"{result.state:<8} {result.name}" + (f": {result.reason}" if result.reason else ""))
+    hidden = report.count("hidden")
+    typer.echo(
+        f"{report.count('passes')} of {len(report.checks) - hidden} visible checks pass. "
+        f"{hidden} more, and further points in these, run after you hand in."
+    )
+    if not report.passes:
+        raise SystemExit(1)
+
+
+@app.command()
+def grade(
+    submissions: Annotated[Path, typer.Argument(help="A folder that holds a folder or a notebook for each student.")],
+    assignment: Annotated[str, typer.Option(help="Such as ps1.")],
+    workers: Annotated[int | None, typer.Option(help="Processes; as many as there are cores by default.")] = None,
+    seconds_per_notebook: Annotated[float, typer.Option(help="Limit on each submission.")] = 300.0,
+    memory_mb: Annotated[float, typer.Option(help="Limit on the memory of each submission and its grader.")] = 4000.0,
+    out: Annotated[
+        Path, typer.Option(help="Where to put grades; a folder of nbgrader's, which holds all assignments.")
+    ] = Path("grades"),
+    course: Annotated[
+        Path | None, typer.Option(help="The instructor's exercises; in a checkout, its own exercises/.")
+    ] = None,
+    feedback: Annotated[bool, typer.Option("--feedback", help="Also write a page for each student.")] = False,
+) -> None:
+    """Autograde the submissions of a class with nbgrader, in parallel; the same command again goes on after a crash."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from tlkit.submissions import NOT_ISOLATED, Graded, find_submissions, grade_submissions, prepare_course
+
+    exercises = course or _exercises_in_checkout()
+    if exercises is None:
+        raise ValueError("--course FOLDER must be given outside a checkout: the instructor's exercises/.")
+    console = Console(stderr=True, highlight=False)
+    with console.status(f"preparing {assignment}"):
+        prepared = prepare_course(exercises, assignment, out)
+        found = find_submissions(submissions, assignment, prepared.notebook)
+    console.print(NOT_ISOLATED, markup=False)
+    bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    before = 0
+    with Progress(*bar, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(assignment, total=len(found))
+
+        def report(graded: Graded, from_before: bool) -> None:
+            nonlocal before
+            before += from_before
+            progress.update(task, advance=1)
+            if not from_before:
+                result = graded.remark or f"{len(graded.reasons)} checks lost"
+                console.print(f"{graded.student}: {result} ({graded.seconds:.1f} s)", markup=False)
+
+        rows = grade_submissions(
+            found,
+            prepared,
+            workers=workers if workers is not None else os.cpu_count() or 1,
+            seconds=seconds_per_notebook,
+            megabytes=memory_mb,
+            feedback=feedback,
+            report=report,
+        )
+    remarks = sum(bool(row.remark) for row in rows)
+    typer.echo(f"{len(rows)} submissions graded, {before} of them before, {remarks} with a remark.")
+    for name in ("grades", "checks"):
+        typer.echo(f"{out / f'{name}_{assignment}.csv'}")
+
+
+def _exercises_in_checkout() -> Path | None:
+    exercises = Path(__file__).resolve().parents[1] / "exercises"
+    return exercises if (exercises / "nbgrader_config.py").is_file() else None
+
+
 @app.command()
 def info(
     devices: Annotated[bool, typer.Option(help="List the devices that TensorFlow sees (loads TensorFlow).")] = True,

@@ -39,6 +39,7 @@ __all__ = [
     "check_inputs_kept",
     "check_logits",
     "check_moved",
+    "check_result",
     "check_same",
     "check_unmoved",
     "copy_weights",
@@ -307,7 +308,7 @@ def check_same(
     """
     name = _name(student)
     deadline = time.monotonic() + seconds
-    rng = np.random.default_rng(seed)
+    rng = _generator(seed)
     with _one_line(name, reread):
         for _ in range(points):
             with np.errstate(all="ignore"):  # whatever the notebook has set
@@ -320,6 +321,65 @@ def check_same(
                 _kept(given, arguments)
 
 
+def check_result(
+    student: Callable[..., Any],
+    judge: Callable[..., str],
+    draw: Draw,
+    *,
+    reread: str,
+    seed: int,
+    results: int = 1,
+    dims: int | None = None,
+    points: int = 5,
+    seconds: float = 5.0,
+    megabytes: float | None = 4000.0,
+    inputs_kept: bool = True,
+) -> None:
+    """What the student's function returns holds, where many results are right: a random split, any way to resize.
+
+    Args:
+        judge: Gets the result as a number or as (nested) lists of numbers, one for each of ``results``, and then the
+            arguments. Returns what is wrong, in words that follow the function's name, or ``""``. It should reckon in
+            plain Python, since the student's code may have changed NumPy.
+        draw: Makes the arguments of one call from a generator.
+        reread: Where to read it up, such as ``"notebook 02, section 2"``.
+        seed: Of the generator.
+        results: How many the function returns; above 1 they come as a tuple or a list.
+        dims: Dimensions that each result must have: 0 for a number, 1 for a list, 2 for an image; ``None`` for any.
+        points: How many calls.
+        seconds: Limit on all calls together.
+        megabytes: Limit on the memory of each call.
+        inputs_kept: Also fail a function that changes its arguments.
+
+    Raises:
+        AssertionError: The judge finds something wrong, or the function fails.
+    """
+    deadline = time.monotonic() + seconds
+    rng = _generator(seed)
+    with _one_line(_name(student), reread):
+        for _ in range(points):
+            arguments = draw(rng)
+            given = copy.deepcopy(arguments)
+            got = _call(student, given, max(deadline - time.monotonic(), 1e-3), megabytes, of=seconds)
+            if results > 1 and not (isinstance(got, list | tuple) and len(got) == results):
+                raise _Wrong(f"must return {results} results, got {_short(got)}")
+            arrays = [_numbers(one) for one in (got if results > 1 else [got])]
+            if bad := [shape for shape, _ in arrays if dims is not None and len(shape) != dims]:
+                raise _Wrong(f"must return arrays of {dims} dimensions, got the shape {bad[0]}")
+            if wrong := judge(*(_nested(*array) for array in arrays), *copy.deepcopy(arguments)):
+                raise _Wrong(wrong)
+            if inputs_kept:
+                _kept(given, arguments)
+
+
+def _nested(shape: tuple[int, ...], numbers: list[float]) -> Any:
+    """Numbers in row order as lists of lists."""
+    if not shape:
+        return numbers[0]
+    step = math.prod(shape[1:])
+    return [_nested(shape[1:], numbers[i * step : (i + 1) * step]) for i in range(shape[0])]
+
+
 def check_inputs_kept(
     student: Callable[..., Any], draw: Draw, *, reread: str, seed: int, points: int = 3, seconds: float = 5.0
 ) -> None:
@@ -328,7 +388,7 @@ def check_inputs_kept(
     Raises:
         AssertionError: It changes an argument in place, returns nothing, or fails.
     """
-    rng = np.random.default_rng(seed)
+    rng = _generator(seed)
     with _one_line(_name(student), reread):
         for _ in range(points):
             arguments = draw(rng)
@@ -336,6 +396,13 @@ def check_inputs_kept(
             if _call(student, given, seconds, None) is None:
                 raise _Wrong("must return its result, got None")
             _kept(given, arguments)
+
+
+def _generator(seed: int) -> np.random.Generator:
+    rng = np.random.default_rng(seed)
+    if type(rng).__module__ != "numpy.random._generator" or len(set(rng.random(8).tolist())) < 8:
+        raise RuntimeError("the grader cannot draw random arguments: something in this notebook changed NumPy or Python.")
+    return np.random.default_rng(seed)
 
 
 class _Wrong(Exception):
@@ -419,8 +486,9 @@ def _same_array(got: Any, expected: Any, tolerance: float, where: str, *, show: 
     wanted_shape, wanted = _numbers(expected)
     # The student's code ran in this process: a NumPy that it changed must not make all things equal.
     array = np.asarray(expected, dtype=np.float64)
-    if max(_excesses(_numbers(array + array * array + 1)[1], wanted, tolerance), default=2) <= 1:
-        raise RuntimeError("the grader cannot tell wrong from right: something in this notebook changed NumPy.")
+    canary = _excesses(_numbers(array + array * array + 1)[1], wanted, tolerance)
+    if max(canary, default=2) <= 1 or (canary and not sum(excess > 1 for excess in canary)):
+        raise RuntimeError("the grader cannot tell wrong from right: something in this notebook changed NumPy or Python.")
     shape, numbers = _numbers(got)
     if shape != wanted_shape:
         raise _Wrong(f"must have the shape {wanted_shape} {where}, got {shape}")

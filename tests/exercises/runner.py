@@ -32,7 +32,15 @@ GRACE = 3.0  # seconds that an interrupted cell has to end
 PROCESSES: Any = multiprocessing.get_context(
     "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 )
-PRELOADED = ["IPython.core.interactiveshell", "pandas", "scipy.special", "tlkit.domains", "tlkit.grading"]
+PRELOADED = [
+    "IPython.core.interactiveshell",
+    "pandas",
+    "scipy.special",
+    "scipy.stats",
+    "sklearn.metrics",
+    "tlkit.domains",
+    "tlkit.grading",
+]
 if hasattr(PROCESSES, "set_forkserver_preload"):
     PROCESSES.set_forkserver_preload(PRELOADED)
 

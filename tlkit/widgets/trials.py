@@ -342,31 +342,22 @@ class Trials:
             held_out = target.test
         return _spread(held_out, LIVE_TARGET), _spread(self.pair.source.test, LIVE_SOURCE)
 
-    def _at(self, stage: int, key: tuple[Any, ...], split: Callable[[], Split], *, views: int = 1) -> Split:
-        """Features at a stage, kept in memory while they are the pretrained ones."""
+    def _at(self, stage: int, key: tuple[Any, ...], split: Split, *, views: int = 1) -> Split:
+        """Features at a stage; kept in memory unless a former run has moved what lies before it."""
         key = (stage, *key, views)
+        if not self._trunk_is_pretrained(stage):
+            return self._run_trunk(stage, split, views)
         if key not in self._features:
-            trunk = split_at(self.backbone, stage)[0]
-            self._features[key] = cache_features(
-                trunk,
-                split(),
-                views=views,
-                augment=_augmentation(self.seed) if views > 1 else None,
-                seed=self.seed,
-                cache_dir="memory",
-            )
+            self._features[key] = self._run_trunk(stage, split, views)
         self._features.move_to_end(key)
         while len(self._features) > 1 and sum(kept.x.nbytes for kept in self._features.values()) > 2 * KEPT_BYTES:
             self._features.popitem(last=False)
         return self._features[key]
 
-    def _at_boundary(self, boundary: int, key: tuple[Any, ...], split: Callable[[], Split], *, views: int = 1) -> Split:
-        """Features at the boundary; computed anew when a former run has moved what lies before it."""
-        if not self._trunk_is_pretrained(boundary):
-            trunk = split_at(self.backbone, boundary)[0]
-            augment = _augmentation(self.seed) if views > 1 else None
-            return cache_features(trunk, split(), views=views, augment=augment, seed=self.seed, cache_dir="memory")
-        return self._at(boundary, key, split, views=views)
+    def _run_trunk(self, stage: int, split: Split, views: int) -> Split:
+        trunk = split_at(self.backbone, stage)[0]
+        augment = _augmentation(self.seed) if views > 1 else None
+        return cache_features(trunk, split, views=views, augment=augment, seed=self.seed, cache_dir="memory")
 
     def _trunk_is_pretrained(self, boundary: int) -> bool:
         before = {id(weight) for layer in layers_up_to(self.backbone, boundary) for weight in layer.weights}
@@ -400,11 +391,11 @@ class Trials:
         if settings.from_pretrained:
             self.reset()
         self._set_flags(settings)
-        train = self._at_boundary(
-            boundary, ("labels", settings.per_class), lambda: self._labels(settings.per_class), views=settings.views
+        train = self._at(
+            boundary, ("labels", settings.per_class), self._labels(settings.per_class), views=settings.views
         )
         live = [
-            self._at_boundary(boundary, (name, settings.per_class), lambda split=split: split)  # type: ignore[misc]
+            self._at(boundary, (name, settings.per_class), split)
             for name, split in zip(("live target", "live source"), self._live(settings.per_class), strict=True)
         ]
         caching_seconds = time.monotonic() - began
@@ -539,10 +530,10 @@ class Trials:
         tests = self.scored_tests(boundary)
         size = sum(len(split) for split in tests) * 4 * int(np.prod(self.backbone.boundary(boundary).shape[1:]))
         keys = (("test target", len(tests[0])), ("test source", len(tests[1])))
-        if boundary == 0 or size > KEPT_BYTES or not self._trunk_is_pretrained(boundary):
+        if boundary == 0 or size > KEPT_BYTES:
             step = self._step_from_images()
             return self._answers(step, list(tests))
-        parts = [self._at(boundary, key, lambda split=split: split) for key, split in zip(keys, tests, strict=True)]  # type: ignore[misc]
+        parts = [self._at(boundary, key, split) for key, split in zip(keys, tests, strict=True)]
         return self._answers(step, parts)
 
     def _step_from_images(self) -> _Step:
@@ -560,7 +551,11 @@ class Trials:
         total = len(target) + len(source)
         if total <= most:
             return target, source
-        return tuple(_spread(split, max(LEAST_SCORED // 2, most * len(split) // total)) for split in (target, source))  # type: ignore[return-value]
+
+        def part(split: Split) -> Split:
+            return _spread(split, max(LEAST_SCORED // 2, most * len(split) // total))
+
+        return part(target), part(source)
 
     # Baselines ------------------------------------------------------------------------------------------------------
 
