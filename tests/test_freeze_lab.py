@@ -662,6 +662,23 @@ def test_the_strip_marks_what_was_not_meant(lab: FreezeLab) -> None:
     assert "After a run" in draw_strip(None)
 
 
+def test_a_second_lab_takes_the_memory_of_the_first(pair: DomainPair) -> None:
+    """A cell that is run again leaves its lab behind, since ipywidgets keeps every widget."""
+    first = FreezeLab(pair, toy_backbone())
+    first.epochs = 1
+    run = first.train()
+    assert first._trials._features
+    second = FreezeLab(pair, toy_backbone())
+    assert not first._trials._features
+    assert not first._trials._steps
+    second.train()
+    again = first.train()  # and it still works
+    assert (again.target, again.source) == (run.target, run.source)
+    assert not second._trials._features
+    second.close()
+    assert len(second.results) == 1
+
+
 def test_nothing_is_left_when_a_lab_is_dropped(pair: DomainPair) -> None:
     threads = threading.active_count()
     lab = FreezeLab(pair, toy_backbone())

@@ -545,6 +545,8 @@ assert means.loc["source", "head first"] > means.loc["source", "base first"] + 0
 # %%
 from tlkit.widgets import FreezeLab
 
+cases.clear()
+del case, chosen  # their features would only take memory from here on
 lab = FreezeLab(tlkit.load_pair(START, "mnist"), tlkit.load_backbone(f"resnet_{START}"), seed=SEED)
 lab.freeze_to(STAGE)
 lab.base_rate = FAST

@@ -323,6 +323,14 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         assert score is not None  # nothing interrupts it here
         return score
 
+    def close(self) -> None:
+        """End what goes on and give back the memory; the runs stay readable, the controls are gone."""
+        self.stop()
+        self.wait()
+        self._end_background()
+        self._trials.forget()
+        super().close()
+
     def to_csv(self, path: str | Path) -> None:
         """Write ``results`` as CSV."""
         self.results.to_csv(path, index=False)

@@ -10,6 +10,7 @@ import itertools
 import math
 import threading
 import time
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -195,6 +196,10 @@ class _Clock:
         return (time.monotonic() - self.began) / max(done, 1) * (self.total - done)
 
 
+# ipywidgets keeps every widget of a process alive, so a cell that is run again leaves its former lab behind. What can
+# be computed again is therefore kept for one lab at a time.
+_ALIVE: weakref.WeakSet[Trials] = weakref.WeakSet()
+
 # What a run reports while it goes on: ("phase", words), ("progress", (batches done, of, seconds left)),
 # ("point", (epoch, target, source)).
 Report = Callable[[str, Any], None]
@@ -225,6 +230,7 @@ class Trials:
     def __init__(self, pair: DomainPair, backbone: Backbone, *, seed: int = 0) -> None:
         for domain in (pair.source, pair.target):
             check_shape(backbone.model, domain.train)
+        self._running = False
         self.pair, self.backbone, self.seed = pair, backbone, seed
         self.layers = trainable_layers(backbone)
         self.stages = self._stage_infos()
@@ -244,12 +250,25 @@ class Trials:
         self._pixels: dict[int, float] = {}
         self._scratch: dict[int, float] = {}
         self._scratch_work: dict[int, Iterator[float | None]] = {}
+        self._make_room()
         self.source_head, self.source_head_from = self._find_source_head()
         # Taken now, while the weights are the pretrained ones.
         tests = self.scored_tests(0)
         self.source_before = self._read(tests[1])
         same = pair.source.classes == pair.target.classes
         self.zero_shot = self._read(tests[0]) if same else float("nan")
+
+    def _make_room(self) -> None:
+        for other in list(_ALIVE):
+            if other is not self and not other._running:
+                other.forget()
+        _ALIVE.add(self)
+
+    def forget(self) -> None:
+        """Give back what can be computed again: features, graphs, and a training from scratch half done."""
+        self._features.clear()
+        self._steps.clear()
+        self._scratch_work.clear()
 
     # What can be frozen ---------------------------------------------------------------------------------------------
 
@@ -384,8 +403,15 @@ class Trials:
             FloatingPointError: The loss became NaN or infinite.
         """
         self.check(settings)
+        self._make_room()
+        self._running = True
+        try:
+            return self._run(settings, stop or threading.Event(), report)
+        finally:
+            self._running = False
+
+    def _run(self, settings: Settings, stop: threading.Event, report: Report) -> Run:
         began = time.monotonic()
-        stop = stop or threading.Event()
         boundary = self.boundary(settings.frozen)
         report("phase", "running the frozen part once" if boundary else "preparing")
         if settings.from_pretrained:
@@ -588,7 +614,7 @@ class Trials:
         for score in work:
             if score is not None:
                 self._scratch[per_class] = score
-                del self._scratch_work[per_class]
+                self._scratch_work.pop(per_class, None)
                 return score
             if interrupt is not None and interrupt.is_set():
                 return None
