@@ -39,7 +39,7 @@ ANSWER = """async ([act, selector]) => {
 }"""
 
 
-def run(repeats: int = 5) -> dict[str, Any]:
+def run(repeats: int = 3) -> dict[str, Any]:
     """Seconds, warm, on resnet_printed with 100 labels of mnist and 20 epochs; answers of the page, 20 of each."""
     return {"training": _training(repeats), "page": _page()}
 

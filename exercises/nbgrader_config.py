@@ -68,17 +68,20 @@ class ExecuteToTheEnd(Execute):
 
     def preprocess(self, nb, resources, km=None):
         """Run ``nb`` in place."""
-        for cell in nb.cells:
-            cell.metadata.pop("execution", None)  # a student's notebook may say that it has been run
+        self.done = set()
         try:
             return super().preprocess(nb, resources, km=km)
         except (CellTimeoutError, DeadKernelError):
-            for cell in nb.cells:
-                finished = cell.metadata.get("execution", {}).get("shell.execute_reply")
-                if cell.cell_type == "code" and not finished:
+            for place, cell in enumerate(nb.cells):
+                if cell.cell_type == "code" and place not in self.done:
                     reason = "the kernel ended, or answered no more, before this cell was done: it could not be tested."
                     cell.outputs = [new_output("error", ename="KernelGone", evalue=reason, traceback=[reason])]
             return nb, resources
+
+    def on_cell_executed(self, **kwargs):
+        """Note that the cell is done; nbclient's time stamps also say so of a cell whose time ran out."""
+        super().on_cell_executed(**kwargs)
+        self.done.add(kwargs["cell_index"])
 
 
 class ErrorsOnly(NbGraderPreprocessor):

@@ -1,5 +1,6 @@
 """Fixtures that several test files share. What is session-scoped must not be trained or changed."""
 
+import gc
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +24,15 @@ def feature_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TLKIT_CACHE_DIR", str(folder))
         yield folder
+
+
+@pytest.fixture(autouse=True, scope="module")
+def widgets_closed() -> Iterator[None]:
+    """ipywidgets keeps every widget that was not closed, and with it models, graphs and features."""
+    yield
+    if "ipywidgets" in sys.modules:
+        sys.modules["ipywidgets"].Widget.close_all()
+        gc.collect()
 
 
 @pytest.fixture

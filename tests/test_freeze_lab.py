@@ -195,16 +195,28 @@ def test_stopped_at_random_moments_the_weights_are_those_of_the_last_whole_batch
     """Pressed from another thread at 50 moments; replayed batch by batch; and the next run is right."""
     lab = FreezeLab(pair, toy_backbone())
     lab._trials.scratch_is_cheap = lambda per_class: False
-    lab.per_class, lab.epochs = 15, 25
+    lab.per_class, lab.epochs = 15, 100
     lab.freeze_to(1)
     whole = lab.train()
     reference = lab.model.get_weights()
     replay = Trials(pair, toy_backbone())
     rng = np.random.default_rng(0)
-    lengths, states = set(), {}
+    moment, come = 0, threading.Event()
+    report = lab._report
+
+    def reported(kind: str, value: object) -> None:
+        report(kind, value)
+        if kind == "progress" and value[0] >= moment:
+            come.set()
+
+    lab._report = reported
+    lengths, states = set(), {0: replay.model.get_weights()}
     for _ in range(50):
+        moment = int(rng.integers(0, whole.batches))
+        come.clear()
         lab.train(wait=False)
-        time.sleep(float(rng.uniform(0, 1.2 * whole.seconds)))
+        if moment:  # otherwise at once, before the first batch
+            come.wait()
         lab.stop()
         lab.wait()
         run = lab.runs[-1]
@@ -212,10 +224,9 @@ def test_stopped_at_random_moments_the_weights_are_those_of_the_last_whole_batch
         assert lab.model.predict(pair.target.test.x, verbose=0).shape == (60, 3)
         lengths.add(run.batches)
         if run.batches not in states:
-            run_stopped_after(replay, run.settings, run.batches or 1)
-            states[run.batches] = replay.model.get_weights() if run.batches else [*toy_backbone().model.get_weights()]
-        n = len(states[run.batches])
-        assert same_weights(lab.model.get_weights()[:n], states[run.batches])
+            run_stopped_after(replay, run.settings, run.batches)
+            states[run.batches] = replay.model.get_weights()
+        assert same_weights(lab.model.get_weights(), states[run.batches])
     assert len(lengths) > 5
     again = lab.train()
     assert not again.stopped

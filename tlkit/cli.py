@@ -341,12 +341,13 @@ def grade(
         Path | None, typer.Option(help="The instructor's exercises; in a checkout, its own exercises/.")
     ] = None,
     feedback: Annotated[bool, typer.Option("--feedback", help="Also write a page for each student.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Also grade what is graded already.")] = False,
 ) -> None:
     """Autograde the submissions of a class with nbgrader, in parallel; the same command again goes on after a crash."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from tlkit.submissions import NOT_ISOLATED, Graded, find_submissions, grade_submissions, prepare_course
+    from tlkit.submissions import NOT_ISOLATED, Graded, check_run, find_submissions, grade_submissions, prepare_course
 
     exercises = course or _exercises_in_checkout()
     if exercises is None:
@@ -355,6 +356,9 @@ def grade(
     with console.status(f"preparing {assignment}"):
         prepared = prepare_course(exercises, assignment, out)
         found = find_submissions(submissions, assignment, prepared.notebook)
+        limits = {"seconds": seconds_per_notebook, "megabytes": memory_mb}
+        processes = workers if workers is not None else os.cpu_count() or 1
+        check_run(found, prepared, workers=processes, **limits)
     console.print(NOT_ISOLATED, markup=False)
     bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     before = 0
@@ -366,17 +370,14 @@ def grade(
             before += from_before
             progress.update(task, advance=1)
             if not from_before:
-                result = graded.remark or f"{len(graded.reasons)} checks lost"
+                lost = len(graded.reasons)
+                result = graded.remark or (
+                    f"{lost} of {len(prepared.tests)} checks lost" if lost else "all checks pass"
+                )
                 console.print(f"{graded.student}: {result} ({graded.seconds:.1f} s)", markup=False)
 
         rows = grade_submissions(
-            found,
-            prepared,
-            workers=workers if workers is not None else os.cpu_count() or 1,
-            seconds=seconds_per_notebook,
-            megabytes=memory_mb,
-            feedback=feedback,
-            report=report,
+            found, prepared, workers=processes, **limits, feedback=feedback, again=again, report=report
         )
     remarks = sum(bool(row.remark) for row in rows)
     typer.echo(f"{len(rows)} submissions graded, {before} of them before, {remarks} with a remark.")

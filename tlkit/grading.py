@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # a check of NumPy functions must not wait for TensorFlow
     from tlkit.domains import Array
 
 __all__ = [
+    "call_student",
     "check_batchnorm_still",
     "check_example",
     "check_inputs_kept",
@@ -401,8 +402,29 @@ def check_inputs_kept(
 def _generator(seed: int) -> np.random.Generator:
     rng = np.random.default_rng(seed)
     if type(rng).__module__ != "numpy.random._generator" or len(set(rng.random(8).tolist())) < 8:
-        raise RuntimeError("the grader cannot draw random arguments: something in this notebook changed NumPy or Python.")
+        raise RuntimeError("the grader cannot draw at random: something in this notebook changed NumPy.")
     return np.random.default_rng(seed)
+
+
+def call_student(
+    student: Callable[..., Any], arguments: tuple[Any, ...], *, kind: type, reread: str, seconds: float = 20.0
+) -> Any:
+    """What the student's function returns, for a check of more than numbers: of a model, of what training moved.
+
+    Args:
+        arguments: They are passed as they are: a model that it trains is trained.
+        kind: The type that the result must have; ``object`` for any, ``None`` included.
+        reread: Where to read it up, such as ``"notebook 03, section 4"``.
+        seconds: Limit on the call.
+
+    Raises:
+        AssertionError: The function fails, or returns something else.
+    """
+    with _one_line(_name(student), reread):
+        got = _call(student, arguments, seconds, None)
+        if not isinstance(got, kind):
+            raise _Wrong(f"must return a {kind.__name__}, got {_kind(got)}")
+        return got
 
 
 class _Wrong(Exception):
@@ -488,7 +510,7 @@ def _same_array(got: Any, expected: Any, tolerance: float, where: str, *, show: 
     array = np.asarray(expected, dtype=np.float64)
     canary = _excesses(_numbers(array + array * array + 1)[1], wanted, tolerance)
     if max(canary, default=2) <= 1 or (canary and not sum(excess > 1 for excess in canary)):
-        raise RuntimeError("the grader cannot tell wrong from right: something in this notebook changed NumPy or Python.")
+        raise RuntimeError("the grader cannot tell wrong from right: this notebook has changed NumPy or Python.")
     shape, numbers = _numbers(got)
     if shape != wanted_shape:
         raise _Wrong(f"must have the shape {wanted_shape} {where}, got {shape}")

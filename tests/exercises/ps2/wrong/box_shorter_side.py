@@ -1,0 +1,9 @@
+"""The shorter side becomes 20."""
+
+# loses: box_size_any_shape, framed_any_image
+
+
+# %% box_size
+def box_size(height, width, side=20):
+    scale = side / min(height, width)
+    return round(height * scale), round(width * scale)

@@ -1,0 +1,12 @@
+"""The boundary stage learns."""
+
+# loses: freeze_stages_holds_the_frozen, two_phases_head_first, two_phases_then_the_tail
+
+
+# %% freeze_stages
+def freeze_stages(backbone, stage):
+    names = [layer.name for layer in backbone.model.layers]
+    last_frozen = names.index(backbone.stage_ends[stage - 1]) if stage else 0
+    backbone.model.trainable = True
+    for i, layer in enumerate(backbone.model.layers):
+        layer.trainable = i >= last_frozen - 2 and not isinstance(layer, keras.layers.BatchNormalization)

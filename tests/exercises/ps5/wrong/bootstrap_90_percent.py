@@ -1,0 +1,12 @@
+"""The middle 90 %."""
+
+# loses: bootstrap_of_accuracy, bootstrap_of_any_score
+
+
+# %% bootstrap_interval
+def bootstrap_interval(y, answers, metric, resamples, rng):
+    scores = []
+    for _ in range(resamples):
+        i = rng.integers(len(y), size=len(y))
+        scores.append(metric(y[i], answers[i]))
+    return np.quantile(scores, [0.05, 0.95])

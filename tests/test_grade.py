@@ -1,0 +1,453 @@
+"""The commands for exercises: `tlkit check-exercise` for students, `tlkit grade` for who grades a class."""
+
+import csv
+import html
+import importlib.util
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from helpers import ROOT, raises_one_line, run_python
+
+from tlkit import cli, submissions
+from tlkit._grade_worker import hidden_lines
+from tlkit.exercise_checks import check_exercise, one_line
+from tlkit.submissions import find_submissions
+
+sys.path.insert(0, str(ROOT / "tests" / "exercises"))
+
+pytest.importorskip("nbgrader", reason="needs tlkit[exercises]")
+import build_exercises
+import nbformat
+import psutil
+import runner
+
+NOTEBOOK = "ps1_gradients"
+
+
+@pytest.fixture(scope="module")
+def instructor():
+    return runner.instructor_notebook("ps1")
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory, instructor) -> Path:
+    """An instructor's folder as `make exercises` leaves it, with ps1 alone."""
+    folder = tmp_path_factory.mktemp("course")
+    (folder / "source" / "ps1").mkdir(parents=True)
+    nbformat.write(instructor, folder / "source" / "ps1" / f"{NOTEBOOK}.ipynb")
+    shutil.copy(ROOT / "exercises" / "nbgrader_config.py", folder)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # nbgrader's own, of SQLAlchemy and nbformat
+        build_exercises.release("ps1", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def hand_in(course, instructor) -> Callable[..., None]:
+    """Writes the release with all solutions, some of them replaced, and some cells deleted."""
+    code = (cell for cell in instructor.cells if cell.metadata.get("nbgrader", {}).get("solution"))
+    solutions = {runner.name_of(cell): cell.source for cell in code}
+
+    def write(path: Path, cells=None, *, without=()) -> None:
+        notebook = nbformat.read(course / "release" / "ps1" / f"{NOTEBOOK}.ipynb", as_version=4)
+        notebook.cells = [cell for cell in notebook.cells if runner.name_of(cell) not in without]
+        for cell in notebook.cells:
+            cell.source = {**solutions, **(cells or {})}.get(runner.name_of(cell), cell.source)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(notebook, path)
+
+    return write
+
+
+def answer(name: str) -> runner.Answer:
+    return runner.read_answer(runner.BANKS / "ps1" / f"{name}.py")
+
+
+def tlkit(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return run_python("-m", "tlkit", *map(str, arguments))
+
+
+# What a student sees
+
+
+@pytest.mark.slow
+def test_a_student_sees_what_passes_and_what_fails(hand_in, tmp_path) -> None:
+    hand_in(tmp_path / "right.ipynb", answer("right/float32").cells)
+    run = tlkit("check-exercise", tmp_path / "right.ipynb")
+    assert (run.returncode, run.stderr) == (0, "")
+    lines = run.stdout.splitlines()
+    assert all(line.startswith("passes ") for line in lines[:-1])
+    assert lines[-1].startswith(f"{len(lines) - 1} of {len(lines) - 1} visible checks pass.")
+
+    hand_in(tmp_path / "wrong.ipynb", answer("wrong/axis_swapped").cells)
+    before = (tmp_path / "wrong.ipynb").read_bytes()
+    run = tlkit("check-exercise", tmp_path / "wrong.ipynb")
+    assert run.returncode == 1
+    fails = [line.split()[1].rstrip(":") for line in run.stdout.splitlines() if line.startswith("fails")]
+    assert fails
+    assert set(fails) <= set(answer("wrong/axis_swapped").loses)
+    assert all("Reread" in line for line in run.stdout.splitlines() if line.startswith("fails"))
+    assert (tmp_path / "wrong.ipynb").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_a_student_sees_what_is_missing(hand_in, course, tmp_path) -> None:
+    release = course / "release" / "ps1" / f"{NOTEBOOK}.ipynb"
+    run = tlkit("check-exercise", release)
+    assert run.returncode == 1
+    for name in ("softmax", "adam_step"):
+        assert f"missing  {name} is not written yet: it still raises NotImplementedError." in run.stdout
+
+    path = tmp_path / "tampered.ipynb"
+    hand_in(path, {"adam_step_examples": "pass"}, without=["sgd_step_any_gradient"])
+    report = check_exercise(path, seconds=120)
+    assert not report.passes
+    assert report.missing == ("test cells for 5 of the 100 points were deleted.",)
+    assert [check.name for check in report.checks if check.state == "changed"] == ["adam_step_examples"]
+    named = check_exercise(path, release=release, seconds=120)
+    assert named.missing == ("the test cell sgd_step_any_gradient was deleted.",)
+    assert named.checks == report.checks
+
+
+@pytest.mark.slow
+def test_a_notebook_that_does_not_end_or_ends_its_kernel(hand_in, tmp_path) -> None:
+    hand_in(tmp_path / "sleeps.ipynb", {"sgd_step": SLEEPS})
+    report = check_exercise(tmp_path / "sleeps.ipynb", seconds=12, cell_seconds=3)
+    late = {check.name: check.reason for check in report.checks if check.state == "fails"}
+    assert late.keys() == {"sgd_step_any_gradient", "adam_step_examples"}
+    assert all("s" in reason and ("longer than 3 s" in reason or "after 12 s" in reason) for reason in late.values())
+
+    hand_in(tmp_path / "ends.ipynb", answer("hostile/ends_the_process").cells)
+    report = check_exercise(tmp_path / "ends.ipynb")
+    ended = {check.name for check in report.checks if check.state == "fails"}
+    assert ended == {"sgd_step_any_gradient", "adam_step_examples"}
+
+
+def test_what_check_exercise_refuses(course, tmp_path) -> None:
+    with raises_one_line(ValueError, "an existing .ipynb file", "nowhere.ipynb"):
+        check_exercise(tmp_path / "nowhere.ipynb")
+    (tmp_path / "text.ipynb").write_text("text", encoding="utf-8")
+    with raises_one_line(ValueError, "text.ipynb must be a notebook"):
+        check_exercise(tmp_path / "text.ipynb")
+    nbformat.write(nbformat.v4.new_notebook(), tmp_path / "empty.ipynb")
+    with raises_one_line(ValueError, "has no test cell"):
+        check_exercise(tmp_path / "empty.ipynb")
+    with raises_one_line(ValueError, "cell_seconds must be above 0, got 0"):
+        check_exercise(course / "release" / "ps1" / f"{NOTEBOOK}.ipynb", cell_seconds=0)
+
+
+def test_one_line_is_one_printable_line() -> None:
+    assert one_line("a\x1b[31mred\x1b[0m\nb\x07\r\n  c\u202e") == "ared b c"
+    assert one_line("x" * 50, 10) == "x" * 9 + "…"
+
+
+# Bad input
+
+
+@pytest.fixture
+def refused(monkeypatch, capsys, tmp_path) -> Callable[..., str]:
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> str:
+        monkeypatch.setattr(sys, "argv", ["tlkit", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        out, err = capsys.readouterr()
+        assert (stop.value.code, out) == (2, "")
+        assert len(err.strip().splitlines()) == 1, err
+        return err
+
+    return run
+
+
+def test_bad_input_is_one_line(refused, course, tmp_path) -> None:
+    known = ("--assignment", "ps1", "--course", course, "--out", course)  # nothing to prepare
+    assert "SUBMISSIONS must be an existing folder" in refused("grade", tmp_path / "nowhere", *known)
+    (tmp_path / "empty").mkdir()
+    assert "got none in" in refused("grade", tmp_path / "empty", *known)
+    assert "must be one of ps1, got 'ps9'" in refused("grade", tmp_path, "--assignment", "ps9", "--course", course)
+    assert "nbgrader_config.py" in refused("grade", tmp_path, "--assignment", "ps1", "--course", tmp_path)
+    (tmp_path / "file").touch()
+    message = refused("grade", tmp_path, "--assignment", "ps1", "--course", course, "--out", tmp_path / "file")
+    assert "--out must be a folder" in message
+    assert not (tmp_path / "grades").exists()
+
+
+def test_submissions_are_never_overwritten(refused, course, tmp_path) -> None:
+    inside = tmp_path / "out" / "submitted" / "ann" / "ps1" / "ps1_gradients.ipynb"
+    inside.parent.mkdir(parents=True)
+    inside.write_text("hers", encoding="utf-8")
+    shutil.copytree(course, tmp_path / "out", dirs_exist_ok=True)
+    folder = tmp_path / "out" / "submitted"
+    message = refused("grade", folder, "--assignment", "ps1", "--course", course, "--out", tmp_path / "out")
+    assert "--out must be another folder" in message
+    assert inside.read_text(encoding="utf-8") == "hers"
+
+
+def test_without_nbgrader_both_commands_say_so(refused, monkeypatch, course, tmp_path) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "nbgrader" else find(name))
+    for arguments in (("grade", tmp_path, "--assignment", "ps1", "--course", course), ("check-exercise", "a.ipynb")):
+        assert "pip install 'tlkit[exercises]'" in refused(*arguments)
+
+
+@pytest.mark.parametrize("limit", ["workers", "seconds", "megabytes"])
+def test_limits_must_be_above_0(limit, course) -> None:
+    limits = {"workers": 1, "seconds": 1.0, "megabytes": 1.0, limit: 0}
+    with raises_one_line(ValueError, "must be above 0, got 0."):
+        submissions.check_run([], None, **limits)  # refused before the course is looked at
+
+
+# Where submissions are found
+
+
+def test_folders_and_notebooks_of_every_layout(tmp_path) -> None:
+    for name in (
+        "ann.ipynb",
+        "bob_ps1_gradients.ipynb",
+        "cyd/ps1_gradients.ipynb",
+        "dan/ps1/ps1_gradients.ipynb",
+        "eve/my own name.ipynb",
+        "fay/one.ipynb",
+        "fay/two.ipynb",
+        "gus/readme.txt",
+        ".DS_Store",
+        "__MACOSX/x.ipynb",
+        "notes.txt",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("{}", encoding="utf-8")
+    found = {one.student: one for one in find_submissions(tmp_path, "ps1", NOTEBOOK)}
+    assert list(found) == ["ann", "bob", "cyd", "dan", "eve", "fay", "gus"]
+    assert {name for name, one in found.items() if one.notebook is None} == {"fay", "gus"}
+    assert found["dan"].notebook == tmp_path / "dan" / "ps1" / "ps1_gradients.ipynb"
+    assert "one.ipynb, two.ipynb" in found["fay"].problem
+    assert "none" in found["gus"].problem
+
+
+def test_nothing_that_the_tests_would_import_comes_along(tmp_path) -> None:
+    folder = tmp_path / "class" / "ann"
+    (folder / "tlkit").mkdir(parents=True)
+    for name in ("ps1_gradients.ipynb", "tlkit/grading.py", "numpy.so", "cat.png", "sitecustomize.PY"):
+        (folder / name).write_text("x", encoding="utf-8")
+    (tmp_path / "secret").write_text("x", encoding="utf-8")
+    (folder / "link.txt").symlink_to(tmp_path / "secret")
+    (folder / "folder").symlink_to(tmp_path)
+    (one,) = find_submissions(tmp_path / "class", "ps1", NOTEBOOK)
+    assert [path.name for path in one.files] == ["cat.png"]
+
+
+@pytest.mark.parametrize("name", ["a,b.ipynb", "=1+1.ipynb", "[x].ipynb", "a*.ipynb"])
+def test_names_that_no_student_has(name, tmp_path) -> None:
+    (tmp_path / name).touch()
+    with raises_one_line(ValueError, "a student's name may hold"):
+        find_submissions(tmp_path, "ps1", NOTEBOOK)
+
+
+def test_two_submissions_of_one_student(tmp_path) -> None:
+    (tmp_path / "ann.ipynb").touch()
+    (tmp_path / "Ann_ps1_gradients.ipynb").touch()
+    with raises_one_line(ValueError, "'ann' twice"):
+        find_submissions(tmp_path, "ps1", NOTEBOOK)
+
+
+def test_a_submission_that_is_too_large_is_not_read(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(submissions, "_LARGEST_FILE", 2**20)
+    (tmp_path / "ann.ipynb").write_bytes(bytes(2**20 + 1))
+    (one,) = find_submissions(tmp_path, "ps1", NOTEBOOK)
+    assert one.notebook is None
+    assert "1 are allowed" in one.problem
+
+
+def test_no_reason_is_a_formula() -> None:
+    for text in ("=1", "+1", "-1", "@x"):
+        assert submissions._plain(text) == f"'{text}"
+    assert submissions._plain("softmax = 1") == "softmax = 1"
+
+
+def test_hidden_lines_are_those_that_stand_nowhere_else() -> None:
+    shown, hidden = "value = function_shown(1)", "value = function_hidden(1)"
+    block = f"### BEGIN HIDDEN TESTS\n{shown}\n  {hidden}\nx = 1\n### END HIDDEN TESTS"
+    assert hidden_lines([shown, block]) == {hidden[:20]}
+
+
+# A class
+
+# Not to be stopped from inside: the interrupt ends a sleep, and the loop goes on.
+SLEEPS = """\
+import time
+
+while True:
+    try:
+        time.sleep(1)
+    except BaseException:
+        pass
+"""
+SLEEPS_WHEN_CALLED = "def sgd_step(theta, gradient, learning_rate):\n" + "".join(
+    f"    {line}\n" for line in SLEEPS.splitlines() if line
+)
+TAKES_MEMORY = "held = []\nwhile True:\n    held.append(np.ones(4_000_000))"
+QUOTES = """\
+def sgd_step(theta, gradient, learning_rate):
+    raise ValueError(" ".join(In[-1].split("\\n")[-12:]))
+"""
+BANK = ["right/float32", "right/other_formulas", "wrong/axis_swapped", "hostile/ends_the_process"]
+LATE = ["sgd_step_any_gradient", "sgd_step_keeps_inputs"]
+LATE += ["adam_step_examples", "adam_step_first_step", "adam_step_later_steps", "adam_step_keeps_inputs"]
+
+
+@pytest.fixture(scope="module")
+def graded_class(course, hand_in, tmp_path_factory):
+    """A class graded for real, killed on the way, and graded to its end; what both runs left behind."""
+    folder = tmp_path_factory.mktemp("class")
+    for name in BANK:
+        hand_in(folder / f"{name.split('/')[1]}.ipynb", answer(name).cells)
+    hand_in(folder / "sleeps" / f"{NOTEBOOK}.ipynb", {"sgd_step": SLEEPS})
+    hand_in(folder / "sleeps_when_called.ipynb", {"sgd_step": SLEEPS_WHEN_CALLED})
+    hand_in(folder / "takes_memory.ipynb", {"sgd_step": TAKES_MEMORY})
+    hand_in(folder / "quotes_tests.ipynb", {"sgd_step": QUOTES})
+    hand_in(folder / "deleted_cells.ipynb", without=["softmax_examples", "sgd_step"])
+    (folder / "garbage.ipynb").write_text("not a notebook", encoding="utf-8")
+    (folder / "nothing").mkdir()
+    out = folder.parent / f"{folder.name}_out"
+    command = [sys.executable, "-m", "tlkit", "grade", folder, "--assignment", "ps1", "--course", course, "--out", out]
+    command += ["--workers", 2, "--seconds-per-notebook", 40, "--memory-mb", 1500, "--feedback"]
+    command = [str(part) for part in command]
+
+    first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    log = out / "graded_ps1.jsonl"
+    deadline = time.monotonic() + 120
+    while not (log.is_file() and len(log.read_text(encoding="utf-8").splitlines()) >= 3):
+        assert first.poll() is None, "it ended by itself"
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    first.kill()
+    first.wait()
+    before = log.read_text(encoding="utf-8").splitlines()
+    left = processes_of(out)
+    psutil.wait_procs(left, timeout=20)
+    orphans = [process for process in left if process.is_running()]
+    with log.open("a", encoding="utf-8") as file:
+        file.write('{"student": "cut sho')
+    second = subprocess.run(command, capture_output=True, text=True, timeout=500)
+    return folder, out, command, before, orphans, second
+
+
+def processes_of(out: Path) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if str(out) in process.cmdline():
+                found += [process, *process.children(recursive=True)]
+        except psutil.Error:
+            continue
+    return found
+
+
+def checks_of(out: Path) -> dict[str, dict[str, tuple[float, float, str]]]:
+    table: dict[str, dict[str, tuple[float, float, str]]] = {}
+    with (out / "checks_ps1.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            values = (float(row["points"]), float(row["max_points"]), row["reason"])
+            table.setdefault(row["student"], {})[row["check"]] = values
+    return table
+
+
+@pytest.mark.slow
+def test_a_class_is_graded_whatever_it_hands_in(graded_class, instructor) -> None:
+    folder, out, _, _, _, second = graded_class
+    assert second.returncode == 0, second.stderr
+    assert "your rights" in " ".join(second.stderr.split())  # what is not isolated is said
+    table = checks_of(out)
+    students = {path.stem for path in folder.iterdir()}
+    assert table.keys() == students
+    points = build_exercises.points(instructor)
+    for rows in table.values():
+        assert {name: of for name, (_, of, _) in rows.items()} == points
+        assert all(bool(reason) == (got < of) for got, of, reason in rows.values())
+    lost = {student: [n for n, (got, of, _) in rows.items() if got < of] for student, rows in table.items()}
+    assert lost["sleeps"] == LATE
+    assert lost["sleeps_when_called"] == LATE
+    assert lost["takes_memory"] == LATE
+    assert lost["deleted_cells"] == LATE[:2]
+    assert lost["garbage"] == lost["nothing"] == list(points)
+    assert "more than 40 s" in table["sleeps"]["adam_step_examples"][2]
+    assert "more than 1500 MB" in table["takes_memory"]["adam_step_examples"][2]
+    assert "NotJSONError" in table["garbage"]["softmax_examples"][2]
+    assert "handed in are: none" in table["nothing"]["softmax_examples"][2]
+    # nbgrader's own file says the same.
+    with (out / "grades_ps1.csv").open(encoding="utf-8", newline="") as file:
+        grades = {row["student_id"]: float(row["score"]) for row in csv.DictReader(file)}
+    assert grades == {student: sum(got for got, _, _ in rows.values()) for student, rows in table.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BANK)
+def test_grades_are_those_of_the_graders_own_test(name, graded_class, instructor) -> None:
+    rows = checks_of(graded_class[1])[name.split("/")[1]]
+    expected = runner.grade(runner.with_cells(instructor, answer(name).cells))
+    assert {check: got for check, (got, _, _) in rows.items()} == {n: check.points for n, check in expected.items()}
+
+
+@pytest.mark.slow
+def test_it_goes_on_after_a_crash(graded_class, hand_in) -> None:
+    folder, out, command, before, orphans, second = graded_class
+    assert orphans == []
+    graded = [json.loads(line)["student"] for line in before]
+    assert f"{len(graded)} of them before" in second.stdout
+    log = (out / "graded_ps1.jsonl").read_text(encoding="utf-8")
+    assert log.startswith("\n".join(before))
+    students = re.findall(r'^\{"student": "(\w+)", ', log, flags=re.MULTILINE)
+    assert sorted(students) == sorted(path.stem for path in folder.iterdir())  # each once
+    # What was handed in again is graded again, and nothing else is.
+    hand_in(folder / "nothing" / f"{NOTEBOOK}.ipynb")
+    again = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert f"{len(students)} submissions graded, {len(students) - 1} of them before" in again.stdout, again.stderr
+    assert sum(got for got, _, _ in checks_of(out)["nothing"].values()) == build_exercises.TOTAL
+    assert processes_of(out) == []
+
+
+@pytest.mark.slow
+def test_feedback_tells_no_secret(graded_class, instructor) -> None:
+    from test_banks import secret_lines
+
+    folder, out, *_ = graded_class
+    pages = {path.parts[-3]: path for path in (out / "feedback").rglob("*.html")}
+    assert pages.keys() >= {path.stem for path in folder.iterdir()} - {"garbage", "nothing"}
+    tests = [cell.source for cell in instructor.cells if cell.metadata.get("nbgrader", {}).get("grade")]
+    hidden = secret_lines(type(instructor)(instructor | {"cells": instructor.cells})) & {
+        line.strip() for source in tests for line in source.split("\n")
+    }
+    assert hidden
+    for student, path in pages.items():
+        text = html.unescape(re.sub(r"<[^>]+>", "", path.read_text(encoding="utf-8")))
+        assert "Reread" in text or student not in ("axis_swapped",)
+        assert [line for line in hidden if line in text] == [], student
+    assert "is not shown" in pages["quotes_tests"].read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="sends an interrupt as a terminal does")
+def test_ctrl_c_ends_everything(course, hand_in, tmp_path) -> None:
+    hand_in(tmp_path / "class" / "sleeps.ipynb", {"sgd_step": SLEEPS})
+    command = ["grade", tmp_path / "class", "--assignment", "ps1", "--course", course, "--out", tmp_path / "out"]
+    run = subprocess.Popen([sys.executable, "-m", "tlkit", *map(str, command)], stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while len(processes_of(tmp_path / "out")) < 4:  # the command, a worker and its kernel, some of them twice
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    run.send_signal(signal.SIGINT)
+    _, err = run.communicate(timeout=30)
+    assert run.returncode != 0
+    assert "Traceback" not in err, err
+    assert processes_of(tmp_path / "out") == []

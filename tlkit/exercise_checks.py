@@ -1,0 +1,253 @@
+"""What a student can know before handing in: the visible checks of an exercise, run in a kernel of their own.
+
+Needs ``pip install 'tlkit[exercises]'``, which brings nbgrader and nbclient.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import contextlib
+import importlib.util
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+__all__ = ["CheckResult", "ExerciseReport", "check_exercise"]
+
+TOTAL = 100  # points of an assignment
+# Run in the kernel before the first cell, as the autograder does: what it forbids must not surprise anybody later.
+_FENCE = "--IPKernelApp.exec_lines=from tlkit.grading import fence; fence()"
+_LONGEST_REASON = 400  # characters
+
+State = Literal["passes", "fails", "changed", "hidden"]
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """How one test cell came out; ``hidden`` means that all of it runs only after the notebook was handed in."""
+
+    name: str
+    state: State
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class ExerciseReport:
+    """What the visible checks of a notebook say, and what is missing from it."""
+
+    checks: tuple[CheckResult, ...]
+    missing: tuple[str, ...]
+
+    @property
+    def passes(self) -> bool:
+        """Whether every visible check passes and nothing is missing."""
+        return not self.missing and all(check.state in ("passes", "hidden") for check in self.checks)
+
+    def count(self, state: State) -> int:
+        """How many checks are in that state."""
+        return sum(check.state == state for check in self.checks)
+
+
+def check_exercise(
+    notebook: Path, *, release: Path | None = None, seconds: float = 300.0, cell_seconds: float = 60.0
+) -> ExerciseReport:
+    """Run a student's notebook from top to bottom in a fresh kernel, and read its visible checks.
+
+    The notebook itself stays as it is. Code runs with the rights of whoever calls, behind :func:`tlkit.grading.fence`.
+
+    Args:
+        notebook: The student's notebook, an exercise in nbgrader's format.
+        release: The same exercise as it was released; with it, deleted test cells are named.
+        seconds: Limit on the whole notebook.
+        cell_seconds: Limit on each cell; one that is stopped fails, and the next one runs.
+
+    Raises:
+        ValueError: The extra is not installed, or a file is not a notebook of an exercise.
+    """
+    need_extra()
+    for name, value in (("seconds", seconds), ("cell_seconds", cell_seconds)):
+        if not value > 0:
+            raise ValueError(f"{name} must be above 0, got {value:g}.")
+    content = _read(notebook)
+    expected = None if release is None else _tests(_read(release))
+    changed = {_name(cell) for cell in _tests(content) if _is_changed(cell, expected)}
+    missing = [*_unwritten(content), *_deleted(content, expected)]
+    stopped = _execute(content, notebook.parent, seconds, cell_seconds)
+    places = {id(cell): place for place, cell in enumerate(content.cells)}
+    checks = tuple(_result(cell, _name(cell) in changed, stopped.get(places[id(cell)])) for cell in _tests(content))
+    return ExerciseReport(checks, tuple(missing))
+
+
+def need_extra() -> None:
+    """Refuse in one line when nbgrader is not there."""
+    if any(importlib.util.find_spec(name) is None for name in ("nbgrader", "nbclient", "psutil")):
+        raise ValueError("nbgrader must be installed for this: pip install 'tlkit[exercises]'.")
+
+
+def mend_lost_wakeups() -> None:
+    """Keep a cell that shows widgets from waiting for its time limit: nbclient misses what came while it was sending.
+
+    In this process, for good. See https://github.com/jupyter/nbclient/issues/312.
+    """
+    from jupyter_client.channels import AsyncZMQSocketChannel
+
+    send = AsyncZMQSocketChannel.send
+
+    def mended(self: Any, message: Any) -> None:
+        send(self, message)
+        look_again = getattr(self.socket, "_schedule_remaining_events", None)  # private: it may go
+        if look_again is not None:
+            look_again()
+
+    AsyncZMQSocketChannel.send = mended
+
+
+def one_line(text: object, limit: int = _LONGEST_REASON) -> str:
+    """The text of a notebook as one printable line: no colours, no control characters, not too long."""
+    plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", str(text)[: 10 * limit])
+    line = " ".join("".join(c if c.isprintable() else " " for c in plain).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def _read(path: Path) -> Any:
+    import nbformat
+
+    if path.suffix != ".ipynb" or not path.is_file():
+        raise ValueError(f"a notebook must be an existing .ipynb file, got {str(path)!r}.")
+    try:
+        content = nbformat.read(path, as_version=4)
+        tests = _tests(content)
+    except Exception as error:  # nbformat raises many types, over many lines
+        raise ValueError(f"{path.name} must be a notebook, but cannot be read: {one_line(error, 150)}.") from None
+    if not tests:
+        raise ValueError(f"{path.name} must be an exercise in nbgrader's format, and has no test cell.")
+    return content
+
+
+def _marks(cell: Any) -> dict[str, Any]:
+    marks = cell.metadata.get("nbgrader", {})
+    return marks if isinstance(marks, dict) else {}
+
+
+def _name(cell: Any) -> str:
+    return one_line(_marks(cell).get("grade_id", ""), 80)
+
+
+def _tests(content: Any) -> list[Any]:
+    """The cells that are graded by running them, not by a person."""
+    marked = ((cell, _marks(cell)) for cell in content.cells if cell.cell_type == "code")
+    return [cell for cell, marks in marked if marks.get("grade") and not marks.get("solution")]
+
+
+def _is_changed(cell: Any, expected: list[Any] | None) -> bool:
+    from nbgrader.utils import compute_checksum
+
+    if expected is not None:
+        return cell.source not in [other.source for other in expected if _name(other) == _name(cell)]
+    # Without the release: against the sum that the release wrote into the cell.
+    try:
+        return bool(_marks(cell).get("checksum", compute_checksum(cell)) != compute_checksum(cell))
+    except (KeyError, TypeError, ValueError):  # the marks themselves were changed
+        return True
+
+
+def _deleted(content: Any, expected: list[Any] | None) -> list[str]:
+    if expected is not None:
+        here = {_name(cell) for cell in _tests(content)}
+        return [f"the test cell {_name(cell)} was deleted." for cell in expected if _name(cell) not in here]
+    # Points are written in tests, and in the cells that a person grades.
+    there = sum(float(_marks(cell).get("points", 0) or 0) for cell in content.cells)
+    return [f"test cells for {TOTAL - there:g} of the {TOTAL} points were deleted."] if there < TOTAL else []
+
+
+def _unwritten(content: Any) -> list[str]:
+    cells = [cell for cell in content.cells if cell.cell_type == "code" and _marks(cell).get("solution")]
+    return [f"{_name(cell)} is not written yet: it still raises NotImplementedError." for cell in cells if _left(cell)]
+
+
+def _left(cell: Any) -> bool:
+    """Whether the stub of the release is still in the cell."""
+    try:
+        raised = [node.exc for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Raise)]
+    except (SyntaxError, ValueError):
+        return False  # running it says so
+    names = [error.func if isinstance(error, ast.Call) else error for error in raised]
+    return any(isinstance(name, ast.Name) and name.id == "NotImplementedError" for name in names)
+
+
+def _is_hidden(cell: Any) -> bool:
+    """Whether nothing of the test is in the student's notebook."""
+    try:
+        body = ast.parse(cell.source).body
+    except (SyntaxError, ValueError):
+        return False
+    return all(isinstance(node, ast.Import | ast.ImportFrom) for node in body)
+
+
+def _execute(content: Any, folder: Path, seconds: float, cell_seconds: float) -> dict[int, str]:
+    """Run the cells in place; for each that was not run to its end, by its place, the reason."""
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from nbformat.v4 import new_output
+
+    done: set[int] = set()
+
+    def note(cell: Any, cell_index: int, execute_reply: Any) -> None:
+        done.add(cell_index)
+        reply = execute_reply["content"]
+        # An error that showed nothing (a time limit, an exception that cannot be shown) is an output too.
+        if reply["status"] != "ok" and not any(output.output_type == "error" for output in cell.outputs):
+            words = {"ename": reply.get("ename", "Aborted"), "evalue": reply.get("evalue", "")}
+            cell.outputs.append(new_output("error", traceback=[], **words))
+
+    client = NotebookClient(
+        content,
+        timeout=max(1, round(cell_seconds)),
+        startup_timeout=120,
+        kernel_name="python3",
+        allow_errors=True,
+        interrupt_on_timeout=True,
+        error_on_timeout={
+            "ename": "TimeoutError",
+            "evalue": f"the cell took longer than {cell_seconds:g} s.",
+            "traceback": [],
+        },
+        extra_arguments=[_FENCE],
+        resources={"metadata": {"path": str(folder.resolve())}},
+        on_cell_executed=note,
+    )
+
+    async def run() -> str:
+        # nbclient takes a cancelled cell for a dead kernel: so ask the clock.
+        with contextlib.suppress(TimeoutError, DeadKernelError, CellTimeoutError):
+            async with asyncio.timeout(seconds) as clock:
+                # What the kernel's process writes past its cells is not for the terminal.
+                await client.async_execute(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        late = f"the notebook was stopped after {seconds:g} s, before this cell was done."
+        return late if clock.expired() else "the kernel ended before this cell was done."
+
+    for cell in content.cells:
+        if cell.cell_type == "code":
+            cell.outputs = []
+    stopped = asyncio.run(run())
+    return {place: stopped for place in range(len(content.cells)) if place not in done}
+
+
+def _result(cell: Any, changed: bool, stopped: str | None) -> CheckResult:
+    name = _name(cell)
+    if changed:
+        return CheckResult(name, "changed", "the test cell was changed; when it is graded, its own text comes back.")
+    if _is_hidden(cell):
+        return CheckResult(name, "hidden")
+    if stopped is not None:
+        return CheckResult(name, "fails", stopped)
+    errors = [output for output in cell.outputs if output.output_type == "error"]
+    if not errors:
+        return CheckResult(name, "passes")
+    kind, words = errors[0].ename, one_line(errors[0].evalue)
+    if kind in ("AssertionError", "TimeoutError") and words:
+        return CheckResult(name, "fails", words)  # a check's own words need no name of an exception before them
+    return CheckResult(name, "fails", f"{one_line(kind, 60)}: {words or 'no message'}")
