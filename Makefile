@@ -8,7 +8,7 @@ endif
 WORKERS ?= 2
 STAMP := $(VENV)/.installed
 
-.PHONY: lab demo test check notebooks exercises bench lint clean
+.PHONY: lab demo test bank check notebooks exercises bench lint clean
 .DEFAULT_GOAL := lab
 
 $(STAMP): pyproject.toml constraints.txt
@@ -24,7 +24,10 @@ demo: $(STAMP)  ## the experiment on the command line: does transfer help?
 	$(BIN)/tlkit demo
 
 test: $(STAMP) lint  ## everything, notebooks and wheel included
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not bank"
+
+bank: $(STAMP)  ## the answers to exercises that `make test` leaves out
+	$(BIN)/python -m pytest -m bank tests/exercises
 
 check: $(STAMP)  ## the quick part, under a minute
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow"
