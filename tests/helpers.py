@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import ipywidgets
 import numpy as np
 import pytest
 
@@ -88,6 +89,17 @@ def same_weights(one: keras.Model | list[np.ndarray], other: keras.Model | list[
 def largest_difference(one: keras.Model, other: keras.Model) -> float:
     pairs = zip(one.get_weights(), other.get_weights(), strict=True)
     return max(float(np.max(np.abs(a - b), initial=0)) for a, b in pairs)
+
+
+def control(box: ipywidgets.Box, css: str) -> ipywidgets.Widget:
+    """The one control in a widget with that class, as a browser test finds it."""
+    found, waiting = [], list(box.children)
+    while waiting:
+        widget = waiting.pop()
+        waiting += getattr(widget, "children", ())
+        found += [widget] if css in widget._dom_classes else []
+    assert len(found) == 1, css
+    return found[0]
 
 
 NO_NETWORK = """\

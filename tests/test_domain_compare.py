@@ -9,7 +9,7 @@ import ipywidgets
 import numpy as np
 import pytest
 import scipy
-from helpers import raises_one_line, random_split, toy_backbone
+from helpers import control, raises_one_line, random_split, toy_backbone
 
 from tlkit._tensorflow import keras
 from tlkit.backbones import Backbone, load_backbone
@@ -316,17 +316,6 @@ def test_colour_images() -> None:
 
 
 # Controls
-
-
-def control(compare: DomainCompare, css: str) -> ipywidgets.Widget:
-    """The one control with that class, as a browser test finds it."""
-    found, waiting = [], list(compare.children)
-    while waiting:
-        widget = waiting.pop()
-        waiting += getattr(widget, "children", ())
-        found += [widget] if css in widget._dom_classes else []
-    assert len(found) == 1, css
-    return found[0]
 
 
 def test_controls_drive_the_settings() -> None:

@@ -9,7 +9,7 @@ import mpmath
 import numpy as np
 import pytest
 import traitlets
-from helpers import raises_one_line, run_python
+from helpers import control, raises_one_line, run_python
 
 from tlkit._tensorflow import tf
 from tlkit.gradients import gradient_triangle
@@ -96,17 +96,6 @@ def test_reset_brings_back_the_start() -> None:
 
 
 # Controls
-
-
-def control(explorer: GradientExplorer, css: str) -> ipywidgets.Widget:
-    """The one control with that class, as a browser test finds it."""
-    found, waiting = [], list(explorer.children)
-    while waiting:
-        widget = waiting.pop()
-        waiting += getattr(widget, "children", ())
-        found += [widget] if css in widget._dom_classes else []
-    assert len(found) == 1, css
-    return found[0]
 
 
 def test_controls_drive_the_settings() -> None:

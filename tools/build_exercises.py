@@ -15,9 +15,7 @@ build writes nbgrader's metadata from that:
 from __future__ import annotations
 
 import copy
-import os
 import re
-import sysconfig
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -166,14 +164,9 @@ def release(assignment: str, course: Path = EXERCISES) -> Path:
 
 def course_api(course: Path) -> Any:
     """nbgrader's API for a course folder, configured by exercises/nbgrader_config.py."""
-    from nbgrader.apps import NbGraderAPI
-    from traitlets.config import PyFileConfigLoader
+    from tlkit import _grade_worker
 
-    # nbgrader starts a program, alembic, by its name: that of this environment, activated or not.
-    os.environ["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", "")])
-    config = PyFileConfigLoader("nbgrader_config.py", path=str(EXERCISES)).load_config()
-    config.CourseDirectory.root = str(course)
-    return NbGraderAPI(config=config)
+    return _grade_worker.course_api(EXERCISES / "nbgrader_config.py", course)
 
 
 def main(

@@ -325,10 +325,11 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
 
     def close(self) -> None:
         """End what goes on and give back the memory; the runs stay readable, the controls are gone."""
-        self.stop()
-        self.wait()
-        self._end_background()
-        self._trials.forget()
+        if "_busy" in self.__dict__:  # which is not there when the constructor refused its arguments
+            self.stop()
+            self.wait()
+            self._end_background()
+            self._trials.forget()
         super().close()
 
     def to_csv(self, path: str | Path) -> None:
