@@ -90,7 +90,8 @@ def test_freeze_train_watch_stop_reset(page: Any, server: Server) -> None:
     assert runs_shown(page) == ["1"]
     target = float(ask_kernel(page, "float(lab.runs[0].target)"))
     expect(page.locator(".tlkit-row-1")).to_contain_text(f"{target:.3f}")
-    expect(page.locator(".tlkit-plot svg title").first).to_contain_text(f"target from 0.08 to {target:.2f}")
+    first = float(ask_kernel(page, "float(lab.runs[0].history['target'][0])"))
+    expect(page.locator(".tlkit-plot svg title").first).to_contain_text(f"target from {first:.2f} to {target:.2f}")
     assert page.locator(".tlkit-moved svg rect").count() == 2 * int(ask_kernel(page, "len(lab.audit)"))
     page.screenshot(path=page.shots / "trained.png")
 
