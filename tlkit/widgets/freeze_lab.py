@@ -384,7 +384,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         finally:
             self._show_end(words or "The run was broken off.")
             self._busy.release()
-        # The name of the last word: the lab is idle from here on, and what follows steps aside for a new run.
+        # The lab is idle from here on, and what follows steps aside for a new run.
         self.status = "idle"
         if self._error is None:
             self._scratch_in_background(settings)
@@ -735,7 +735,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
             with contextlib.suppress(ValueError):  # fewer than two classes among the labels: no probe
                 self._baselines = self._trials.baselines(self.per_class)
         runs = self._trials.runs
-        shown = list(self._live) if running or self._live else []
+        shown = list(self._live)
         former = [Curve(list(run.history.itertuples(index=False, name=None))) for run in runs[-8:]]
         if not running and shown and former:
             shown = list(former.pop().points)
@@ -810,7 +810,7 @@ def _moved(stages: list[Any], n_stages: int) -> str:
         return "Everything" if "head" in stages else "Everything but the head"
     if not stages:
         return "Nothing"
-    if numbers == list(range(numbers[0], numbers[-1] + 1)) and len(numbers) > 2 if numbers else False:
+    if len(numbers) > 2 and numbers == list(range(numbers[0], numbers[-1] + 1)):
         words = f"stages {numbers[0]} to {numbers[-1]}"
     else:
         words = f"stage{'s' * (len(numbers) > 1)} {' and '.join(map(str, numbers))}" if numbers else ""

@@ -24,7 +24,7 @@ from tlkit.audit.graph import own_weights
 from tlkit.audit.moved import watch
 from tlkit.backbones import Backbone, layers_up_to
 from tlkit.domains import DomainPair, Split
-from tlkit.evaluation import linear_probe
+from tlkit.evaluation import accuracy, linear_probe
 from tlkit.features import cache_features, check_shape, multiply_adds, split_at
 from tlkit.freezing import freeze_to
 from tlkit.heads import build_head, join, load_source_head
@@ -587,9 +587,7 @@ class Trials:
 
     def _read(self, test: Split) -> float:
         """Accuracy of the source's head behind the backbone as it is now, 0..1."""
-        features = cache_features(self.backbone.model, test, cache_dir="memory")
-        answers = self.source_head.predict(features.x, batch_size=256, verbose=0).argmax(axis=-1)
-        return float(np.mean(answers == test.y))
+        return accuracy(self.source_head, cache_features(self.backbone.model, test, cache_dir="memory"))
 
     def baselines(self, per_class: int) -> Baselines:
         """What is known so far; raw pixels are measured when they are not (less than a second)."""
