@@ -10,7 +10,7 @@ import typer
 
 from benchmarks.measure import machine
 
-NAMES = ("startup", "freezing", "frozen", "conv5", "views", "scale", "peers", "freezelab", "accelerator")
+NAMES = ("startup", "freezing", "frozen", "conv5", "views", "scale", "peers", "freezelab", "grading", "accelerator")
 
 
 def main(

@@ -6,6 +6,7 @@
   nbgrader alone would drop the whole submission.
 - Deleted cells are put back, whichever they are. nbgrader alone would give up on a notebook that lost a solution cell
   together with its test.
+- Feedback holds no hidden tests. nbgrader alone would show them all.
 """
 
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
@@ -25,6 +26,8 @@ from nbgrader.preprocessors import (
     SaveAutoGrades,
 )
 from nbgrader.utils import is_grade
+
+from tlkit._grade_worker import feedback_preprocessors
 
 CELL_SECONDS = 60
 MAX_TEXT = 20_000  # characters of an output that are kept
@@ -121,6 +124,7 @@ c.Autograde.autograde_preprocessors = [
     AssignLatePenalties,
     CheckCellMetadata,
 ]
+c.GenerateFeedback.preprocessors = feedback_preprocessors()
 c.Execute.timeout = CELL_SECONDS
 c.Execute.startup_timeout = 120
 c.Execute.kernel_name = "python3"

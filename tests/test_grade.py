@@ -1,5 +1,6 @@
 """The commands for exercises: `tlkit check-exercise` for students, `tlkit grade` for who grades a class."""
 
+import contextlib
 import csv
 import html
 import importlib.util
@@ -21,6 +22,7 @@ from helpers import ROOT, raises_one_line, run_python
 from tlkit import cli, submissions
 from tlkit._grade_worker import hidden_lines
 from tlkit.exercise_checks import check_exercise, one_line
+from tlkit.sandbox import bubblewrap
 from tlkit.submissions import find_submissions
 
 sys.path.insert(0, str(ROOT / "tests" / "exercises"))
@@ -297,6 +299,7 @@ SLEEPS_WHEN_CALLED = "def sgd_step(theta, gradient, learning_rate):\n" + "".join
     f"    {line}\n" for line in SLEEPS.splitlines() if line
 )
 TAKES_MEMORY = "held = []\nwhile True:\n    held.append(np.ones(4_000_000))"
+SGD = "\ndef sgd_step(theta, gradient, learning_rate):\n    return theta - learning_rate * gradient\n"
 QUOTES = """\
 def sgd_step(theta, gradient, learning_rate):
     raise ValueError(" ".join(In[-1].split("\\n")[-12:]))
@@ -321,7 +324,7 @@ def graded_class(course, hand_in, tmp_path_factory):
     (folder / "nothing").mkdir()
     out = folder.parent / f"{folder.name}_out"
     command = [sys.executable, "-m", "tlkit", "grade", folder, "--assignment", "ps1", "--course", course, "--out", out]
-    command += ["--workers", 2, "--seconds-per-notebook", 40, "--memory-mb", 1500, "--feedback"]
+    command += ["--workers", 2, "--seconds-per-notebook", 40, "--memory-mb", 1500, "--feedback", "--no-sandbox"]
     command = [str(part) for part in command]
 
     first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -436,6 +439,75 @@ def test_feedback_tells_no_secret(graded_class, instructor) -> None:
     assert "is not shown" in pages["quotes_tests"].read_text(encoding="utf-8")
 
 
+LOOKS_AROUND = """\
+import pathlib
+import socket
+
+seen = [str(path) for path in map(pathlib.Path, PATHS) if path.exists()]
+assert not seen, seen
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not bubblewrap(ROOT / "tests"), reason="needs bubblewrap, and the right to use it")
+def test_in_the_sandbox_grades_are_the_same_and_files_are_hidden(course, hand_in, tmp_path) -> None:
+    folder, out = tmp_path / "class", tmp_path / "out"
+    hidden = [str(ROOT / "exercises"), str(ROOT / "README.md"), str(folder)]
+    hand_in(folder / "right.ipynb", {"sgd_step": LOOKS_AROUND.replace("PATHS", repr(hidden)) + SGD})
+    hand_in(folder / "ends_the_process.ipynb", answer("hostile/ends_the_process").cells)
+    hand_in(folder / "sleeps.ipynb", {"sgd_step": SLEEPS})
+    hand_in(folder / "takes_memory.ipynb", {"sgd_step": TAKES_MEMORY})
+    command = ["grade", folder, "--assignment", "ps1", "--course", course, "--out", out, "--sandbox", "--feedback"]
+    command += ["--workers", 2, "--seconds-per-notebook", 40, "--memory-mb", 1500]
+    run = run_python("-m", "tlkit", *map(str, command), timeout=400)
+    assert run.returncode == 0, run.stderr
+    assert "in a sandbox" in run.stderr
+    lost = {name: [n for n, (got, of, _) in rows.items() if got < of] for name, rows in checks_of(out).items()}
+    assert lost.pop("ends_the_process") == list(answer("hostile/ends_the_process").loses)
+    assert lost == {"right": [], "sleeps": LATE, "takes_memory": LATE}
+    assert "more than 40 s" in checks_of(out)["sleeps"]["adam_step_examples"][2]
+    assert (out / "feedback" / "right").is_dir()
+    assert processes_of(out) == []
+
+
+def test_a_sandbox_that_is_not_there_is_named(course, hand_in, tmp_path, monkeypatch) -> None:
+    hand_in(tmp_path / "class" / "ann.ipynb")
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    with raises_one_line(ValueError, "--sandbox must find bubblewrap"):
+        cli.grade(tmp_path / "class", "ps1", course=course, out=tmp_path / "out", sandbox=True)
+
+
+def test_two_runs_do_not_grade_into_one_folder(course, hand_in, tmp_path) -> None:
+    from filelock import FileLock
+
+    hand_in(tmp_path / "class" / "ann.ipynb")
+    prepared = submissions.prepare_course(course, "ps1", tmp_path / "out")
+    found = find_submissions(tmp_path / "class", "ps1", NOTEBOOK)
+    with FileLock(tmp_path / "out" / "grading.lock"), raises_one_line(ValueError, "--out must be free, got"):
+        submissions.grade_submissions(found, prepared, workers=1, seconds=60, megabytes=2000)
+
+
+@pytest.mark.slow
+def test_nbgraders_own_feedback_tells_no_secret_either(graded_class, instructor) -> None:
+    """`nbgrader generate_feedback`, and formgrader's button: with the settings of the course alone."""
+    from nbgrader.apps import NbGraderAPI
+    from test_banks import secret_lines
+    from traitlets.config.loader import PyFileConfigLoader
+
+    out = graded_class[1]
+    shutil.rmtree(out / "feedback" / "axis_swapped")
+    config = PyFileConfigLoader("nbgrader_config.py", path=str(ROOT / "exercises")).load_config()
+    config.CourseDirectory.root = str(out)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = NbGraderAPI(config=config).generate_feedback("ps1", "axis_swapped", force=True)
+    assert result["success"], result.get("log")
+    (page,) = (out / "feedback" / "axis_swapped").rglob("*.html")
+    text = html.unescape(re.sub(r"<[^>]+>", "", page.read_text(encoding="utf-8")))
+    assert "Reread" in text
+    assert [line for line in secret_lines(instructor) if line in text and "check_" in line] == []
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="sends an interrupt as a terminal does")
 def test_ctrl_c_ends_everything(course, hand_in, tmp_path) -> None:
@@ -451,3 +523,45 @@ def test_ctrl_c_ends_everything(course, hand_in, tmp_path) -> None:
     assert run.returncode != 0
     assert "Traceback" not in err, err
     assert processes_of(tmp_path / "out") == []
+
+
+CROWD = 200
+
+
+@pytest.mark.slow
+@pytest.mark.bank
+def test_a_crowd_loses_nobody_and_memory_stays_flat(course, hand_in, instructor, tmp_path) -> None:
+    """200 submissions, the bank's answers in turn with the hostile ones: every grade right."""
+    answers = runner.bank("ps1")
+    folder, out = tmp_path / "class", tmp_path / "out"
+    handed_in = {f"s{number:03d}": answers[number % len(answers)] for number in range(CROWD)}
+    for student, one in handed_in.items():
+        hand_in(folder / f"{student}.ipynb", one.cells)
+    command = ["grade", folder, "--assignment", "ps1", "--course", course, "--out", out]
+    command += ["--workers", 2, "--seconds-per-notebook", 90, "--memory-mb", 1500]
+    run = subprocess.Popen(
+        [sys.executable, "-m", "tlkit", *map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    memory = []
+    process = psutil.Process(run.pid)
+    while run.poll() is None:
+        time.sleep(1)
+        with contextlib.suppress(psutil.Error, OSError):
+            memory.append((len(graded_lines(out)), process.memory_info().rss))
+    assert run.returncode == 0
+    table = checks_of(out)
+    assert table.keys() == handed_in.keys()
+    points = build_exercises.points(instructor)
+    for student, one in handed_in.items():
+        lost = {name for name, (got, of, _) in table[student].items() if got < of}
+        assert lost == set(one.loses), (student, one.kind, one.name)
+        assert table[student].keys() == points.keys()
+    early = [rss for done, rss in memory if 20 <= done < 60]
+    late = [rss for done, rss in memory if 160 <= done < CROWD]
+    assert max(late) < 1.2 * max(early), (max(early) >> 20, max(late) >> 20)
+    assert processes_of(out) == []
+
+
+def graded_lines(out: Path) -> list[str]:
+    log = out / "graded_ps1.jsonl"
+    return log.read_text(encoding="utf-8").splitlines() if log.is_file() else []

@@ -181,6 +181,9 @@ def test_several_results():
         check(lambda x: (x, x, x), lambda x: (x, x))
     with raises_one_line(AssertionError, "must return 2 results, got ndarray"):
         check(lambda x: x, lambda x: (x, x))
+    with raises_one_line(AssertionError, "must return 2 results, got 3"):
+        check(lambda x: np.ones(3), lambda x: (1, 1))
+    check(lambda x: np.array([x.sum(), x.max()]), lambda x: (x.sum(), x.max()))
     with raises_one_line(AssertionError, "as result 2 for random"):
         check(lambda x: (x, -x), lambda x: (x, x))
 
@@ -222,6 +225,90 @@ def test_inputs_kept():
         check_inputs_kept(lambda x: None, draw, reread=REREAD, seed=0)
     with raises_one_line(AssertionError, "must leave its arguments alone", "number 1"):
         check_inputs_kept(lambda values: values.append(1) or 1, lambda rng: ([1.0, 2.0],), reread=REREAD, seed=0)
+
+
+def test_lists_of_names_are_kept_too():
+    names = [["a", "b"], ["c"]]
+    check_inputs_kept(lambda names: len(names), lambda rng: (names,), reread=REREAD, seed=0)
+    for change in (lambda names: names[1].append("d") or 1, lambda names: names.append(Rubbish()) or 1):
+        with raises_one_line(AssertionError, "must leave its arguments alone", "number 1"):
+            check_inputs_kept(change, lambda rng: (names,), reread=REREAD, seed=0)
+    assert names == [["a", "b"], ["c"]]
+
+
+def test_the_right_numbers_are_made_after_the_students():
+    """A student's function that looks through the frames above it finds none to return."""
+
+    def spy(x):
+        frame, arrays = sys._getframe(1), []
+        while frame is not None:
+            arrays += [value for value in frame.f_locals.values() if isinstance(value, np.ndarray)]
+            frame = frame.f_back
+        return next((array for array in arrays if array.shape == x.shape and np.array_equal(array, 2 * x)), -x)
+
+    with raises_one_line(AssertionError, "is wrong"):
+        check(spy)
+
+
+# Where many results are right
+
+
+def any_order(result, x):
+    return "" if sorted(result) == sorted(x.tolist()) else "must hold the numbers it got, in any order"
+
+
+def shuffle(x):
+    return np.random.default_rng(5).permutation(x)
+
+
+def judge(student, judge=any_order, **options):
+    grading.check_result(student, judge, lambda rng: (rng.normal(size=6),), reread=REREAD, seed=0, **options)
+
+
+def test_a_judge_accepts_every_right_result():
+    for student in (shuffle, np.sort, lambda x: x[::-1].tolist(), lambda x: tuple(x)):
+        judge(student, dims=1)
+    judge(lambda x: [x, 1], lambda one, two, x: "" if one == x.tolist() and two == 1 else "wrong", results=2)
+    judge(lambda x: x.sum(), lambda total, x: "" if abs(total - sum(x)) < 1e-9 else "wrong", dims=0)
+    judge(
+        lambda x: x.reshape(2, 3), lambda rows, x: "" if rows == [x[:3].tolist(), x[3:].tolist()] else "wrong", dims=2
+    )
+
+
+@pytest.mark.parametrize(
+    ("student", "options", "fragment"),
+    [
+        (lambda x: x[1:], {}, "must hold the numbers it got, in any order"),
+        (lambda x: x.sort() or x, {}, "must leave its arguments alone"),
+        (lambda x: x.reshape(2, 3), {"dims": 1}, "must return arrays of 1 dimensions, got the shape (2, 3)"),
+        (lambda x: x, {"results": 2}, "must return 2 results, got [0."),
+        (lambda x: None, {}, "must return its result, got None"),
+        (lambda x: Rubbish(), {}, "must return numbers in an array of one shape, got Rubbish"),
+        (lambda x: 1 // 0, {}, "raised ZeroDivisionError"),
+        (lambda x: exec(FOREVER["pass"]), {"seconds": 0.2}, "must end within 0.2 s"),
+    ],
+    ids=["too few", "in place", "dimensions", "one result", "nothing", "rubbish", "error", "endless"],
+)
+def test_a_judged_mistake_is_named(student, options, fragment):
+    with raises_one_line(AssertionError, fragment, f"Reread {REREAD}."):
+        judge(student, **options)
+
+
+def test_calling_a_student_for_a_model():
+    model = object()
+    assert grading.call_student(lambda one: one, (model,), kind=object, reread=REREAD) is model
+    assert grading.call_student(lambda: None, (), kind=object, reread=REREAD) is None
+    with raises_one_line(AssertionError, "must return a dict, got list", REREAD):
+        grading.call_student(lambda: [1], (), kind=dict, reread=REREAD)
+    with raises_one_line(AssertionError, "must be a function, got None", REREAD):
+        grading.call_student(None, (), kind=dict, reread=REREAD)
+
+
+@pytest.mark.parametrize("rigged", [np.random.RandomState, str], ids=["RandomState", "str"])
+def test_a_rigged_generator_is_noticed(rigged, monkeypatch):
+    monkeypatch.setattr(np.random, "default_rng", rigged)
+    with raises_one_line(RuntimeError, "the grader cannot draw at random"):
+        check(double)
 
 
 def test_a_changed_numpy_makes_nothing_right(monkeypatch):

@@ -30,11 +30,11 @@ def course_api(config_file: Path, root: Path) -> Any:
     os.environ["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", "")])
     config = PyFileConfigLoader(config_file.name, path=str(config_file.parent)).load_config()
     config.CourseDirectory.root = str(root)
-    config.GenerateFeedback.preprocessors = _feedback_preprocessors()
+    config.GenerateFeedback.preprocessors = feedback_preprocessors()  # whatever course this is
     return NbGraderAPI(config=config)
 
 
-def _feedback_preprocessors() -> list[Any]:
+def feedback_preprocessors() -> list[Any]:
     """What nbgrader has itself, and one that leaves a student only what a student may see."""
     from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
     from nbgrader.preprocessors import ClearHiddenTests, GetGrades

@@ -284,7 +284,8 @@ def _load_model(path: Path) -> Any:
 
 def _domain_for(data: str, input_shape: Any) -> Any:
     """A bundled domain by name, or a folder read at the size that the model takes."""
-    from tlkit.domains import BUNDLED_DOMAINS, load_domain, load_folder, nearest_name
+    from tlkit.domains import BUNDLED_DOMAINS, load_domain, nearest_name
+    from tlkit.folders import load_folder
 
     if data in BUNDLED_DOMAINS:
         return load_domain(data)
@@ -342,12 +343,24 @@ def grade(
     ] = None,
     feedback: Annotated[bool, typer.Option("--feedback", help="Also write a page for each student.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Also grade what is graded already.")] = False,
+    sandbox: Annotated[
+        bool | None, typer.Option(help="Grade in bubblewrap's sandbox; by default where this machine has it.")
+    ] = None,
 ) -> None:
     """Autograde the submissions of a class with nbgrader, in parallel; the same command again goes on after a crash."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from tlkit.submissions import NOT_ISOLATED, Graded, check_run, find_submissions, grade_submissions, prepare_course
+    from tlkit.sandbox import bubblewrap
+    from tlkit.submissions import (
+        ISOLATED,
+        NOT_ISOLATED,
+        Graded,
+        check_run,
+        find_submissions,
+        grade_submissions,
+        prepare_course,
+    )
 
     exercises = course or _exercises_in_checkout()
     if exercises is None:
@@ -359,7 +372,10 @@ def grade(
         limits = {"seconds": seconds_per_notebook, "megabytes": memory_mb}
         processes = workers if workers is not None else os.cpu_count() or 1
         check_run(found, prepared, workers=processes, **limits)
-    console.print(NOT_ISOLATED, markup=False)
+        inside = bubblewrap(prepared.root) if sandbox is not False else []
+    if sandbox and not inside:
+        raise ValueError("--sandbox must find bubblewrap (Linux: the package bubblewrap) and be allowed to use it.")
+    console.print(ISOLATED if inside else NOT_ISOLATED, markup=False)
     bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     before = 0
     with Progress(*bar, console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -377,7 +393,14 @@ def grade(
                 console.print(f"{graded.student}: {result} ({graded.seconds:.1f} s)", markup=False)
 
         rows = grade_submissions(
-            found, prepared, workers=processes, **limits, feedback=feedback, again=again, report=report
+            found,
+            prepared,
+            workers=processes,
+            **limits,
+            feedback=feedback,
+            again=again,
+            sandbox=inside,
+            report=report,
         )
     remarks = sum(bool(row.remark) for row in rows)
     typer.echo(f"{len(rows)} submissions graded, {before} of them before, {remarks} with a remark.")

@@ -21,15 +21,17 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tlkit.exercise_checks import need_extra, one_line
+from tlkit.sandbox import sandboxed_process
 
 __all__ = [
+    "ISOLATED",
     "NOT_ISOLATED",
     "Course",
     "Graded",
@@ -44,6 +46,10 @@ NOT_ISOLATED = (
     "Students' code runs here with your rights. What holds it: a fence against the network, other programs, notebooks "
     "and gradebooks, and the limits on time and memory. What does not: it can read and write your other files, and "
     "compiled code passes the fence. Use a user of its own or a container for code that you do not trust."
+)
+ISOLATED = (
+    "Students' code runs in a sandbox (bubblewrap): it sees Python and the folder of grades, none of your other files "
+    "and no network. Not isolated: the gradebook and the tests in that folder, which the fence in the kernel guards."
 )
 
 _BATCH = 50  # submissions that a worker grades before a fresh one takes over
@@ -300,6 +306,7 @@ def grade_submissions(
     megabytes: float,
     feedback: bool = False,
     again: bool = False,
+    sandbox: Sequence[str] = (),
     report: Callable[[Graded, bool], None] = lambda graded, before: None,
 ) -> list[Graded]:
     """Grade what is not graded yet, write ``grades_psN.csv`` and ``checks_psN.csv``, and return all results in order.
@@ -310,66 +317,88 @@ def grade_submissions(
         megabytes: Limit on the memory of a worker and its kernel together, looked at five times a second.
         feedback: Also write ``feedback/STUDENT/psN/*.html``.
         again: Also grade what is graded already. What was stopped by another limit than today's always is.
+        sandbox: The beginning of the workers' command line, as :func:`tlkit.sandbox.bubblewrap` makes it.
         report: Called after each submission, with whether it was graded in an earlier run.
 
     Raises:
-        ValueError: As :func:`check_run` says.
+        ValueError: As :func:`check_run` says, or another process is grading into this folder.
     """
     check_run(submissions, course, workers=workers, seconds=seconds, megabytes=megabytes)
-    before = _graded_before(course)
-    if course.log.is_file() and not course.log.read_bytes().endswith(b"\n"):
-        with course.log.open("a", encoding="utf-8") as log:
-            log.write("\n")  # the end of a line that a crash has cut short
-    marks = {one.student: _fingerprint(one, course) for one in submissions}
-    stopped = {_stopped(f"{seconds:g} s"), _stopped(f"{megabytes:g} MB")}
-    done = {
-        name: row
-        for name, row in before.items()
-        if marks.get(name) == row.fingerprint and (not row.remark.startswith(_STOPPED) or row.remark in stopped)
-    }
-    if again:
-        done = {}
-    if feedback:
-        there = course.root / "feedback"
-        done = {name: row for name, row in done.items() if row.remark or (there / name / course.assignment).is_dir()}
-    for row in done.values():
-        report(row, True)
-    todo: queue.SimpleQueue[Submission] = queue.SimpleQueue()
-    waiting = [one for one in submissions if one.student not in done]
-    for one in waiting:
-        todo.put(one)
-    stop, writing = threading.Event(), threading.Lock()
+    with _alone(course):
+        before = _graded_before(course)
+        if course.log.is_file() and not course.log.read_bytes().endswith(b"\n"):
+            with course.log.open("a", encoding="utf-8") as log:
+                log.write("\n")  # the end of a line that a crash has cut short
+        marks = {one.student: _fingerprint(one, course) for one in submissions}
+        stopped = {_stopped(f"{seconds:g} s"), _stopped(f"{megabytes:g} MB")}
+        done = {
+            name: row
+            for name, row in before.items()
+            if marks.get(name) == row.fingerprint and (not row.remark.startswith(_STOPPED) or row.remark in stopped)
+        }
+        if again:
+            done = {}
+        if feedback:
+            pages = course.root / "feedback"
+            done = {
+                name: row for name, row in done.items() if row.remark or (pages / name / course.assignment).is_dir()
+            }
+        for row in done.values():
+            report(row, True)
+        todo: queue.SimpleQueue[Submission] = queue.SimpleQueue()
+        waiting = [one for one in submissions if one.student not in done]
+        for one in waiting:
+            todo.put(one)
+        stop, writing = threading.Event(), threading.Lock()
 
-    def note(graded: Graded) -> None:
-        with writing, course.log.open("a", encoding="utf-8") as log:
-            log.write(json.dumps(asdict(graded)) + "\n")
-            done[graded.student] = graded
-            report(graded, False)
+        def note(graded: Graded) -> None:
+            with writing, course.log.open("a", encoding="utf-8") as log:
+                log.write(json.dumps(asdict(graded)) + "\n")
+                done[graded.student] = graded
+                report(graded, False)
 
-    def work() -> None:
-        with _Worker(course, seconds, megabytes, feedback, stop) as worker:
-            while not stop.is_set():
-                try:
-                    one = todo.get_nowait()
-                except queue.Empty:
-                    return
-                graded = _grade(worker, one, marks[one.student], course)
-                if graded is not None:
-                    note(graded)
+        def work() -> None:
+            with _Worker(course, seconds, megabytes, feedback, sandbox, stop) as worker:
+                while not stop.is_set():
+                    try:
+                        one = todo.get_nowait()
+                    except queue.Empty:
+                        return
+                    graded = _grade(worker, one, marks[one.student], course)
+                    if graded is not None:
+                        note(graded)
 
-    with ThreadPoolExecutor(min(workers, max(1, len(waiting)))) as pool:
-        futures = [pool.submit(work) for _ in range(min(workers, len(waiting)))]
-        try:
-            importlib.import_module("nbgrader.api")  # takes seconds: now, and not when all have been graded
-            wait(futures, return_when=FIRST_EXCEPTION)
-        finally:
-            stop.set()
-    for future in futures:
-        future.result()
-    rows = [done[one.student] for one in submissions]
-    _write_grades(course)
-    _write_checks(course, rows)
-    return rows
+        with ThreadPoolExecutor(min(workers, max(1, len(waiting)))) as pool:
+            futures = [pool.submit(work) for _ in range(min(workers, len(waiting)))]
+            try:
+                importlib.import_module("nbgrader.api")  # takes seconds: now, and not when all have been graded
+                wait(futures, return_when=FIRST_EXCEPTION)
+            finally:
+                stop.set()
+        for future in futures:
+            future.result()
+        rows = [done[one.student] for one in submissions]
+        _write_grades(course)
+        _write_checks(course, rows)
+        return rows
+
+
+@contextlib.contextmanager
+def _alone(course: Course) -> Iterator[None]:
+    """One process grades into a folder at a time: two would hand each other's copies to nbgrader."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(course.root / "grading.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ValueError(
+            f"--out must be free, got {str(course.root)!r}: another tlkit grade is writing there."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _graded_before(course: Course) -> dict[str, Graded]:
@@ -410,9 +439,17 @@ def _grade(worker: _Worker, submission: Submission, mark: str, course: Course) -
 class _Worker:
     """A process of ``tlkit._grade_worker``, started when it is asked, and started again when it is gone."""
 
-    def __init__(self, course: Course, seconds: float, megabytes: float, feedback: bool, stop: threading.Event):
+    def __init__(
+        self,
+        course: Course,
+        seconds: float,
+        megabytes: float,
+        feedback: bool,
+        sandbox: Sequence[str],
+        stop: threading.Event,
+    ) -> None:
         self._course, self._seconds, self._megabytes = course, seconds, megabytes
-        self._feedback, self._stop = feedback, stop
+        self._feedback, self._sandbox, self._stop = feedback, sandbox, stop
         self._process: subprocess.Popen[str] | None = None
         self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._graded = 0
@@ -444,7 +481,8 @@ class _Worker:
                 return None
             self._started.update(_children(process.pid))
             late = time.monotonic() > deadline
-            if late or _megabytes([process.pid, *(one.pid for one in self._started)]) > self._megabytes:
+            worker = sandboxed_process(process.pid)
+            if late or _megabytes([worker, *self._started] if worker else []) > self._megabytes:
                 if stopped:
                     return self._gone(stopped)  # ending the kernel was not enough
                 stopped = _stopped(f"{self._seconds:g} s" if late else f"{self._megabytes:g} MB")
@@ -459,7 +497,7 @@ class _Worker:
         course = self._course
         arguments = [str(course.config), str(course.root), course.assignment, "feedback" if self._feedback else "none"]
         self._process = process = subprocess.Popen(
-            [sys.executable, "-m", "tlkit._grade_worker", *arguments],
+            [*self._sandbox, sys.executable, "-m", "tlkit._grade_worker", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -513,18 +551,19 @@ def _stopped(limit: str) -> str:
 def _children(pid: int) -> list[Any]:
     import psutil
 
+    worker = sandboxed_process(pid)
     with contextlib.suppress(psutil.Error):
-        return list(psutil.Process(pid).children(recursive=True))
+        return list(worker.children(recursive=True)) if worker is not None else []
     return []
 
 
-def _megabytes(pids: Iterable[int]) -> float:
+def _megabytes(processes: Iterable[Any]) -> float:
     import psutil
 
     total = 0
-    for pid in pids:
+    for process in processes:
         with contextlib.suppress(psutil.Error):
-            total += psutil.Process(pid).memory_info().rss
+            total += process.memory_info().rss
     return total / 2**20
 
 

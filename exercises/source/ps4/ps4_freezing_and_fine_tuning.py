@@ -151,7 +151,7 @@ def freeze_stages(backbone, stage):
 
 
 # %% test="freeze_stages_holds_the_frozen" points=8
-# Hidden: other stages; flags that stand the other way at the start. Open to you:
+# With three stages frozen, this must pass. Hidden: other stages, and flags that stand the other way at the start.
 ### BEGIN HIDDEN TESTS
 import numpy as np
 
@@ -269,7 +269,7 @@ def two_phases(backbone, head, train, stage, learning_rate, fit):
 
 
 # %% test="two_phases_head_first" points=9
-# Hidden: the first phase moves the head, and nothing in the backbone. Open to you:
+# Here: two calls. Hidden: the first phase moves the head, and nothing in the backbone.
 from tlkit.grading import call_student, check_moved, check_unmoved, copy_weights
 
 ### BEGIN HIDDEN TESTS
@@ -499,7 +499,7 @@ def repaired(backbone, head, train):
 
 
 # %% test="repaired_gives_logits" points=6
-# Hidden: another backbone. Below, the same training is looked at. Open to you:
+# What you return gives logits: on this toy, and hidden on another backbone, whose training the next cells look at.
 from tlkit._tensorflow import keras
 
 ### BEGIN HIDDEN TESTS

@@ -1,0 +1,87 @@
+"""The sandbox shows Python and one folder, and hides the rest; where there is none, it is not pretended."""
+
+import socket
+import subprocess
+import sys
+
+import pytest
+from helpers import ROOT
+
+from tlkit.sandbox import bubblewrap, sandboxed_process
+
+needs_bubblewrap = pytest.mark.skipif(
+    not bubblewrap(ROOT / "tests"), reason="needs bubblewrap, and the right to use it"
+)
+
+
+@pytest.fixture
+def inside(tmp_path):
+    """Runs Python code in a sandbox that may write to one folder."""
+    writable = tmp_path / "writable"
+    writable.mkdir()
+
+    def run(code: str) -> str:
+        command = [*bubblewrap(writable), sys.executable, "-c", code]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+
+    return run
+
+
+@needs_bubblewrap
+def test_files_are_hidden_and_one_folder_is_open(inside, tmp_path) -> None:
+    (tmp_path / "secret.txt").write_text("secret", encoding="utf-8")
+    hidden = [tmp_path / "secret.txt", ROOT / "README.md", ROOT / "exercises"]
+    assert all(path.exists() for path in hidden)
+    code = f"import pathlib; print([p for p in {[str(path) for path in hidden]} if pathlib.Path(p).exists()])"
+    assert inside(code) == "[]"
+    inside("import pathlib; pathlib.Path('grade.txt').write_text('7')")
+    assert (tmp_path / "writable" / "grade.txt").read_text(encoding="utf-8") == "7"
+    package = ROOT / "tlkit" / "written_inside.py"
+    attempt = "import pathlib\ntry: pathlib.Path(PATH).write_text('')\nexcept OSError as error: print(error.errno)"
+    assert inside(attempt.replace("PATH", repr(str(package)))) == "30"  # a read-only file system
+    assert not package.exists()
+
+
+@needs_bubblewrap
+def test_no_network_and_no_password(inside, monkeypatch) -> None:
+    monkeypatch.setenv("API_TOKEN", "secret")
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "2")
+    assert inside("import os; print(os.environ.get('API_TOKEN'), os.environ['TF_CPP_MIN_LOG_LEVEL'])") == "None 2"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        socket.create_connection(("127.0.0.1", port), 5).close()  # from out here it answers
+        code = f"import socket; s = socket.socket(); print(s.connect_ex(('127.0.0.1', {port})) != 0)"
+        assert inside(code) == "True"
+
+
+@needs_bubblewrap
+def test_tlkit_works_inside(inside) -> None:
+    assert inside("import tlkit; print(len(tlkit.load_domain('optdigits').test))") == "800"
+
+
+@needs_bubblewrap
+def test_the_process_inside_is_found(tmp_path) -> None:
+    command = [*bubblewrap(tmp_path), sys.executable, "-c", "print(1, flush=True); input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        found = sandboxed_process(process.pid)
+        assert found.pid != process.pid
+        assert found.cmdline()[-1].startswith("print(1")
+        process.kill()
+        found.wait(timeout=20)  # with the sandbox goes what runs in it
+
+
+def test_a_process_of_its_own_is_itself_and_one_that_is_gone_is_none() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        assert sandboxed_process(process.pid).pid == process.pid
+    assert sandboxed_process(process.pid) is None
+
+
+def test_without_bubblewrap_there_is_none(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert bubblewrap(tmp_path) == []
+    refuses = tmp_path / "bwrap"
+    refuses.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    refuses.chmod(0o755)
+    assert bubblewrap(tmp_path) == []

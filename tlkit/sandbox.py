@@ -1,0 +1,87 @@
+"""A sandbox for code that nobody has read: bubblewrap, where Linux has it.
+
+What runs in it sees Python, the system's libraries and one folder that it may write to; none of the user's other files,
+no network, and no environment variable that may hold a password. See https://github.com/containers/bubblewrap.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+__all__ = ["bubblewrap", "sandboxed_process"]
+
+_PROGRAM = "bwrap"
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc")
+# Settings that decide how Python and TensorFlow reckon; anything else may be a secret.
+_KEPT_VARIABLES = ("PATH", "LANG", "TZ")
+_KEPT_PREFIXES = ("LC_", "PYTHON", "TF_", "OMP_", "KERAS_")
+_PROBE_SECONDS = 60.0
+
+
+def bubblewrap(writable: Path) -> list[str]:
+    """The beginning of a command line that runs the rest of it in a sandbox; empty where there is none.
+
+    Args:
+        writable: The folder that the command may change. It finds the same path inside.
+    """
+    program = shutil.which(_PROGRAM)
+    if program is None:
+        return []
+    command = [program, "--die-with-parent", "--new-session", "--unshare-all", "--clearenv"]
+    for path in _SYSTEM:
+        command += ["--ro-bind-try", path, path]
+    command += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
+    for path in _python_folders():
+        command += ["--ro-bind", path, path]
+    command += ["--bind", str(writable), str(writable), "--chdir", str(writable), "--setenv", "HOME", "/tmp"]
+    for name, value in os.environ.items():
+        if name in _KEPT_VARIABLES or name.startswith(_KEPT_PREFIXES):
+            command += ["--setenv", name, value]
+    return command if _works(command) else []
+
+
+def _python_folders() -> list[str]:
+    """What Python imports from, and of a checkout of tlkit only the package: beside it lie solutions."""
+    package = Path(__file__).resolve().parent
+    folders = [Path(sys.prefix), Path(sys.base_prefix), package]
+    folders += [Path(entry) for entry in sys.path if entry and Path(entry).resolve() != package.parent]
+    return sorted({str(folder.absolute()) for folder in folders if folder.exists()})
+
+
+def _works(command: list[str]) -> bool:
+    """Whether the kernel lets this user make a sandbox, and Python starts in it."""
+    try:
+        probe = subprocess.run(
+            [*command, sys.executable, "-c", "import tlkit"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_PROBE_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return probe.returncode == 0
+
+
+def sandboxed_process(pid: int) -> Any:
+    """The process that runs in the sandbox that was started as ``pid``, or ``pid``'s own if that is no sandbox.
+
+    bubblewrap stays above what it starts, once outside and once inside. ``None`` while it has not started it yet, and
+    when all is over.
+    """
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        while process.name() == _PROGRAM:
+            children = process.children()
+            if not children:
+                return None
+            process = children[0]
+        return process
+    return None
