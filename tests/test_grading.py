@@ -443,6 +443,17 @@ def test_the_fence_forbids_with_a_reason(code, reason):
     assert len(run.stdout) <= 1_000_000
 
 
+@pytest.mark.parametrize("leave", ["exit()", "quit()", "exit(True)", "import sys; sys.exit(3)"])
+def test_behind_the_fence_a_kernel_outlives_exit(leave, tmp_path):
+    client_of = pytest.importorskip("jupyter_client.manager", reason="needs tlkit[exercises]")
+    lines = "--IPKernelApp.exec_lines=from tlkit.grading import fence; fence()"
+    with client_of.run_kernel(kernel_name="python3", extra_arguments=[lines], cwd=str(tmp_path)) as client:
+        client.execute_interactive(leave, timeout=60, output_hook=lambda message: None)
+        time.sleep(1)  # a kernel that is asked to leave stops a moment later
+        reply = client.execute_interactive("1 + 1", timeout=20, output_hook=lambda message: None)
+        assert reply["content"]["status"] == "ok"
+
+
 def test_the_fence_drops_what_is_too_much_on_stderr():
     run = fenced("import sys; sys.stderr.write('x' * 10_000_001); sys.stderr.write('y'); print(1)")
     assert (run.returncode, run.stdout, run.stderr) == (0, "1\n", "")

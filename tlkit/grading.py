@@ -201,7 +201,7 @@ def fence(*, max_printed: int = 1_000_000) -> None:
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     if shell is not None:
-        shell.keepkernel_on_exit = True
+        shell.ask_exit = lambda: None  # what exit() and quit() call; the flag that keeps the kernel is one they set
     sys.stdout = _Metered(sys.stdout, max_printed, loud=True)
     sys.stderr = _Metered(sys.stderr, max_printed, loud=False)
     sys.addaudithook(_forbid)
