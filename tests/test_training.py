@@ -1,6 +1,8 @@
 """Training: the history, what the batches depend on, and stopping at any batch."""
 
 import itertools
+import json
+import os
 import random
 import threading
 import time
@@ -8,7 +10,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import raises_one_line, random_split, same_weights, toy_backbone
+from helpers import ROOT, raises_one_line, random_split, run_python, same_weights, toy_backbone, weights_of
 
 from tlkit._tensorflow import keras, tf
 from tlkit.backbones import Backbone
@@ -361,6 +363,185 @@ def test_no_progress_means_silence(split: Split, capfd: pytest.CaptureFixture[st
     assert capfd.readouterr() == ("", "")
 
 
+# Several devices
+
+ONE_DEVICE = ["CPU:0"]
+
+
+def mirrored_on_one() -> tf.distribute.MirroredStrategy:
+    return tf.distribute.MirroredStrategy(ONE_DEVICE)
+
+
+def tail_and_head(*, train_batchnorm: bool = False, dropout: float = 0.0) -> keras.Model:
+    """A frozen stage, a stage that learns, and a head."""
+    backbone = toy_backbone()
+    head = build_head(backbone, 3, dropout=dropout)
+    freeze_to(backbone, 1, train_batchnorm=train_batchnorm)
+    return join(backbone.model, head)
+
+
+@pytest.mark.parametrize(("optimizer", "dropout"), [("sgd", 0.0), ("adam", 0.3)])
+def test_mirrored_on_one_device_is_the_plain_training(split: Split, optimizer: str, dropout: float) -> None:
+    arguments = {"epochs": 2, "learning_rate": 0.01, "batch_size": 5, "validation": random_split(9)}
+    plain, mirrored = (tail_and_head(train_batchnorm=True, dropout=dropout) for _ in range(2))
+    history = fit(plain, split, **arguments, optimizer=optimizer, progress=False)
+    other = fit(mirrored, split, **arguments, optimizer=optimizer, progress=False, strategy=mirrored_on_one())
+    pd.testing.assert_frame_equal(history, other)
+    assert history.attrs == other.attrs
+    # The same operations, but in another graph, which TensorFlow may fuse in another way.
+    for one, two in zip(plain.get_weights(), mirrored.get_weights(), strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)
+
+
+def test_without_a_gpu_mirrored_is_the_plain_training(split: Split) -> None:
+    if tf.config.list_physical_devices("GPU"):
+        pytest.skip("it would train on the GPU")
+    plain, mirrored = classifier(), classifier()
+    fit(plain, split, epochs=1, learning_rate=0.1, progress=False)
+    fit(mirrored, split, epochs=1, learning_rate=0.1, progress=False, strategy="mirrored")
+    for one, two in zip(plain.get_weights(), mirrored.get_weights(), strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)
+
+
+def test_mirrored_trains_the_weights_of_the_caller_and_moves_no_flag(split: Split) -> None:
+    backbone = toy_backbone()
+    freeze_to(backbone, 1)
+    model = join(backbone.model, build_head(backbone, 3))
+    before, flags = weights_of(model), [layer.trainable for layer in model._flatten_layers()]
+    trainable = {weight.path for weight in model.trainable_weights}
+    fit(model, split, epochs=1, learning_rate=0.1, progress=False, strategy=mirrored_on_one())
+    after = weights_of(model)
+    moved = {path for path in before if not np.array_equal(before[path], after[path])}
+    assert moved == trainable
+    assert [layer.trainable for layer in model._flatten_layers()] == flags
+    np.testing.assert_array_equal(backbone.model.get_layer("two_a_conv").get_weights()[0], after["two_a_conv/kernel"])
+
+
+@pytest.mark.parametrize("k", [1, 3, 7])
+def test_stopping_a_mirrored_training_keeps_the_weights_of_batch_k(
+    split: Split, after_each: list[list[np.ndarray]], k: int
+) -> None:
+    model = classifier()
+    arguments = {"epochs": 2, "learning_rate": 0.1, "batch_size": 5, "progress": False}
+    history = fit(model, split, **arguments, callbacks=[AtBatch(k, interrupt)], strategy=mirrored_on_one())
+    assert history.attrs["stopped"]
+    assert history["epoch"].tolist() == list(range(1, -(-k // 5) + 1))
+    for one, two in zip(after_each[k - 1], model.get_weights(), strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)
+
+
+def test_a_mirrored_training_that_fails_leaves_what_was_learned(split: Split) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    model = classifier()
+    before = model.get_weights()
+    with pytest.raises(ZeroDivisionError):
+        fit(model, split, **GOOD, callbacks=[AtBatch(1, fail)], strategy=mirrored_on_one())
+    assert not same_weights(before, model)
+
+
+def test_mirrored_calls_callbacks_as_keras_does(split: Split) -> None:
+    def calls(strategy: tf.distribute.MirroredStrategy | None) -> list[tuple[str, list[str]]]:
+        """What was called, and the names in the logs that it was given."""
+        seen: list[tuple[str, list[str]]] = []
+
+        def noting(name: str):
+            def note(*args: object, logs: dict[str, float] | None = None) -> None:
+                given = [each for each in (*args, logs) if isinstance(each, dict)]
+                seen.append((name, sorted(given[0]) if given else []))
+
+            return note
+
+        callback = keras.callbacks.Callback()
+        for name in ("on_train_begin", "on_train_batch_end", "on_epoch_end", "on_test_batch_end", "on_test_end"):
+            setattr(callback, name, noting(name))
+        early = keras.callbacks.EarlyStopping(monitor="val_loss", patience=0, min_delta=1e9)
+        arguments = {"epochs": 9, "learning_rate": 0.1, "batch_size": 12, "validation": split, "progress": False}
+        fit(classifier(), split, **arguments, callbacks=[callback, early], strategy=strategy)
+        return seen
+
+    assert calls(mirrored_on_one()) == calls(None)
+
+
+def test_mirrored_keeps_regularizers(split: Split) -> None:
+    def trained(strategy: tf.distribute.MirroredStrategy | None) -> tuple[list[np.ndarray], pd.DataFrame]:
+        model = classifier()
+        model.layers[-1].kernel.regularizer = keras.regularizers.L2(0.5)  # as notebook 05 sets L2-SP
+        history = fit(model, split, epochs=1, learning_rate=0.1, progress=False, optimizer="sgd", strategy=strategy)
+        return model.get_weights(), history
+
+    plain, mirrored = trained(None), trained(mirrored_on_one())
+    np.testing.assert_allclose(plain[0][0], mirrored[0][0], rtol=1e-5, atol=1e-6)
+    pd.testing.assert_frame_equal(plain[1], mirrored[1])
+
+
+TWO_DEVICES = """
+import json
+import numpy as np
+from tlkit._tensorflow import keras, tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from helpers import random_split
+from test_training import tail_and_head
+from tlkit.training import fit
+
+two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+cases = {  # examples, size of a batch, optimizer
+    "odd batches": (23, 5, "sgd"), "a last batch of one, adam, a penalty": (25, 8, "adam"), "BatchNorm": (24, 6, "sgd"),
+}
+results = {}
+for name, (n, batch_size, optimizer) in cases.items():
+    arguments = {"epochs": 2, "learning_rate": 0.01, "batch_size": batch_size, "optimizer": optimizer}
+    runs = []
+    for strategy in (None, two):
+        model = tail_and_head(train_batchnorm=name == "BatchNorm")
+        if "penalty" in name:
+            model.layers[-1].get_layer("logits").kernel.regularizer = keras.regularizers.L2(0.1)
+        held_out = random_split(9, seed=5) if name == "odd batches" else None
+        history = fit(model, random_split(n), **arguments, validation=held_out, progress=False, strategy=strategy)
+        runs.append((model.get_weights(), history))
+    (one, rows), (other, other_rows) = runs
+    off = (rows[["loss", "accuracy"]] - other_rows[["loss", "accuracy"]]).abs().to_numpy().max()
+    results[name] = {
+        "weights": max(float(np.abs(a - b).max()) for a, b in zip(one, other, strict=True)),
+        "history": float(off),
+        "rows": rows[["epoch", "split"]].equals(other_rows[["epoch", "split"]]),
+    }
+print(json.dumps(results))
+"""
+
+
+@pytest.fixture(scope="module")
+def two_devices() -> dict[str, dict[str, float]]:
+    """Largest differences between one device and two, which must be set up before TensorFlow's first use."""
+    run = run_python("-c", TWO_DEVICES, env={"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])})
+    assert run.returncode == 0, run.stderr
+    results: dict[str, dict[str, float]] = json.loads(run.stdout.splitlines()[-1])
+    return results
+
+
+# Two devices add up the same numbers in another order. A single-precision sum of a few dozen terms of order one is off
+# by a few 1e-7 at most; a dozen small steps do not make 1e-5 of it. A wrong share of an example shows at 1e-4 and more.
+ANOTHER_ORDER_OF_SUMMING = 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["odd batches", "a last batch of one, adam, a penalty"])
+def test_two_devices_give_the_weights_and_the_history_of_one(
+    two_devices: dict[str, dict[str, float]], case: str
+) -> None:
+    assert two_devices[case]["weights"] < ANOTHER_ORDER_OF_SUMMING
+    assert two_devices[case]["history"] < ANOTHER_ORDER_OF_SUMMING
+    assert two_devices[case]["rows"]
+
+
+@pytest.mark.slow
+def test_batchnorm_that_trains_sees_parts_on_two_devices(two_devices: dict[str, dict[str, float]]) -> None:
+    # Each device normalises by the statistics of its own part: documented, and why BatchNorm keeps still in the others.
+    assert two_devices["BatchNorm"]["weights"] > 10 * ANOTHER_ORDER_OF_SUMMING
+
+
 # Bad arguments
 
 GOOD = {"epochs": 1, "learning_rate": 0.1, "progress": False}
@@ -382,6 +563,31 @@ def test_learning_rate_out_of_range(split: Split, no_training, learning_rate: fl
 def test_unknown_optimizer(split: Split, no_training) -> None:
     with raises_one_line(ValueError, "'adam', 'adamw', 'sgd'", "got 'adan'", "Did you mean 'adam'?"):
         fit(classifier(), split, **GOOD, optimizer="adan")
+
+
+@pytest.mark.parametrize("strategy", ["miror", 2, ["GPU:0"]])
+def test_unknown_strategy(split: Split, no_training, strategy: object) -> None:
+    with raises_one_line(ValueError, "strategy must be None, 'mirrored' or a tf.distribute.MirroredStrategy", "got "):
+        fit(classifier(), split, **GOOD, strategy=strategy)  # type: ignore[arg-type]
+
+
+def test_strategies_that_were_never_tried_are_refused(split: Split, no_training) -> None:
+    with raises_one_line(ValueError, "strategy must be", "got OneDeviceStrategy"):
+        fit(classifier(), split, **GOOD, strategy=tf.distribute.OneDeviceStrategy("CPU:0"))
+
+
+def test_half_precision_on_several_devices_is_refused(split: Split, no_training) -> None:
+    layers = [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(3, dtype="mixed_float16", name="half")]
+    with raises_one_line(ValueError, "float32 or mixed_bfloat16", "issue 20763", "'half' in float16"):
+        fit(keras.Sequential(layers), split, **GOOD, strategy=mirrored_on_one())
+
+
+def test_a_model_that_cannot_be_cloned_is_refused(split: Split) -> None:
+    layers = [keras.Input((8, 8, 1)), keras.layers.Lambda(lambda x: x / 255.0), keras.layers.Flatten()]
+    model = keras.Sequential([*layers, keras.layers.Dense(3)], name="with_lambda")
+    with raises_one_line(ValueError, "strategy needs a model that Keras can clone", "'with_lambda'"):
+        fit(model, split, **GOOD, strategy=mirrored_on_one())
+    assert not model.compiled
 
 
 def test_nothing_to_train(toy: Backbone, split: Split, no_training) -> None:

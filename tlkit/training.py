@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tlkit._tensorflow import keras
+from tlkit._tensorflow import keras, tf
 from tlkit.backbones import Backbone
 from tlkit.domains import Array, Split, nearest_name
 from tlkit.features import batches, cache_features, check_shape, pool_features, split_at
 from tlkit.freezing import freeze_to
 from tlkit.heads import join
+from tlkit.mirrored import VALIDATION_BATCH, Mirrored, mirrored_strategy
 from tlkit.store import MAX_BYTES
 
 __all__ = ["fine_tune", "fit", "fit_probe", "logistic_regression"]
@@ -36,6 +37,7 @@ def fit(
     optimizer: str = "adam",
     stop: threading.Event | None = None,
     progress: bool | None = None,
+    strategy: str | tf.distribute.MirroredStrategy | None = None,
 ) -> pd.DataFrame:
     """Train ``model`` on ``train`` with cross-entropy on its logits, and return the history.
 
@@ -45,6 +47,15 @@ def fit(
 
     Ctrl-C (or a notebook's stop button), and ``stop`` once it is set from another thread, end the training after the
     batch in progress: the weights of that batch are kept, and the history so far is returned.
+
+    On several devices (``strategy``) each batch is dealt out in parts that differ by one example at most, and the step
+    is that of the whole batch: the parts' gradients are summed, each example counting 1 over the size of the batch
+    (Goyal et al., 2017, arXiv:1706.02677, section 2.3). So weights and history are those of one device, up to the order
+    in which floating point adds, but for this: BatchNorm that trains normalises each part by the part's own mean and
+    variance, and its moving statistics take in their mean over the devices; dropout and augmentation draw anew.
+    ``learning_rate`` and ``batch_size`` mean what they mean on one device. TensorFlow mirrors only variables that were
+    made for it, so a clone is trained and its weights are copied back at the end, also when the training was stopped or
+    failed; callbacks see the clone as their ``model`` (so :func:`tlkit.audit.watch` can take no backbone there).
 
     Args:
         model: From ``train.x`` to logits ``(n, n_classes)``.
@@ -56,6 +67,8 @@ def fit(
         optimizer: ``"adam"``, ``"adamw"`` or ``"sgd"`` (without momentum).
         stop: An event that ends the training when set.
         progress: Show a bar (terminal or notebook); by default where someone can see it: a notebook or a terminal.
+        strategy: ``None`` trains on one device; ``"mirrored"`` on all GPUs of this machine (without a GPU on its one
+            CPU device, which is no faster); a ``tf.distribute.MirroredStrategy`` on the devices that it names.
 
     Returns:
         A row an epoch and split: ``epoch`` (from 1), ``split`` (``"train"`` or ``"validation"``), ``loss`` (mean
@@ -64,34 +77,42 @@ def fit(
         row alone, and ``history.attrs["stopped"]`` is then true.
 
     Raises:
-        ValueError: An argument out of range, nothing to train, or labels that the head has no logit for.
+        ValueError: An argument out of range, nothing to train, labels that the head has no logit for, or something that
+            ``strategy`` cannot do.
     """
     _check(model, train, epochs=epochs, learning_rate=learning_rate, batch_size=batch_size, optimizer=optimizer)
     if validation is not None:
         check_shape(model, validation)
         _check_labels(model, validation)
+    mirrored = None if strategy is None else Mirrored(model, mirrored_strategy(strategy))
     recorder = _Recorder(stop, _progress_bar(epochs * -(-len(train) // batch_size), progress))
+    step_size = {"class_name": optimizer, "config": {"learning_rate": float(learning_rate)}}
     model.compile(
-        optimizer=keras.optimizers.get({"class_name": optimizer, "config": {"learning_rate": float(learning_rate)}}),
+        optimizer=keras.optimizers.get(step_size),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
     )
     stopped = False
     try:
-        model.fit(
-            batches(train, batch_size, shuffle_seed=seed),
-            epochs=epochs,
-            validation_data=None if validation is None else batches(validation, 256),
-            callbacks=[recorder, *callbacks],
-            shuffle=False,  # the batches are shuffled already
-            verbose=0,
-        )
+        if mirrored is not None:
+            mirrored.fit(train, validation, epochs, batch_size, seed, step_size, [recorder, *callbacks])
+        else:
+            model.fit(
+                batches(train, batch_size, shuffle_seed=seed),
+                epochs=epochs,
+                validation_data=None if validation is None else batches(validation, VALIDATION_BATCH),
+                callbacks=[recorder, *callbacks],
+                shuffle=False,  # the batches are shuffled already
+                verbose=0,
+            )
     except (KeyboardInterrupt, _Stopped):
         # A step is one graph call, which Python cannot interrupt half way: the weights are those of a whole batch.
         recorder.close_epoch()
         stopped = True
     finally:
         recorder.bar.close()
+        if mirrored is not None:
+            mirrored.copy_back()
     history = pd.DataFrame(recorder.rows, columns=["epoch", "split", "loss", "accuracy"])
     history.attrs["stopped"] = stopped
     return history
@@ -119,6 +140,7 @@ def fine_tune(
     optimizer: str = "adam",
     stop: threading.Event | None = None,
     progress: bool | None = None,
+    strategy: str | tf.distribute.MirroredStrategy | None = None,
 ) -> pd.DataFrame:
     """Freeze, split, cache and train in one call; ``backbone`` and ``head`` come out trained.
 
@@ -139,7 +161,8 @@ def fine_tune(
         train_batchnorm: See :func:`tlkit.freezing.freeze_to`.
         views: See :func:`tlkit.features.cache_features`, also for ``augment``, ``cache_dir`` and ``max_bytes``.
         validation: Raw images, scored after each epoch; they too run through the frozen part once.
-        batch_size: See :func:`fit`, also for ``seed``, ``callbacks``, ``optimizer``, ``stop`` and ``progress``.
+        batch_size: See :func:`fit`, also for ``seed``, ``callbacks``, ``optimizer``, ``stop``, ``progress`` and
+            ``strategy``, which the frozen part does not need: it runs once.
 
     Returns:
         The history of :func:`fit` with a first column ``phase``, ``"head"`` or ``"tail"``; epochs count on through both
@@ -184,6 +207,7 @@ def fine_tune(
             optimizer=optimizer,
             stop=stop,
             progress=progress,
+            strategy=strategy,
         )
         history["epoch"] += sum(int(part["epoch"].max()) for part in histories)
         history.insert(0, "phase", phase)
