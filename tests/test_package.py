@@ -33,14 +33,17 @@ LAYERS = {
     "heads": 1,
     "freezing": 1,
     "features": 1,
+    "_mirrored": 2,
     "training": 2,
     "evaluation": 2,
     "audit": 2,
     "gradients": 2,
     "transferability": 2,
     "explain": 2,
+    "export": 3,
     "plots": 3,
     "demo": 3,
+    "kernels": 3,
     "grading": 3,
     "exercise_checks": 3,
     "sandbox": 3,
@@ -288,7 +291,8 @@ def test_wheel_holds_the_assets_the_course_and_the_types(distributions: tuple[Pa
         assert f"\nVersion: {tlkit.__version__}\n" in wheel.read(metadata).decode()
     manifest = json.loads((PACKAGE / "assets" / "manifest.json").read_text(encoding="utf-8"))
     wanted = {f"tlkit/assets/{name}" for name in [*manifest, "manifest.json", "PROVENANCE.md"]}
-    wanted |= {f"tlkit/{path.relative_to(PACKAGE).as_posix()}" for path in PACKAGE.rglob("*.py")}
+    code = [path for kind in ("*.py", "*.js") for path in PACKAGE.rglob(kind)]
+    wanted |= {f"tlkit/{path.relative_to(PACKAGE).as_posix()}" for path in code}
     wanted |= {f"tlkit/course/notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb")}
     assert wanted | {"tlkit/py.typed"} <= names
     assert {name.split("/")[0] for name in names} == {"tlkit", f"tlkit-{tlkit.__version__}.dist-info"}

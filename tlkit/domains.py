@@ -1,4 +1,4 @@
-"""Source and target domains as arrays; all data input and output.
+"""Source and target domains as arrays, and those that are bundled.
 
 An image batch is ``x``: ``(n, h, w, c)`` ``uint8`` in 0..255, and its labels are ``y``: ``(n,)`` ``int64``, an index
 into the domain's ``classes``. Arrays are read-only, so that no cell run twice can change them.
@@ -8,24 +8,19 @@ from __future__ import annotations
 
 import difflib
 import functools
-import hashlib
-import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tlkit.assets import asset_path
-from tlkit.store import MAX_BYTES, Store, open_store
 
-__all__ = ["Domain", "DomainPair", "Split", "load_domain", "load_folder", "load_pair"]
+__all__ = ["Domain", "DomainPair", "Split", "load_domain", "load_pair"]
 
 DIGIT_DOMAINS = ("mnist", "optdigits")  # targets whose classes printed knows
 BUNDLED_DOMAINS = ("printed", "mnist", "optdigits", "fashion")
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 
 Array = NDArray[Any]
 
@@ -230,131 +225,3 @@ def load_pair(source: str = "printed", target: str = "mnist") -> DomainPair:
     if set(target_domain.classes) < set(source_domain.classes):
         source_domain = source_domain.restrict_to(target_domain.classes)
     return DomainPair(source_domain, target_domain)
-
-
-def _read_image(path: Path, size: tuple[int, int], channels: int) -> Array:
-    from PIL import Image, ImageOps
-
-    with Image.open(path) as file:
-        image = ImageOps.exif_transpose(file)
-        if image.mode.startswith("I"):  # 16 bit: PIL's own conversion would clip at 255
-            image = Image.fromarray((np.asarray(image, dtype=np.float64) / 257).clip(0, 255).astype(np.uint8))
-        if image.has_transparency_data:
-            image = image.convert("RGBA")
-            white = Image.new("RGBA", image.size, "white")  # paper, for ink that was drawn on a transparent ground
-            image = Image.alpha_composite(white, image)
-        image = image.convert("L" if channels == 1 else "RGB")
-        # Crop to the wanted aspect ratio, then scale: stretching would change the shapes that the backbone knows.
-        image = ImageOps.fit(image, (size[1], size[0]), Image.Resampling.BILINEAR)
-        return np.asarray(image, dtype=np.uint8).reshape(*size, channels)
-
-
-def load_folder(
-    path: str | Path,
-    *,
-    image_size: int | tuple[int, int],
-    test_fraction: float = 0.2,
-    seed: int = 0,
-    channels: int = 3,
-    skip_unreadable: bool = False,
-    cache_dir: str | Path | None = None,
-    max_bytes: int = MAX_BYTES,
-) -> Domain:
-    """A domain from the learner's own images: one folder a class, whose name is the class.
-
-    Images (PNG, JPEG, BMP, GIF, WebP) are turned upright by their EXIF mark, cropped around the centre to the aspect
-    ratio of ``image_size`` and scaled. The split is stratified: each class gives ``test_fraction`` of its images, at
-    least one, to the test part.
-
-    Args:
-        image_size: Side, or ``(height, width)``, in pixels.
-        channels: 3 (RGB) or 1 (grey).
-        skip_unreadable: Leave out images that cannot be read and name them in a warning, instead of raising.
-        cache_dir: Where decoded images are kept when they take more than ``max_bytes``; ``None`` is the user's cache
-            directory.
-        max_bytes: Past this, decoded images stay on disk and are read back batch by batch.
-
-    Raises:
-        ValueError: No such folder, fewer than two classes, a class with fewer than two images, an unreadable image, or
-            an argument out of range.
-    """
-    folder = Path(path)
-    size = image_size if isinstance(image_size, tuple) else (image_size, image_size)
-    if len(size) != 2 or not all(isinstance(side, int) and side >= 1 for side in size):
-        raise ValueError(f"image_size must be a side or (height, width) of 1 pixel or more, got {image_size}.")
-    if not 0 < test_fraction < 1:
-        raise ValueError(f"test_fraction must be between 0 and 1, both excluded, got {test_fraction}.")
-    if channels not in (1, 3):
-        raise ValueError(f"channels must be 1 (grey) or 3 (RGB), got {channels}.")
-    if not folder.is_dir():
-        raise ValueError(f"path must be a folder with one subfolder a class, got {str(folder)!r}.")
-    class_folders = sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    if len(class_folders) < 2:
-        names = ", ".join(repr(entry.name) for entry in class_folders) or "none"
-        raise ValueError(f"{folder} must hold two or more class folders, got {names}.")
-
-    def read(file: Path) -> Array:
-        try:
-            return _read_image(file, size, channels)
-        except Exception as error:  # PIL raises many types for a broken file; all mean the same here
-            raise ValueError(
-                f"every image must be readable, got {str(file)!r} ({type(error).__name__}); "
-                "skip_unreadable=True leaves such files out."
-            ) from error
-
-    rng = np.random.default_rng(seed)
-    skipped: list[str] = []
-    files: dict[str, list[Path]] = {"train": [], "test": []}
-    labels: dict[str, list[int]] = {"train": [], "test": []}
-    for label, class_folder in enumerate(class_folders):
-        images = sorted(entry for entry in class_folder.iterdir() if _is_image_name(entry.name))
-        if skip_unreadable:
-            broken = [file for file in images if not _is_readable(file, read)]
-            skipped += [str(file.relative_to(folder)) for file in broken]
-            images = [file for file in images if file not in broken]
-        if len(images) < 2:
-            raise ValueError(
-                f"each class needs two readable images or more (one to train, one to test), "
-                f"got {len(images)} in {class_folder.name!r}."
-            )
-        order = rng.permutation(len(images))
-        n_test = min(max(1, round(test_fraction * len(images))), len(images) - 1)
-        for part, chosen in (("test", order[:n_test]), ("train", order[n_test:])):
-            files[part] += [images[i] for i in chosen]
-            labels[part] += [label] * len(chosen)
-    if skipped:
-        warnings.warn(f"{len(skipped)} unreadable images left out: {', '.join(skipped)}", stacklevel=2)
-    store = open_store(cache_dir)
-    splits = {}
-    for part in files:
-        x = _decode(files[part], read, (*size, channels), store, max_bytes)
-        splits[part] = Split(x, np.array(labels[part]))
-    return Domain(folder.name, splits["train"], splits["test"], tuple(entry.name for entry in class_folders))
-
-
-def _is_image_name(name: str) -> bool:
-    # macOS leaves "._photo.png" beside photo.png on foreign disks: no image, whatever its suffix says.
-    return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
-
-
-def _is_readable(file: Path, read: Callable[[Path], Array]) -> bool:
-    try:
-        read(file)
-    except ValueError:
-        return False
-    return True
-
-
-def _decode(
-    files: list[Path], read: Callable[[Path], Array], shape: tuple[int, ...], store: Store, max_bytes: int
-) -> Array:
-    """All images as one array, in memory up to ``max_bytes``, past that in a file that is read as needed."""
-    if len(files) * int(np.prod(shape)) <= max_bytes:
-        return np.stack([read(file) for file in files])
-    stamps = [(str(file.resolve()), (status := file.stat()).st_size, status.st_mtime_ns) for file in files]
-    key = hashlib.sha256(repr((stamps, shape)).encode()).hexdigest()
-    stored = store.read(key, in_memory_up_to=0)
-    if stored is not None:
-        return stored
-    rows = (read(file) for file in files)
-    return store.stream("decoded images", key, (len(files), *shape), np.dtype(np.uint8), rows)

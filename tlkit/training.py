@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tlkit._mirrored import VALIDATION_BATCH, Mirrored, mirrored_strategy
 from tlkit._tensorflow import keras, tf
 from tlkit.backbones import Backbone
 from tlkit.domains import Array, Split, nearest_name
 from tlkit.features import batches, cache_features, check_shape, pool_features, split_at
 from tlkit.freezing import freeze_to
 from tlkit.heads import join
-from tlkit.mirrored import VALIDATION_BATCH, Mirrored, mirrored_strategy
 from tlkit.store import MAX_BYTES
 
 __all__ = ["fine_tune", "fit", "fit_probe", "logistic_regression"]

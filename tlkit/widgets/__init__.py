@@ -1,4 +1,4 @@
-"""Controls for JupyterLab: freeze and train (FreezeLab), compare domains, explore the gradient.
+"""Controls for JupyterLab: freeze and train, compare domains, explore the gradient, upload pictures.
 
 Each widget works without clicks, by its traits and methods, and leaves a static picture for readers without a kernel.
 """
@@ -12,11 +12,17 @@ if TYPE_CHECKING:
     from tlkit.widgets.domain_compare import DomainCompare
     from tlkit.widgets.freeze_lab import FreezeLab
     from tlkit.widgets.gradient_explorer import GradientExplorer
+    from tlkit.widgets.picture_upload import PictureUpload
 
-__all__ = ["DomainCompare", "FreezeLab", "GradientExplorer"]
+__all__ = ["DomainCompare", "FreezeLab", "GradientExplorer", "PictureUpload"]
 
 # Found when asked for: GradientExplorer needs no TensorFlow.
-_MODULE_OF = {"DomainCompare": "domain_compare", "FreezeLab": "freeze_lab", "GradientExplorer": "gradient_explorer"}
+_MODULE_OF = {
+    "DomainCompare": "domain_compare",
+    "FreezeLab": "freeze_lab",
+    "GradientExplorer": "gradient_explorer",
+    "PictureUpload": "picture_upload",
+}
 
 
 def __getattr__(name: str) -> Any:

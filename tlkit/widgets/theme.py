@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -82,7 +83,9 @@ def with_picture(bundle: Any, draw: Callable[[Figure], None], size: tuple[float,
     FigureCanvasAgg(figure)
     draw(figure)
     drawn, stored = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=100)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # a class may be named in any script
+        figure.savefig(drawn, format="png", dpi=100)
     # With a palette it takes a third of the bytes, which a stored notebook has to carry.
     with Image.open(drawn) as picture:
         picture.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(stored, "PNG", optimize=True)

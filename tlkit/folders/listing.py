@@ -1,0 +1,97 @@
+"""What lies in a folder of class folders: which files are pictures of which class, and what is neither."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from tlkit.folders.pictures import is_picture_name
+
+__all__ = ["OUTSIDE", "Listing", "list_folder", "one_line"]
+
+HIDDEN = "hidden"
+OUTSIDE = "a link that leads out of the folder"
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The pictures of each class in the order of their names, and the reason why another entry is none.
+
+    Args:
+        root: The folder.
+        classes: The files of each class, by name alone a picture.
+        ignored: For each other entry, named from ``root`` on, why it is left out.
+    """
+
+    root: Path
+    classes: dict[str, list[Path]]
+    ignored: dict[str, str]
+
+    def files(self) -> list[Path]:
+        """The pictures of all classes."""
+        return [file for files in self.classes.values() for file in files]
+
+    def name(self, file: Path) -> str:
+        """A file as messages call it: ``class/file.png``."""
+        return file.relative_to(self.root).as_posix()
+
+
+def one_line(text: str) -> str:
+    """Text for a message: a stranger's name may hold line ends, or bytes that are no text."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def list_folder(path: str | Path) -> Listing:
+    """List a folder with one subfolder a class; nothing is opened.
+
+    Links that stay in the folder are followed; hidden entries, folders inside a class and what leads out are not.
+
+    Raises:
+        ValueError: There is no such folder.
+    """
+    root = Path(path)
+    if not root.is_dir():
+        raise ValueError(f"path must be a folder with one subfolder a class, got {str(root)!r}.")
+    inside = _real(root)
+    classes: dict[str, list[Path]] = {}
+    ignored: dict[str, str] = {}
+    for entry in _entries(root):
+        if reason := _no_class(entry, inside):
+            ignored[entry.name] = reason
+            continue
+        files = classes[entry.name] = []
+        for file in _entries(entry):
+            if reason := _no_picture(file, inside):
+                ignored[f"{entry.name}/{file.name}"] = reason
+            else:
+                files.append(file)
+    return Listing(root, classes, ignored)
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))  # Path.resolve raises where a link leads to itself
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir(), key=lambda entry: entry.name)  # Windows compares paths in its own way
+
+
+def _no_class(entry: Path, inside: Path) -> str:
+    if entry.name.startswith("."):
+        return HIDDEN
+    if not _real(entry).is_relative_to(inside):
+        return OUTSIDE
+    return "" if entry.is_dir() else "not in a class folder"
+
+
+def _no_picture(file: Path, inside: Path) -> str:
+    if file.name.startswith("."):
+        return HIDDEN
+    if file.is_symlink() and not _real(file).is_relative_to(inside):
+        return OUTSIDE
+    if file.is_dir():
+        return "a folder inside a class folder"
+    if not is_picture_name(file.name):
+        return f"not a picture ({file.suffix.lower() or 'no suffix'})"
+    return "" if file.is_file() else "not a regular file"  # a pipe would be waited for; a link to nothing
