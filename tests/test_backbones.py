@@ -1,5 +1,6 @@
 """Backbones: where they can be cut, that raw pixels go in, and that weights are the right ones or refused."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from helpers import (
     KERAS_SAVES_WITH_A_WARNING,
     TOY_STAGE_ENDS,
+    largest_difference,
     raises_one_line,
     random_split,
     same_weights,
@@ -15,11 +17,26 @@ from helpers import (
 )
 
 from tlkit._tensorflow import keras
-from tlkit.backbones import _WEIGHTS_BY_NAME, Backbone, layers_up_to, load_backbone, small_resnet, wrap_backbone
-from tlkit.domains import load_domain
+from tlkit.audit import audit_fit, diagnose
+from tlkit.backbones import (
+    _APPLICATIONS,
+    _WEIGHTS_BY_NAME,
+    IMAGENET_DEVIATIONS,
+    IMAGENET_MEANS,
+    Backbone,
+    find_boundaries,
+    layers_up_to,
+    load_backbone,
+    small_resnet,
+    wrap_backbone,
+)
+from tlkit.domains import Domain, DomainPair, load_domain
 from tlkit.evaluation import accuracy
-from tlkit.features import split_at
-from tlkit.heads import join, load_source_head
+from tlkit.explain import grad_cam
+from tlkit.features import cache_features, split_at
+from tlkit.freezing import freeze_to
+from tlkit.heads import build_head, join, load_source_head
+from tlkit.training import fit
 
 pytestmark = pytest.mark.filterwarnings(KERAS_SAVES_WITH_A_WARNING)
 
@@ -132,6 +149,203 @@ def test_mobilenet_is_wrapped() -> None:
         wrap_backbone(model, ("block2_add", "out_relu"), "mobilenet")
 
 
+# Boundaries that are found
+
+
+def narrow_by_trial(model: keras.Model) -> list[str]:
+    """The oracle: a tensor is a boundary when, without it, the input is not reached from the output any more."""
+
+    def made_from(tensor: object) -> list[object]:
+        history = tensor._keras_history
+        return history.operation._inbound_nodes[history.node_index].input_tensors
+
+    def behind(*, without: object = None) -> dict[int, object]:
+        found: dict[int, object] = {}
+        stack = [model.outputs[0]]
+        while stack:
+            tensor = stack.pop()
+            if tensor is not without and id(tensor) not in found:
+                found[id(tensor)] = tensor
+                stack += made_from(tensor)
+        return found
+
+    tensors = [tensor for tensor in behind().values() if tensor is not model.inputs[0]]
+    narrow = [tensor for tensor in tensors if id(model.inputs[0]) not in behind(without=tensor)]
+    depth = {id(tensor): len(behind(without=tensor)) for tensor in narrow}  # what remains grows towards the input
+    return [tensor._keras_history.operation.name for tensor in sorted(narrow, key=lambda t: depth[id(t)], reverse=True)]
+
+
+def random_graph(seed: int) -> keras.Model:
+    """Up to 14 operations that take one or two of the last few tensors, and at the end the sum of the loose ones."""
+    rng = np.random.default_rng(seed)
+    tensors = [keras.Input((4,))]
+    loose = set()
+    for i in range(rng.integers(2, 15)):
+        chosen = sorted({int(j) for j in rng.integers(max(0, len(tensors) - 3), len(tensors), 2)})
+        taken = [tensors[j] for j in chosen]
+        layer = keras.layers.Add(name=f"add{i}") if len(taken) == 2 else keras.layers.ReLU(name=f"relu{i}")
+        tensors.append(layer(taken if len(taken) == 2 else taken[0]))
+        loose = (loose | {len(tensors) - 1}) - set(chosen)
+    ends = [tensors[j] for j in sorted(loose)]
+    return keras.Model(tensors[0], keras.layers.Add(name="end")(ends) if len(ends) > 1 else ends[0])
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_boundaries_are_those_that_a_trial_of_each_tensor_finds(seed: int) -> None:
+    model = random_graph(seed)
+    assert list(find_boundaries(model)) == narrow_by_trial(model)
+
+
+def test_boundaries_of_known_graphs() -> None:
+    assert find_boundaries(toy_model()) == ("rescale", "one_conv", "one_bn", "one_out", "two_add", "two_out")
+    inside = ("a_conv", "a_bn", "a_relu", "b_conv", "b_bn", "add")
+    names = find_boundaries(small_resnet())
+    assert not [name for name in names if name.startswith("stage") and name.endswith(inside[:5])]
+    assert names[-2:] == ("stage4_add", "stage4_out")
+
+
+def test_every_boundary_is_a_place_to_cut() -> None:
+    model = toy_model()
+    x = random_split(3).x
+    backbone = wrap_backbone(model, find_boundaries(model))
+    whole = model.predict(x, verbose=0)
+    for stage in range(backbone.n_stages + 1):
+        trunk, tail = split_at(backbone, stage)
+        np.testing.assert_array_equal(tail.predict(trunk.predict(x, verbose=0), verbose=0), whole)
+
+
+def test_a_layer_that_is_used_twice_is_no_boundary() -> None:
+    image = keras.Input((8, 8, 1))
+    twice = keras.layers.Conv2D(1, 3, padding="same", name="twice")
+    model = keras.Model(image, keras.layers.ReLU(name="out")(twice(keras.layers.ReLU(name="between")(twice(image)))))
+    assert find_boundaries(model) == ("between", "out")
+    assert wrap_backbone(model).stage_ends[-1] == "out"
+    with raises_one_line(ValueError, "uses once", "'twice'", "2 times"):
+        wrap_backbone(model, ("twice", "out"))
+
+
+def test_stages_are_found() -> None:
+    backbone = wrap_backbone(small_resnet())
+    assert backbone.stage_ends == ("stage1_out", "stage2_out", "stage3_out", "stage4_out")
+    assert backbone.name == "small_resnet"
+    assert wrap_backbone(small_resnet(), name="mine").name == "mine"
+
+
+def test_a_network_of_one_resolution_is_cut_into_parts_of_as_many_weights() -> None:
+    x = image = keras.Input((8, 8, 4))
+    for i in range(20):
+        y = keras.layers.Conv2D(4, 3, padding="same", activation="relu", name=f"conv{i}")(x)
+        x = keras.layers.Add(name=f"block{i}")([x, y])
+    backbone = wrap_backbone(keras.Model(image, x))
+    assert backbone.stage_ends == ("block3", "block7", "block11", "block15", "block19")
+
+
+def test_stages_of_a_model_for_images_of_any_size_are_those_of_one_size() -> None:
+    def make(side: int | None) -> keras.Model:
+        return keras.applications.MobileNetV2((side, side, 3), include_top=False, weights=None, alpha=0.35)
+
+    assert wrap_backbone(make(None)).stage_ends == wrap_backbone(make(224)).stage_ends
+
+
+def nested(base: keras.Model, *, training: bool | None = None, name: str = "outer_rescale") -> keras.Model:
+    image = keras.Input((8, 8, 1), name="outer_image")
+    x = keras.layers.Rescaling(2.0, name=name)(image)
+    return keras.Model(image, base(x, training=training), name="outer")
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_a_model_inside_a_model_is_opened(depth: int, tmp_path: Path) -> None:
+    base = toy_model()
+    model = base
+    for i in range(depth):
+        model = nested(model, name=f"rescale{i}")
+    backbone = wrap_backbone(model, TOY_STAGE_ENDS)
+    assert {id(weight) for weight in backbone.model.weights} == {id(weight) for weight in base.weights}
+    x = random_split(3).x
+    whole = model.predict(x, verbose=0)
+    np.testing.assert_array_equal(backbone.model.predict(x, verbose=0), whole)
+    trunk, tail = split_at(backbone, 1)
+    np.testing.assert_array_equal(tail.predict(trunk.predict(x, verbose=0), verbose=0), whole)
+    assert find_boundaries(model)[-6:] == find_boundaries(base)
+    backbone.model.save(tmp_path / "opened.keras")
+    again = keras.saving.load_model(tmp_path / "opened.keras", safe_mode=True)
+    np.testing.assert_array_equal(again.predict(x, verbose=0), whole)
+
+
+def test_a_sequential_model_inside_is_opened_and_the_rest_is_not() -> None:
+    stem = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(1, 1, name="small")], name="stem")
+    base = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(9, 3, name="large")], name="base")
+    image = keras.Input((8, 8, 1))
+    model = keras.Model(image, base(stem(image)))
+    assert find_boundaries(model) == ("stem", "large")
+    assert wrap_backbone(model, ("stem", "base")).n_stages == 2  # who names it wants it whole
+
+
+@pytest.mark.parametrize("training", [False, None])
+def test_opening_keeps_what_training_means(training: bool | None) -> None:
+    model = nested(toy_model(), training=training)
+    backbone = wrap_backbone(model, TOY_STAGE_ENDS)
+    x = random_split(6).x.astype(np.float32)
+    for asked in (True, False, None):
+        np.testing.assert_array_equal(backbone.model(x, training=asked), model(x, training=asked))
+
+
+def test_a_model_inside_with_a_name_of_the_outer_one_is_refused() -> None:
+    with raises_one_line(ValueError, "other layer names", '"rescale"', "2 times"):
+        wrap_backbone(nested(toy_model(), name="rescale"))
+
+
+def test_a_subclassed_model_inside_is_refused() -> None:
+    class Own(keras.Model):
+        def __init__(self) -> None:
+            super().__init__(name="own")
+            self.conv = keras.layers.Conv2D(2, 3)
+
+        def call(self, x):
+            return self.conv(x)
+
+    image = keras.Input((8, 8, 1))
+    model = keras.Model(image, Own()(image))
+    for ask in (find_boundaries, wrap_backbone):
+        with raises_one_line(ValueError, "'own' (Own)", "subclassed", "stage_ends"):
+            ask(model)
+    assert wrap_backbone(model, ("own",)).n_stages == 1
+
+
+def test_an_input_in_a_list_is_taken_out_of_it() -> None:
+    # keras.applications makes such models; called with a tensor they would warn, and warnings are errors here.
+    model = toy_model()
+    backbone = wrap_backbone(keras.Model([model.inputs[0]], [model.outputs[0]]), TOY_STAGE_ENDS)
+    assert backbone.boundary(0) is backbone.model.inputs[0]
+    backbone.model(keras.Input((8, 8, 1)))
+    with raises_one_line(ValueError, "residual branch"):
+        wrap_backbone(keras.Model([model.inputs[0]], [model.outputs[0]]), ("two_a_relu", "two_out"))
+
+
+def test_kerashub_backbones_are_wrapped() -> None:
+    hub = pytest.importorskip("keras_hub")
+    model = hub.models.ResNetBackbone(
+        input_conv_filters=[64],
+        input_conv_kernel_sizes=[3],
+        stackwise_num_filters=[64, 64, 64],
+        stackwise_num_blocks=[1, 1, 1],
+        stackwise_num_strides=[1, 2, 2],
+        block_type="basic_block",
+        image_shape=(32, 32, 3),
+    )
+    image = keras.Input((32, 32, 3))
+    outer = keras.Model(image, model(keras.layers.Rescaling(1 / 255)(image)))
+    x = random_split(3, shape=(32, 32, 3)).x
+    for wrapped in (model, outer):
+        backbone = wrap_backbone(wrapped)
+        assert backbone.n_stages >= 3
+        whole = wrapped.predict(x.astype(np.float32), verbose=0)
+        for stage in range(backbone.n_stages + 1):
+            trunk, tail = split_at(backbone, stage)
+            cut = tail.predict(trunk.predict(x.astype(np.float32), verbose=0), verbose=0)
+            np.testing.assert_allclose(cut, whole, rtol=1e-5, atol=1e-5)
+
+
 # The small ResNet
 
 
@@ -157,7 +371,7 @@ def test_pretrained_weights_are_not_the_random_ones_and_always_the_same() -> Non
     assert same_weights(one.model, load_backbone("resnet_printed", weights="printed").model)
 
 
-@pytest.mark.parametrize("name", sorted(set(_WEIGHTS_BY_NAME) - {"resnet50"}))
+@pytest.mark.parametrize("name", sorted(set(_WEIGHTS_BY_NAME) - set(_APPLICATIONS)))
 def test_every_bundled_backbone_is_there_with_its_head(name: str) -> None:
     backbone = load_backbone(name)
     source = load_domain(name.removeprefix("resnet_"))
@@ -166,23 +380,25 @@ def test_every_bundled_backbone_is_there_with_its_head(name: str) -> None:
     assert accuracy(whole, source.test[:200]) > 2 * chance  # the head belongs to the backbone
 
 
-@pytest.mark.parametrize("name", ["resnet_printed", pytest.param("resnet50", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name", ["resnet_printed", *(pytest.param(name, marks=pytest.mark.slow) for name in _APPLICATIONS)]
+)
 def test_random_weights_come_from_the_seed_alone(name: str) -> None:
-    size = {"image_size": 32} if name == "resnet50" else {}
+    size = {"image_size": 32} if name in _APPLICATIONS else {}
     python, numpy_, keras_ = global_random_states()
     one, again, other = (load_backbone(name, weights=None, seed=seed, **size).model for seed in (1, 1, 2))
     assert global_random_states() == (python, numpy_, keras_)
-    assert same_weights(one, again)
-    different = [
-        not np.array_equal(a, b)
-        for layer, twin in zip(one.layers, other.layers, strict=True)
-        if isinstance(layer, keras.layers.Conv2D)
-        for a, b in [(layer.kernel.numpy(), twin.kernel.numpy())]
-    ]
-    assert different
-    assert all(different)
-    kernels = [layer.kernel.numpy() for layer in one.layers if isinstance(layer, keras.layers.Conv2D)]
+    # All variables: the seeds of dropout are none of the weights, and decide on a training as well.
+    assert same_weights(*([variable.numpy() for variable in model.variables] for model in (one, again)))
+    kernels, others = ([kernel.numpy() for kernel in kernels_of(model)] for model in (one, other))
+    assert kernels
+    assert not any(np.array_equal(a, b) for a, b in zip(kernels, others, strict=True))
     assert len({kernel.tobytes() for kernel in kernels}) == len(kernels)  # no two layers start alike
+
+
+def kernels_of(model: keras.Model) -> list[keras.Variable]:
+    layers = model._flatten_layers(include_self=False, recursive=True)
+    return [layer.kernel for layer in layers if hasattr(layer, "kernel")]
 
 
 def global_random_states() -> tuple[object, bytes, object]:
@@ -233,40 +449,213 @@ def test_other_image_size_for_the_network_itself() -> None:
     assert backbone.model.input_shape == (None, 40, 40, 1)
 
 
-# ResNet50
+# The networks of keras.applications
+
+OWN_PREPROCESSING = {
+    "resnet50": keras.applications.resnet,
+    "resnet50v2": keras.applications.resnet_v2,
+    "mobilenetv2": keras.applications.mobilenet_v2,
+    "efficientnetb0": keras.applications.efficientnet,
+    "convnexttiny": keras.applications.convnext,
+    "densenet121": keras.applications.densenet,
+}
+SLOW_APPLICATIONS = [pytest.param(name, marks=pytest.mark.slow) for name in _APPLICATIONS]
+
+
+def original(name: str, side: int = 40, **options: object) -> keras.Model:
+    """The network as keras.applications builds it, without any layer of tlkit's."""
+    build = getattr(keras.applications, _APPLICATIONS[name].builder)
+    with warnings.catch_warnings():  # MobileNetV2: its weights were trained on images of another size
+        warnings.filterwarnings("ignore", message="`input_shape` is undefined or non-square")
+        return build(include_top=False, input_shape=(side, side, 3), **{"weights": None, **options})
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("input_shape", [None, (20, 24, 1)], ids=["native", "grey"])
-def test_resnet50_prepares_pixels_as_keras_applications_does(input_shape: tuple[int, int, int] | None) -> None:
-    backbone = load_backbone("resnet50", image_size=40, input_shape=input_shape, weights=None, seed=2)
-    oracle = keras.applications.ResNet50(include_top=False, weights=None, input_shape=(40, 40, 3))
+@pytest.mark.parametrize(
+    ("name", "input_shape"), [*((name, None) for name in _APPLICATIONS), ("resnet50", (20, 24, 1))]
+)
+def test_applications_prepare_pixels_as_keras_applications_does(
+    name: str, input_shape: tuple[int, int, int] | None
+) -> None:
+    backbone = load_backbone(name, image_size=40, input_shape=input_shape, weights=None, seed=2)
+    oracle = original(name)
     oracle.set_weights(backbone.model.get_weights())
     x = random_split(2, shape=backbone.model.input_shape[1:], classes=2).x
     ready = x.astype(np.float32)
     if input_shape is not None:
         resized = keras.ops.image.resize(ready, (40, 40), interpolation="bilinear")
         ready = np.repeat(np.asarray(resized), 3, axis=-1)
-    ready = keras.applications.resnet.preprocess_input(ready.copy())
+    ready = OWN_PREPROCESSING[name].preprocess_input(ready.copy())
     np.testing.assert_allclose(
         backbone.model.predict(x, verbose=0), oracle.predict(ready, verbose=0), rtol=1e-3, atol=1e-3
     )
-    assert backbone.stage_ends == (
-        "pool1_pool",
-        "conv2_block3_out",
-        "conv3_block4_out",
-        "conv4_block6_out",
-        "conv5_block3_out",
-    )
+
+
+@pytest.mark.parametrize("name", SLOW_APPLICATIONS)
+def test_applications_are_cut_where_the_resolution_halves(name: str) -> None:
+    backbone = load_backbone(name, image_size=64, weights=None)
+    assert 4 <= backbone.n_stages <= 7
+    if name == "convnexttiny":  # the sums at its boundaries have running numbers for names; these places have names
+        sides = [backbone.boundary(stage).shape[1] for stage in range(backbone.n_stages + 1)]
+        assert sides == [64, 8, 4, 2, 2]
+    else:
+        assert wrap_backbone(original(name, 64)).stage_ends == backbone.stage_ends
+    found = find_boundaries(backbone.model)
+    assert list(found) == narrow_by_trial(backbone.model)
+    assert set(backbone.stage_ends) <= set(found)
+    x = random_split(2, shape=(64, 64, 3), classes=2).x
+    whole = backbone.model.predict(x, verbose=0)
+    for stage in range(1, backbone.n_stages):
+        trunk, tail = split_at(backbone, stage)
+        assert {id(w) for w in [*trunk.weights, *tail.weights]} == {id(w) for w in backbone.model.weights}
+        np.testing.assert_array_equal(tail.predict(trunk.predict(x, verbose=0), verbose=0), whole)
+
+
+@pytest.mark.parametrize("name", SLOW_APPLICATIONS)
+def test_training_an_application_on_cached_features_equals_full_training(name: str) -> None:
+    data = random_split(12, shape=(32, 32, 3))
+    models = []
+    for cached in (False, True):
+        backbone = load_backbone(name, weights=None, image_size=32, seed=1)
+        stage = backbone.n_stages - 1
+        freeze_to(backbone, stage)
+        head = build_head(backbone, 3, seed=5)
+        trunk, tail = split_at(backbone, stage)
+        if cached:
+            model, seen = join(tail, head), cache_features(trunk, data, cache_dir="memory")
+        else:
+            # EfficientNet drops branches while training, also of what is frozen, and Keras' fit overrides the
+            # training=False of an inner call: with that switched off, a whole model equals the features, which are
+            # those of inference. The other networks have no dropout.
+            for layer in layers_up_to(backbone, stage):
+                if isinstance(layer, keras.layers.Dropout):
+                    layer.rate = 0
+            model, seen = join(backbone.model, head), data
+        start = [kernel.numpy() for kernel in kernels_of(tail)]
+        fit(model, seen, epochs=2, batch_size=8, seed=11, learning_rate=1e-3, progress=False)
+        models.append(join(backbone.model, head))
+        moved = [np.any(a != b.numpy()) for a, b in zip(start, kernels_of(tail), strict=True)]
+        assert moved[-1]
+    assert largest_difference(*models) <= 1e-5
+
+
+@pytest.mark.slow
+def test_dropout_of_frozen_stages_goes_on_in_a_whole_model_but_not_behind_features() -> None:
+    backbone = load_backbone("efficientnetb0", weights=None, image_size=32)
+    stage = backbone.n_stages - 1
+    freeze_to(backbone, stage)
+    trunk, _ = split_at(backbone, stage)
+    data = random_split(6, shape=(32, 32, 3))
+    x = data.x.astype(np.float32)
+    inference = np.asarray(trunk(x, training=False))
+    np.testing.assert_allclose(cache_features(trunk, data, cache_dir="memory").x, inference, rtol=1e-4, atol=1e-6)
+    assert np.abs(np.asarray(trunk(x, training=True)) - inference).max() > 1e-2 * np.abs(inference).max()
+
+
+@pytest.mark.parametrize("name", SLOW_APPLICATIONS)
+def test_nothing_is_said_against_the_preprocessing_of_an_application(name: str) -> None:
+    backbone = load_backbone(name, weights=None, image_size=32)
+    freeze_to(backbone, backbone.n_stages)  # BatchNorm that learns is another rule's
+    model = join(backbone.model, build_head(backbone, 3))
+    data = random_split(12, shape=(32, 32, 3))
+    for given in (None, backbone):
+        findings = diagnose(model, data, backbone=given)
+        assert [finding.rule for finding in findings] == []
+        assert not {"input-statistics", "rescaled-twice", "already-scaled"} & set(findings.unchecked)
+
+
+@pytest.mark.slow
+def test_audit_lab_and_grad_cam_take_an_application() -> None:
+    from tlkit.widgets import FreezeLab
+
+    backbone = load_backbone("efficientnetb0", weights=None, image_size=32, seed=1)
+    parts = [random_split(12, shape=(32, 32, 3), seed=seed) for seed in range(4)]
+    source, target = (Domain(name, *parts[i : i + 2], ("a", "b", "c")) for name, i in (("source", 0), ("target", 2)))
+    freeze_to(backbone, 4)
+    head = build_head(backbone, 3)
+    model = join(backbone.model, head)
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    table = audit_fit(model, target.train, backbone=backbone, intended_stage=4)
+    assert not table["verdict"].str.contains("moved, though").any()
+    assert grad_cam(backbone, head, target.test.x).shape == (12, 32, 32)
+    lab = FreezeLab(DomainPair(source, target), backbone)
+    lab.close()
+
+
+@pytest.mark.slow
+def test_grad_cam_of_resnet50_has_nothing_to_warn_of() -> None:
+    backbone = load_backbone("resnet50", weights=None, image_size=32)
+    assert grad_cam(backbone, build_head(backbone, 3), random_split(2, shape=(32, 32, 3)).x).shape == (2, 32, 32)
+
+
+def from_a_file(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    """``weights="imagenet"`` finds ``path`` where Keras would find its download."""
+    for module in ("resnet", "mobilenet_v2", "efficientnet", "convnext", "densenet"):
+        monkeypatch.setattr(f"keras.src.applications.{module}.file_utils.get_file", lambda *args, **kwargs: str(path))
+
+
+def save_as_keras_does(model: keras.Model, path: Path) -> None:
+    """The old HDF5 layout of the files that keras.applications downloads."""
+    import h5py
+    from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
+
+    with h5py.File(path, "w") as file:
+        save_weights_to_hdf5_group(file, model)
+
+
+@pytest.mark.parametrize("name", SLOW_APPLICATIONS)
+def test_weights_by_their_path_give_what_imagenet_gives(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "weights.h5"
+    model = load_backbone(name, weights=None, image_size=32, seed=3).model
+    normalization = [layer for layer in model.layers if isinstance(layer, keras.layers.Normalization) and layer.weights]
+    for layer in normalization:  # as in Keras' own file, which holds the deviation in the place of the variance
+        layer.set_weights([np.array(IMAGENET_MEANS), np.array(IMAGENET_DEVIATIONS), np.array(0)])
+    assert len(normalization) == (name == "efficientnetb0")
+    save_as_keras_does(model, path)
+    from_a_file(monkeypatch, path)
+    x = random_split(2, shape=(32, 32, 3), classes=2).x
+    ready = OWN_PREPROCESSING[name].preprocess_input(x.astype(np.float32))
+    expected = original(name, 32, weights="imagenet").predict(ready, verbose=0)
+    assert np.abs(expected).max() > 0
+    for weights in ("imagenet", path):
+        found = load_backbone(name, weights=weights, image_size=32).model
+        np.testing.assert_allclose(
+            found.predict(x, verbose=0), expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max(), err_msg=str(weights)
+        )
+    found.save_weights(tmp_path / "again.weights.h5")  # and a file of one's own comes back as it was
+    again = load_backbone(name, weights=tmp_path / "again.weights.h5", image_size=32).model
+    np.testing.assert_array_equal(again.predict(x, verbose=0), found.predict(x, verbose=0))
+    with raises_one_line(ValueError, "weights must fit", repr(name)):
+        _load_weights_of_another(name, tmp_path)
+
+
+def _load_weights_of_another(name: str, folder: Path) -> None:
+    toy_model().save_weights(folder / "toy.weights.h5")
+    load_backbone(name, weights=folder / "toy.weights.h5", image_size=32)
 
 
 def test_imagenet_without_a_network_is_one_line(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, no_network: None
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, no_network: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("keras.src.backend.config.keras_home", lambda: str(tmp_path))
     for weights in ("pretrained", "imagenet"):
         with raises_one_line(ConnectionError, "ImageNet", "network", "weights=PATH", "weights=None"):
             load_backbone("resnet50", image_size=32, weights=weights)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_download_that_begins_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    import sys
+
+    from tlkit.backbones import _AfterTheFirstLine
+
+    out = _AfterTheFirstLine(sys.stdout)
+    print("Downloading data from https://example.org/weights.h5", file=out, flush=True)
+    assert capsys.readouterr().out == ""
+    print("1/9", file=out)
+    assert capsys.readouterr().out == "Downloading data from https://example.org/weights.h5\n1/9\n"
 
 
 # Weights from a file
@@ -344,11 +733,13 @@ def test_a_file_of_another_kind_or_none_is_refused(tmp_path: Path) -> None:
 
 def test_unknown_backbone_and_the_nearest_name() -> None:
     with raises_one_line(
-        ValueError, "'resnet50', 'resnet_fashion', 'resnet_printed'", "Did you mean 'resnet_printed'?"
+        ValueError, "'resnet50v2', 'resnet_fashion', 'resnet_printed'", "Did you mean 'resnet_printed'?"
     ):
         load_backbone("resnet-printed")
     with raises_one_line(ValueError, "Did you mean 'resnet50'?"):
         load_backbone("ResNet50")
+    with raises_one_line(ValueError, "Did you mean 'densenet121'?"):
+        load_backbone("densenet")
 
 
 @pytest.mark.parametrize(

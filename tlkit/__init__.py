@@ -16,9 +16,11 @@ _MODULE_OF = {
     "Domain": "domains",
     "DomainPair": "domains",
     "load_domain": "domains",
-    "load_folder": "domains",
     "load_pair": "domains",
+    "inspect_folder": "folders",
+    "load_folder": "folders",
     "Backbone": "backbones",
+    "find_boundaries": "backbones",
     "load_backbone": "backbones",
     "wrap_backbone": "backbones",
     "build_head": "heads",
@@ -56,6 +58,10 @@ _MODULE_OF = {
     "predict_probabilities": "evaluation",
     "score_pair": "evaluation",
     "grad_cam": "explain",
+    "Exported": "export",
+    "export_model": "export",
+    "load_exported": "export",
+    "predict_images": "export",
     "h_score": "transferability",
     "leep": "transferability",
     "log_me": "transferability",
@@ -77,8 +83,8 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:  # what __getattr__ finds, for editors and type checkers
     from tlkit.audit import audit_fit, diagnose, watch
-    from tlkit.backbones import Backbone, load_backbone, wrap_backbone
-    from tlkit.domains import Domain, DomainPair, Split, load_domain, load_folder, load_pair
+    from tlkit.backbones import Backbone, find_boundaries, load_backbone, wrap_backbone
+    from tlkit.domains import Domain, DomainPair, Split, load_domain, load_pair
     from tlkit.evaluation import (
         Interval,
         PairedTest,
@@ -99,7 +105,9 @@ if TYPE_CHECKING:  # what __getattr__ finds, for editors and type checkers
         score_pair,
     )
     from tlkit.explain import grad_cam
+    from tlkit.export import Exported, export_model, load_exported, predict_images
     from tlkit.features import cache_features, multiply_adds, pool_features, split_at
+    from tlkit.folders import inspect_folder, load_folder
     from tlkit.freezing import WeightCounts, count_weights, freeze_to
     from tlkit.gradients import gradient_triangle
     from tlkit.heads import build_head, join, load_source_head

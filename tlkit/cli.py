@@ -15,7 +15,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -34,6 +33,9 @@ app = typer.Typer(
 
 cache_app = typer.Typer(help="The stored features of frozen trunks.", no_args_is_help=True)
 app.add_typer(cache_app, name="cache")
+
+kernel_app = typer.Typer(help="Jupyter kernels for the GPU: install one, see whether it trains.", no_args_is_help=True)
+app.add_typer(kernel_app, name="kernel")
 
 _SHOWN_PACKAGES = ("keras", "tensorflow", "numpy", "scikit-learn", "seaborn", "jupyterlab", "ipywidgets")
 
@@ -238,8 +240,9 @@ def check(
     from rich.console import Console
 
     from tlkit.audit import diagnose
+    from tlkit.export import load_safely
 
-    loaded = _load_model(model)
+    loaded = load_safely(model, "MODEL")
     base = None
     if backbone is None and intended_stage is not None:
         raise ValueError(f"--intended-stage needs --backbone NAME, whose stage it is, got {intended_stage} alone.")
@@ -264,24 +267,6 @@ def check(
         raise SystemExit(1)
 
 
-def _load_model(path: Path) -> Any:
-    """A saved model, without running code that the file brings along."""
-    if path.suffix != ".keras" or not path.is_file():
-        raise ValueError(f"MODEL must be an existing .keras file, got {str(path)!r}.")
-    from tlkit._tensorflow import keras
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that an optimizer's state is left out does not matter here
-            return keras.models.load_model(path, safe_mode=True)
-    except Exception as error:  # Keras raises many types, over many lines
-        # Keras puts the cause last, after the whole configuration.
-        reason = " ".join(str(error).split("Exception encountered:")[-1].split())[:200] or type(error).__name__
-        raise ValueError(
-            f"MODEL must be a model that Keras can load in safe mode, got {path.name}: {reason}"
-        ) from error
-
-
 def _domain_for(data: str, input_shape: Any) -> Any:
     """A bundled domain by name, or a folder read at the size that the model takes."""
     from tlkit.domains import BUNDLED_DOMAINS, load_domain, nearest_name
@@ -294,6 +279,64 @@ def _domain_for(data: str, input_shape: Any) -> Any:
     if not isinstance(input_shape, tuple) or len(input_shape) != 4 or None in input_shape[1:]:
         raise ValueError(f"MODEL must take images of one size (n, h, w, c) for --data FOLDER, got {input_shape}.")
     return load_folder(data, image_size=input_shape[1:3], channels=input_shape[3])
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="A model that tlkit.export_model wrote, MODEL.keras.")],
+    images: Annotated[list[str], typer.Argument(help="Pictures, folders of pictures, or patterns ('photos/*.jpg').")],
+    top: Annotated[int, typer.Option(help="How many classes to name for each picture.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
+) -> None:
+    """Name what is on pictures; exit code 1 when none of them could be read."""
+    from rich.console import Console
+
+    from tlkit.export import find_pictures, load_exported, predict_images
+
+    if top < 1:
+        raise ValueError(f"--top must be 1 or more, got {top}.")
+    pictures = find_pictures(images)
+    with Console(stderr=True).status(f"loading {model.name}"):
+        exported = load_exported(model)
+    with Console(stderr=True).status(f"reading {len(pictures)} pictures"):
+        table = predict_images(exported, pictures, top=top)
+    read, unread = table[table["problem"] == ""], table[table["problem"] != ""]
+    if as_json:
+        rows = read.drop(columns="problem").to_dict("records")
+        problems = unread[["file", "problem"]].to_dict("records")
+        typer.echo(json.dumps({"model": exported.name, "rows": rows, "unreadable": problems}, indent=2))
+    else:
+        more = " …" if len(exported.classes) > 8 else ""
+        _print_predictions(read, f"{exported.name}: {', '.join(exported.classes[:8])}{more}")
+    for row in unread.itertuples():
+        typer.echo(f"not read: {_printable(str(row.file))}: {row.problem}", err=True)
+    if len(unread):
+        typer.echo("A picture is a whole PNG, JPEG, BMP, GIF or WebP file.", err=True)
+    if read.empty:
+        raise SystemExit(1)
+
+
+def _print_predictions(rows: Any, title: str) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    if rows.empty:
+        return
+    shown = Table(title=escape(title), title_justify="left")
+    shown.add_column("picture", overflow="fold")
+    shown.add_column("class", overflow="fold")
+    shown.add_column("probability", justify="right", no_wrap=True)
+    for row in rows.to_dict("records"):
+        first = row["rank"] == 1
+        file = escape(_printable(row["file"])) if first else ""
+        shown.add_row(file, escape(row["class"]), f"{row['probability']:.3f}")
+    Console().print(shown)
+
+
+def _printable(name: str) -> str:
+    # A terminal obeys what is not printable, and a file may be called anything.
+    return "".join(letter if letter.isprintable() else "?" for letter in name)
 
 
 @app.command("check-exercise")
@@ -462,3 +505,74 @@ def cache_clear() -> None:
     store = user_store()
     count, size = store.clear()
     typer.echo(f"{count} arrays removed from {store.folder}, {size / 2**20:,.1f} MiB freed")
+
+
+@kernel_app.command("install")
+def kernel_install(
+    gpu: Annotated[bool, typer.Option("--gpu/--cpu", help="Use GPUs, or hide them.")] = True,
+    name: Annotated[str | None, typer.Option(help="Its name; tlkit-gpu or tlkit-cpu by default.")] = None,
+    memory_growth: Annotated[
+        bool | None,
+        typer.Option(help="Take GPU memory as it is needed (the default), or nearly all of it at once."),
+    ] = None,
+    mixed_precision: Annotated[
+        bool, typer.Option("--mixed-precision", help="Compute in half precision: Keras' policy mixed_float16.")
+    ] = False,
+    xla: Annotated[bool, typer.Option("--xla", help="Compile every graph by XLA.")] = False,
+    prefix: Annotated[
+        Path | None, typer.Option(help="The environment to install into; by default the one tlkit is in.")
+    ] = None,
+    user: Annotated[bool, typer.Option("--user", help="Install for you, in every environment.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a kernel that is not tlkit's.")] = False,
+) -> None:
+    """Register a Jupyter kernel that runs this Python; its name in JupyterLab shows what was chosen."""
+    from tlkit.kernels import Choices, install_kernel
+
+    if memory_growth is not None and not gpu:
+        raise ValueError("--memory-growth is about GPUs, and --cpu hides them: leave one of them out.")
+    choices = Choices(gpu, memory_growth is not False, mixed_precision, xla)
+    name = name if name is not None else f"tlkit-{'gpu' if gpu else 'cpu'}"
+    folder = install_kernel(choices, name=name, user=user, prefix=prefix, force=force)
+    typer.echo(f"{choices.display_name}: {folder}")
+    typer.echo(f"Does it train? tlkit kernel check --name {name}")
+
+
+@kernel_app.command("check")
+def kernel_check(
+    name: Annotated[str, typer.Option(help="A kernel, as jupyter kernelspec list names it.")] = "tlkit-gpu",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    seconds: Annotated[float, typer.Option(help="How long the start and each step may take.")] = 180.0,
+) -> None:
+    """Take a training step inside that kernel, and say what is missing; exit code 1 when the kernel cannot run."""
+    from rich.console import Console
+
+    from tlkit.kernels import check_kernel, describe, find_faults, summary
+
+    if not 0 < seconds < math.inf:
+        raise ValueError(f"--seconds must be above 0, got {seconds}.")
+    with Console(stderr=True).status(f"a training step in {name}"):
+        facts = check_kernel(name, start_seconds=seconds, seconds=seconds)
+    faults = find_faults(facts)
+    if as_json:
+        found = [{"text": fault.text, "command": fault.command} for fault in faults]
+        typer.echo(json.dumps({"summary": summary(facts), "missing": found, "facts": facts}, indent=2))
+    else:
+        for label, value in describe(facts):
+            typer.echo(f"  {label:<16} {value}")
+        typer.echo(summary(facts))
+        for fault in faults:
+            typer.echo(fault.text)
+            if fault.command is not None:
+                typer.echo(f"  {fault.command}")
+    if "failed" in facts:
+        raise SystemExit(1)
+
+
+@kernel_app.command("remove")
+def kernel_remove(
+    name: Annotated[str, typer.Argument(help="A kernel that tlkit installed.")] = "tlkit-gpu",
+) -> None:
+    """Remove a kernel that tlkit installed."""
+    from tlkit.kernels import remove_kernel
+
+    typer.echo(f"removed {remove_kernel(name)}")
