@@ -82,6 +82,11 @@ def test_head_on_vectors_has_no_pooling() -> None:
     assert [type(layer).__name__ for layer in head.layers] == ["Dense"]
 
 
+def test_numpys_integers_are_welcome(still_toy: Backbone) -> None:
+    head = build_head(still_toy, np.int64(3), hidden=(np.int32(5),))
+    assert head.output_shape == (None, 3)
+
+
 @pytest.mark.parametrize("n_classes", [1, 0, -3])
 def test_too_few_classes(still_toy: Backbone, n_classes: int) -> None:
     with raises_one_line(ValueError, "2 or more", f"got {n_classes}"):

@@ -1,6 +1,7 @@
 """Each built notebook equals its source, backs its numbers, and gives the same outputs again (strict nbval)."""
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -10,6 +11,11 @@ from pathlib import Path
 import build_notebooks
 import nbformat
 import pytest
+from helpers import KERAS_SAVES_WITH_A_WARNING
+from nbclient import NotebookClient
+from PIL import Image
+
+import tlkit
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = build_notebooks.sources([])
@@ -96,10 +102,45 @@ def test_what_is_allowed_still_stands():
         assert any(number in numbers for numbers in prose), f"{number} is not in {stem} any more"
 
 
+def without_downloads(folder):
+    """The environment of a machine that has downloaded nothing and reaches nothing."""
+    nowhere = "http://127.0.0.1:9"
+    proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), nowhere)
+    return {**os.environ, **proxies, "KERAS_HOME": str(folder), "NO_PROXY": "", "no_proxy": ""}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
-def test_strict_nbval(source):
+def test_strict_nbval(source, tmp_path):
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--nbval", "--nbval-current-env"]
     command += ["--nbval-cell-timeout=300", "-q", "-W", "ignore", "-c", os.devnull, f"--rootdir={ROOT}"]
-    run = subprocess.run([*command, str(build_notebooks.built(source))], capture_output=True, text=True, cwd=ROOT)
+    command.append(str(build_notebooks.built(source)))
+    run = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=without_downloads(tmp_path))
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.bank
+@pytest.mark.filterwarnings(KERAS_SAVES_WITH_A_WARNING)
+def test_resnet50_on_a_folder_of_ones_own_with_a_weights_file(tmp_path):
+    """Notebook 10 the second way; its weights are random here, so that nothing is downloaded."""
+    weights = tmp_path / "resnet50.weights.h5"
+    tlkit.load_backbone("resnet50", weights=None).model.save_weights(weights)
+    digits = tlkit.load_domain("mnist").train.take(6, seed=0)
+    for i in range(24):  # digits 0 to 3
+        image, label = digits.x[digits.y < 4][i], digits.y[digits.y < 4][i]
+        (tmp_path / "mine" / f"d{label}").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[..., 0]).resize((60, 50)).convert("RGB").save(
+            tmp_path / "mine" / f"d{label}" / f"{i}.jpg"
+        )
+    (source,) = build_notebooks.sources(["10"])
+    notebook = build_notebooks.read_source(source)
+    constants = {"FOLDER": str(tmp_path / "mine"), "WEIGHTS": str(weights), "TEST_FRACTION": 0.5, "EPOCHS": 2}
+    for cell in notebook.cells:
+        for name, value in constants.items():
+            cell.source = re.sub(rf"^{name} = .*$", f"{name} = {value!r}", cell.source, flags=re.MULTILINE)
+    NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+    text = json.dumps(notebook)
+    assert all(f"{name} = {value!r}" in text for name, value in constants.items() if name != "WEIGHTS")
+    assert "subtract_means" in text
+    assert "stands in" not in json.dumps([cell.get("outputs") for cell in notebook.cells])

@@ -597,7 +597,9 @@ def _written(value: Any) -> str | None:
 
 def _shapes(arguments: tuple[Any, ...]) -> str:
     shapes = [str(tuple(a.shape)) for a in arguments if isinstance(a, np.ndarray)]
-    return f"shape {' and '.join(shapes)}" if shapes else "one number each"
+    if shapes:
+        return f"shape {' and '.join(shapes)}"
+    return "one number each" if all(isinstance(a, int | float) for a in arguments) else _list([*map(_kind, arguments)])
 
 
 def _kind(value: Any) -> str:

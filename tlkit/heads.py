@@ -50,7 +50,7 @@ def build_head(
         last = i > len(hidden)
         head.add(
             keras.layers.Dense(
-                width,
+                int(width),  # np.unique and len of an array give NumPy's integers, which Keras refuses
                 activation=None if last else "relu",
                 kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)),
                 name="logits" if last else f"hidden{i}",

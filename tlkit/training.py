@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -242,7 +243,9 @@ def logistic_regression(train: Split) -> tuple[Array, Array]:
     centre = x.mean(axis=0)
     scale = float(np.sqrt(np.mean((x - centre) ** 2))) or 1.0
     # One thread: on matrices this small several threads spend their time waiting for each other.
-    with threadpool_limits(1):
+    with threadpool_limits(1), warnings.catch_warnings():
+        # With one label of each of more than 20 classes scikit-learn suspects a regression.
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
         probe = LogisticRegression(max_iter=2000).fit((x - centre) / scale, train.y)
     coefficients, intercept = probe.coef_, probe.intercept_
     if len(labels) == 2:  # scikit-learn gives the difference of the two logits

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import threading
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -124,7 +123,7 @@ class _Probed:
             return self._head_of_source()
         # Draws are nested: fewer labels are the first ones of more.
         if per_class not in self._probes:
-            self._probes[per_class] = _probe(few[: per_class * len(self._pair.target.classes)])
+            self._probes[per_class] = logistic_regression(few[: per_class * len(self._pair.target.classes)])
         return self._probes[per_class]
 
     def _head_of_source(self) -> tuple[Array, Array]:
@@ -135,7 +134,7 @@ class _Probed:
             except ValueError:  # none is bundled: the source's own labels make one
                 most = _label_choices(source, 1)[-1]
                 few = source.train.take(most, seed=self._seed)
-                kernel, bias = _probe(self._pooled("source labels", few))
+                kernel, bias = logistic_regression(self._pooled("source labels", few))
             self._source_head = kernel, bias
         return self._source_head
 
@@ -737,12 +736,6 @@ def _check_model(name: str, model: object, pair: DomainPair) -> None:
         raise ValueError(f"logits must be finite, got NaN or infinite values from {name!r}.")
     if outputs.min() >= 0 and np.allclose(outputs.sum(axis=1), 1, atol=1e-3):
         raise ValueError(f"a model must give logits, got probabilities for {name!r}: leave out its softmax.")
-
-
-def _probe(train: Split) -> tuple[Array, Array]:
-    with warnings.catch_warnings():  # with one label of each of many classes scikit-learn suspects a regression
-        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
-        return logistic_regression(train)
 
 
 def _last_map(model: keras.Model) -> tuple[Backbone, keras.Model] | None:
