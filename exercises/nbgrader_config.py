@@ -29,7 +29,7 @@ from nbgrader.utils import is_grade
 
 from tlkit._grade_worker import feedback_preprocessors
 
-CELL_SECONDS = 60
+CELL_SECONDS = 120
 MAX_TEXT = 20_000  # characters of an output that are kept
 # Run in the kernel before the first cell, where no student can have changed it.
 FENCE = "from tlkit.grading import fence; fence()"

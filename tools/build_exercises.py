@@ -6,6 +6,7 @@ build writes nbgrader's metadata from that:
     # %% solution="softmax"                    the student's cell
     # %% test="softmax_any_logits" points=8    an autograded cell, named for the behaviour that it checks
     # %% readonly="setup"                      a cell that students cannot change
+    # %% [markdown] written="seen" points=8    an answer in words, which a person grades
 
     python tools/build_exercises.py              # exercises/source/*/*.ipynb
     python tools/build_exercises.py ps1          # one assignment
@@ -29,6 +30,7 @@ TOTAL = 100  # points of an assignment
 BEGIN_HIDDEN, END_HIDDEN = "### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"
 BEGIN_SOLUTION, END_SOLUTION = "### BEGIN SOLUTION", "### END SOLUTION"
 STUB = ("# YOUR CODE HERE", "raise NotImplementedError()")
+WRITTEN_STUB = ("YOUR ANSWER HERE",)
 # First in each test, and hidden: the checks are read from their file again, whatever the notebook did to those that it
 # had imported.
 FRESH_CHECKS = """\
@@ -64,27 +66,32 @@ def read_source(source: Path) -> Any:
         metadata = _nbgrader_metadata(cell)
         if metadata:
             cell.metadata = {"nbgrader": metadata}
-        if metadata.get("grade"):
+        if _is_test(metadata):
             cell.source = FRESH_CHECKS + cell.source
     _check(notebook, source.name)
     return notebook
 
 
 def _nbgrader_metadata(cell: Any) -> dict[str, Any]:
-    kinds = {"solution", "test", "readonly"} & set(cell.metadata)
+    kinds = {"solution", "test", "readonly", "written"} & set(cell.metadata)
     if not kinds:
         return {}
     (kind,) = kinds
     metadata = {
         "cell_type": cell.cell_type,
-        "grade": kind == "test",
+        "grade": kind in ("test", "written"),
         "grade_id": cell.metadata[kind],
-        "locked": kind != "solution",
+        "locked": kind in ("test", "readonly"),
         "schema_version": 3,
-        "solution": kind == "solution",
+        "solution": kind in ("solution", "written"),
         "task": False,
     }
-    return metadata | ({"points": cell.metadata["points"]} if kind == "test" else {})
+    return metadata | ({"points": cell.metadata["points"]} if metadata["grade"] else {})
+
+
+def _is_test(metadata: dict[str, Any]) -> bool:
+    """Whether the cell is graded by running it: what a student writes and a person grades is a solution too."""
+    return bool(metadata.get("grade") and not metadata["solution"])
 
 
 def _check(notebook: Any, name: str) -> None:
@@ -98,31 +105,45 @@ def _check(notebook: Any, name: str) -> None:
         raise ValueError(f"{name}: points must add up to {TOTAL}, got {total}.")
     for cell in notebook.cells:
         kind = cell.metadata.get("nbgrader", {})
-        for begin, end, allowed in ((BEGIN_SOLUTION, END_SOLUTION, "solution"), (BEGIN_HIDDEN, END_HIDDEN, "grade")):
+        holds_solution, is_test = kind.get("solution"), _is_test(kind)
+        for begin, end, allowed in (
+            (BEGIN_SOLUTION, END_SOLUTION, holds_solution),
+            (BEGIN_HIDDEN, END_HIDDEN, is_test),
+        ):
             if cell.source.count(begin) != cell.source.count(end):
                 raise ValueError(f"{name}: {begin!r} and {end!r} must come in pairs, in {cell.source[:60]!r}.")
-            if begin in cell.source and not kind.get(allowed):
+            if begin in cell.source and not allowed:
                 raise ValueError(f"{name}: {begin!r} stands in a cell of another kind, in {cell.source[:60]!r}.")
-        if kind.get("solution") and BEGIN_SOLUTION not in cell.source:
+        if is_test != (cell.cell_type == "code") and kind.get("grade"):
+            raise ValueError(f"{name}: a test must be code and a written answer text, got {kind['grade_id']!r}.")
+        if holds_solution and BEGIN_SOLUTION not in cell.source:
             raise ValueError(f"{name}: the solution cell {kind['grade_id']!r} marks no solution.")
 
 
 def points(notebook: Any) -> dict[str, float]:
-    """The points of each autograded cell, by its name, in order."""
+    """The points of each graded cell, by its name, in order."""
     marked = (cell.metadata["nbgrader"] for cell in notebook.cells if "nbgrader" in cell.metadata)
     return {cell["grade_id"]: cell["points"] for cell in marked if cell["grade"]}
+
+
+def autograded_points(notebook: Any) -> dict[str, float]:
+    """The points of each test; the rest of ``points`` is for a person to give."""
+    tests = {
+        cell.metadata["nbgrader"]["grade_id"] for cell in notebook.cells if _is_test(cell.metadata.get("nbgrader", {}))
+    }
+    return {name: worth for name, worth in points(notebook).items() if name in tests}
 
 
 def released(notebook: Any) -> Any:
     """The notebook as students get it: a stub for each solution, and no hidden tests. As nbgrader does it."""
     notebook = copy.deepcopy(notebook)
     for cell in notebook.cells:
-        cell.source = released_source(cell.source)
+        cell.source = released_source(cell.source, STUB if cell.cell_type == "code" else WRITTEN_STUB)
     return notebook
 
 
-def released_source(source: str) -> str:
-    return without_block(without_block(source, BEGIN_HIDDEN, END_HIDDEN, ()), BEGIN_SOLUTION, END_SOLUTION, STUB)
+def released_source(source: str, stub: tuple[str, ...] = STUB) -> str:
+    return without_block(without_block(source, BEGIN_HIDDEN, END_HIDDEN, ()), BEGIN_SOLUTION, END_SOLUTION, stub)
 
 
 def without_block(text: str, begin: str, end: str, stub: tuple[str, ...]) -> str:

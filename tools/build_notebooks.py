@@ -4,8 +4,11 @@ The .py file (jupytext's py:percent) is the only one that people edit. The built
 fresh kernel, keeps its outputs and counts (nbval checks no cell without a count), and drops stderr, where TensorFlow
 writes lines that differ from machine to machine. Of a widget the picture stays, for readers without a kernel.
 
+Before the first code cell the build puts one that no source has: it installs tlkit where that is missing, as on Colab.
+
     python tools/build_notebooks.py              # all of them
     python tools/build_notebooks.py 03           # those whose name begins with 03
+    python tools/build_notebooks.py --no-run     # new text, same code: keep the outputs
     python tools/build_notebooks.py --check      # run nothing, compare
 """
 
@@ -19,11 +22,29 @@ from typing import Annotated, Any
 import jupytext
 import nbformat
 import typer
+from launch_links import repository
 from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 MAX_BYTES = 500_000
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+
+SETUP_TAG = "tlkit-setup"
+# A folder that is called tlkit, such as a checkout's, is found as well, but has no origin.
+SETUP = f"""\
+# Installs tlkit where it is missing, as on Colab; does nothing where it is there.
+import subprocess
+import sys
+from importlib.util import find_spec
+
+TLKIT_FROM = "git+https://github.com/{repository()}"
+if getattr(find_spec("tlkit"), "origin", None) is None:
+    command = [sys.executable, "-m", "pip", "install", "--quiet", TLKIT_FROM]
+    pip = subprocess.run(command, capture_output=True, text=True)
+    if pip.returncode:
+        print(pip.stderr)
+        raise ModuleNotFoundError(f"TLKIT_FROM must be tlkit's address, a folder or a wheel, got {{TLKIT_FROM}}.")"""
 
 
 def sources(prefixes: list[str]) -> list[Path]:
@@ -37,7 +58,10 @@ def built(source: Path) -> Path:
 
 
 def read_source(source: Path) -> Any:
-    """The notebook without outputs; ids count the cells, so that a rebuild changes only what changed."""
+    """The notebook without outputs, set-up cell included.
+
+    Ids count the cells of the source, so that a rebuild changes only what changed.
+    """
     notebook = jupytext.read(source)
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -45,7 +69,37 @@ def read_source(source: Path) -> Any:
     }
     for number, cell in enumerate(notebook.cells, start=1):
         cell.id = f"cell-{number:02d}"
+    first = next((place for place, cell in enumerate(notebook.cells) if cell.cell_type == "code"), len(notebook.cells))
+    folded = {"tags": [SETUP_TAG], "jupyter": {"source_hidden": True}}  # JupyterLab shows three dots
+    notebook.cells.insert(first, new_code_cell(SETUP, id="setup", metadata=folded))
     return notebook
+
+
+def code_cells(notebook: Any) -> list[Any]:
+    """The code cells in order, without the one for setting up."""
+    return [
+        cell for cell in notebook.cells if cell.cell_type == "code" and SETUP_TAG not in cell.metadata.get("tags", [])
+    ]
+
+
+def refresh(source: Path) -> None:
+    """Write a notebook that was built before, with new text and a new set-up cell, and with the outputs that it has.
+
+    Raises:
+        ValueError: A code cell has changed: only a run can tell what it gives.
+    """
+    notebook, old = read_source(source), nbformat.read(built(source), as_version=4)
+    if [cell.source for cell in code_cells(notebook)] != [cell.source for cell in code_cells(old)]:
+        raise ValueError(f"{source.name} must have the code that {built(source).name} was built from: run the build.")
+    for cell, ran in zip(code_cells(notebook), code_cells(old), strict=True):
+        cell.outputs = ran.outputs
+    for count, cell in enumerate((cell for cell in notebook.cells if cell.cell_type == "code"), start=1):
+        cell.execution_count = count
+        for output in cell.outputs:
+            if output.output_type == "execute_result":
+                output.execution_count = count
+    nbformat.validate(notebook)
+    nbformat.write(notebook, built(source))
 
 
 def build(source: Path) -> float:
@@ -93,6 +147,7 @@ def differences(source: Path) -> list[str]:
 def main(
     prefixes: Annotated[list[str] | None, typer.Argument(help="Beginnings of names, such as 03.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Run nothing; compare the twins.")] = False,
+    no_run: Annotated[bool, typer.Option("--no-run", help="Run nothing; new text around the outputs.")] = False,
 ) -> None:
     """Build the notebooks, or check that each equals its source."""
     files = sources(prefixes or [])
@@ -102,7 +157,10 @@ def main(
             typer.echo(f"{problem}: run make notebooks", err=True)
         sys.exit(bool(problems))
     for file in files:
-        typer.echo(f"{built(file).name}: {build(file):.0f} s")
+        if no_run:
+            refresh(file)
+        else:
+            typer.echo(f"{built(file).name}: {build(file):.0f} s")
 
 
 if __name__ == "__main__":

@@ -544,14 +544,17 @@ def coral(source, target):
 # %
 
 # %%
+import tensorflow as tf
+
 copy = tlkit.load_backbone("resnet_printed").model
 for layer in copy.layers:
     if layer.name.endswith("_bn"):
         layer.momentum = 0.0
 
 
+@tf.function  # a graph gives back what it needs no more; called directly, the model would hold nearly a gigabyte
 def adapt_copy(images):
-    copy(images.astype(np.float32), training=True)  # sets the statistics; no gradient, no label
+    copy(tf.cast(images, tf.float32), training=True)  # sets the statistics; no gradient, no label
 
 
 # %% [markdown]

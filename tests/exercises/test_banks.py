@@ -20,7 +20,7 @@ import runner
 
 ASSIGNMENTS = sorted({source.parent.name for source in build_exercises.sources([])})
 # Each answer loads TensorFlow and trains: minutes a bank. Its reference and untouched release stay in the fast part.
-TRAINS = {"ps3", "ps4"}
+TRAINS = {"ps3", "ps4", "ps6"}
 ANSWERS = {f"{a.assignment}/{a.kind}/{a.name}": a for name in ASSIGNMENTS for a in runner.bank(name)}
 
 
@@ -56,13 +56,14 @@ def notebooks():
 
 
 def solutions_of(notebook):
-    cells = (cell for cell in notebook.cells if cell.metadata.get("nbgrader", {}).get("solution"))
+    code = (cell for cell in notebook.cells if cell.cell_type == "code")
+    cells = (cell for cell in code if cell.metadata.get("nbgrader", {}).get("solution"))
     return {runner.name_of(cell): cell.source for cell in cells}
 
 
 @pytest.mark.parametrize("assignment", ASSIGNMENTS)
 def test_a_bank_is_rich_enough(assignment, notebooks):
-    points = build_exercises.points(notebooks[assignment])
+    points = build_exercises.autograded_points(notebooks[assignment])
     assert len(of_kind(assignment, "right")) >= 3
     assert len(of_kind(assignment, "wrong")) >= 8
     assert of_kind(assignment, "hostile")
@@ -78,7 +79,8 @@ def test_the_reference_gets_everything_and_the_release_nothing(assignment, noteb
     notebook = notebooks[assignment]
     reference = runner.grade(runner.with_cells(notebook, {}))
     assert {name: check.reason for name, check in reference.items() if check.reason} == {}
-    assert sum(check.points for check in reference.values()) == build_exercises.TOTAL
+    points = {name: check.points for name, check in reference.items()}
+    assert points == build_exercises.autograded_points(notebook)
     # What a student gets, with the hidden tests put back: as it comes out of the box, and handed in.
     untouched = runner.grade(runner.with_cells(notebook, solutions_of(build_exercises.released(notebook))))
     assert sum(check.points for check in untouched.values()) == 0
@@ -266,6 +268,22 @@ def test_nbgrader_puts_deleted_cells_back(course, notebooks):
     scores, reasons = autograde(course, "ps1", "no sgd")
     assert {name for name, score in scores.items() if not score} == {"sgd_step_any_gradient", "sgd_step_keeps_inputs"}
     assert "not written yet" in reasons["sgd_step_any_gradient"]
+
+
+@pytest.mark.slow
+def test_what_was_written_waits_for_a_person_and_what_was_not_gets_nothing(course, notebooks):
+    from nbgrader.api import Gradebook
+
+    hand_in(course, "ps6", "writer", {"target_described": "Digits."}, without=["errors_examined"])
+    scores, _ = autograde(course, "ps6", "writer")
+    tests = build_exercises.autograded_points(notebooks["ps6"])
+    written = build_exercises.points(notebooks["ps6"]).keys() - tests.keys()
+    assert scores == dict.fromkeys([*tests, *written], 0.0) | {"target_described": None}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as gradebook:
+            (part,) = gradebook.find_submission("ps6", "writer").notebooks
+            assert {grade.name for grade in part.grades if grade.needs_manual_grade} == {"target_described"}
 
 
 @pytest.mark.slow

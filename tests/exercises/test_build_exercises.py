@@ -72,6 +72,27 @@ def test_students_get_stubs_and_no_hidden_tests(write):
     assert cells[5].source == "double(3)"
 
 
+WRITTEN = """\
+# %% [markdown] written="seen" points=60
+# ### BEGIN SOLUTION
+# More than one number.
+# ### END SOLUTION
+"""
+
+
+def test_a_written_answer_is_for_a_person_to_grade(write):
+    test = GOOD[GOOD.index('# %% test="double_any_number"') : GOOD.index("# %%\ndouble(3)")]
+    notebook = read_source(write(test, WRITTEN))
+    marks = {
+        name: notebook.cells[4].metadata["nbgrader"][name] for name in ("cell_type", "grade", "solution", "locked")
+    }
+    assert marks == {"cell_type": "markdown", "grade": True, "solution": True, "locked": False}
+    assert build_exercises.points(notebook) == {"double_examples": 40, "seen": 60}
+    assert build_exercises.autograded_points(notebook) == {"double_examples": 40}
+    assert build_exercises.FRESH_CHECKS not in notebook.cells[4].source
+    assert released(notebook).cells[4].source == "YOUR ANSWER HERE"
+
+
 def test_the_notebook_lies_beside_its_source(write):
     source = write()
     path = build_exercises.build(source)
@@ -91,6 +112,12 @@ REFUSED = {
         "marks no solution",
     ),
     "solution in a test": ("assert double(2) == 4", "### BEGIN SOLUTION\n### END SOLUTION", "of another kind"),
+    "written code": (
+        'test="double_examples" points=40',
+        'written="double_examples" points=40',
+        "a written answer text",
+    ),
+    "test in text": ('%% test="double_examples"', '%% [markdown] test="double_examples"', "a test must be code"),
     "hidden in plain cell": ("double(3)", "### BEGIN HIDDEN TESTS\n### END HIDDEN TESTS", "of another kind"),
 }
 
@@ -109,7 +136,7 @@ def test_the_sources_build_and_say_what_they_need(source):
         assert fragment in first
     assert source.stem.startswith(f"{source.parent.name}_")
     for cell in notebook.cells:
-        if cell.metadata.get("nbgrader", {}).get("grade"):
+        if cell.cell_type == "code" and cell.metadata.get("nbgrader", {}).get("grade"):
             visible = build_exercises.released_source(cell.source)
             shows_an_example = re.search(r"\b(check_\w+|call_student)\(", visible)
             assert shows_an_example or visible.startswith("# Hidden: "), visible

@@ -1,0 +1,12 @@
+"""Never stops choosing."""
+
+# loses: choose_within_the_budget, choose_near_the_best, my_result_is_complete, my_result_is_true
+
+
+# %% choose
+def choose(labelled, budget):
+    while True:
+        try:
+            list(range(1000))
+        except Exception:
+            pass

@@ -1,0 +1,14 @@
+"""Looks at all ten plans."""
+
+# loses: choose_within_the_budget
+
+
+# %% choose
+def choose(labelled, budget):
+    few, check = np.arange(len(labelled)) % 3 < 2, np.arange(len(labelled)) % 3 == 2
+    order = np.argsort(labelled.y, kind="stable")
+    scores = {}
+    for plan in affordable(10**9):
+        features = tlkit.cache_features(cut(*plan), labelled[order], cache_dir="memory")
+        scores[plan] = tlkit.linear_probe(features[few], features[check])
+    return max(scores, key=scores.get)

@@ -1,0 +1,9 @@
+"""Five training images of each class."""
+
+# loses: target_is_sound, my_result_is_complete, my_result_is_true
+
+
+# %% load_target
+def load_target():
+    mnist = tlkit.load_domain("mnist")
+    return tlkit.Domain("digits", mnist.train.take(5, seed=0), mnist.test.take(30, seed=0), mnist.classes)
