@@ -29,7 +29,7 @@ test: $(STAMP) lint  ## everything, notebooks and wheel included
 bank: $(STAMP)  ## what takes too long for `make test`: further answers, a crowd of 200 submissions, long notebooks
 	$(BIN)/python -m pytest -m bank
 
-check: $(STAMP)  ## the quick part, under a minute
+check: $(STAMP)  ## the quick part: no notebook, no browser, little training
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow"
 
 notebooks: $(STAMP)  ## build notebooks/*.ipynb from notebooks/source/*.py, outputs included

@@ -538,7 +538,7 @@ def test_a_crowd_loses_nobody_and_memory_stays_flat(course, hand_in, instructor,
     for student, one in handed_in.items():
         hand_in(folder / f"{student}.ipynb", one.cells)
     command = ["grade", folder, "--assignment", "ps1", "--course", course, "--out", out]
-    command += ["--workers", 2, "--seconds-per-notebook", 90, "--memory-mb", 1500]
+    command += ["--workers", 2, "--seconds-per-notebook", 300, "--memory-mb", 1500]
     run = subprocess.Popen(
         [sys.executable, "-m", "tlkit", *map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

@@ -19,7 +19,7 @@ import build_exercises
 import runner
 
 ASSIGNMENTS = sorted({source.parent.name for source in build_exercises.sources([])})
-# Each answer loads TensorFlow and trains: minutes a bank. Its reference and untouched release stay in the fast part.
+# Each answer loads TensorFlow and trains: minutes a bank.
 TRAINS = {"ps3", "ps4", "ps6"}
 ANSWERS = {f"{a.assignment}/{a.kind}/{a.name}": a for name in ASSIGNMENTS for a in runner.bank(name)}
 
@@ -74,7 +74,9 @@ def test_a_bank_is_rich_enough(assignment, notebooks):
     assert set().union(*lost) == set(points), "each check must be lost by a wrong answer"
 
 
-@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+@pytest.mark.parametrize(
+    "assignment", [pytest.param(name, marks=pytest.mark.slow if name in TRAINS else ()) for name in ASSIGNMENTS]
+)
 def test_the_reference_gets_everything_and_the_release_nothing(assignment, notebooks):
     notebook = notebooks[assignment]
     reference = runner.grade(runner.with_cells(notebook, {}))

@@ -1,6 +1,6 @@
 """Learns from the test part of its own target as well."""
 
-# loses: model_gives_logits, model_learns_from_its_labels
+# loses: model_gives_logits, model_beats_the_pixels, model_learns_from_its_labels
 
 
 # %% build_and_train
