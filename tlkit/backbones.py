@@ -449,12 +449,7 @@ def _with_adapter(model: keras.Model, input_shape: tuple[int, int, int]) -> kera
     if input_shape[:2] != (height, width):
         x = keras.layers.Resizing(height, width, name="resize")(x)
     # Calling each layer on the new graph keeps it flat, so that the stages stay visible and can be cut.
-    replaced: dict[int, Any] = {id(model.input): x}
-    for layer in model.layers[1:]:
-        node = layer._inbound_nodes[0]
-        arguments = [replaced[id(tensor)] for tensor in node.input_tensors]
-        replaced[id(layer.output)] = layer(arguments if len(arguments) > 1 else arguments[0])
-    return keras.Model(image, replaced[id(model.output)], name=model.name)
+    return keras.Model(image, _run_again(model, x, ()), name=model.name)
 
 
 _WEIGHTS_BY_NAME = {

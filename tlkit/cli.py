@@ -292,6 +292,7 @@ def predict(
     from rich.console import Console
 
     from tlkit.export import find_pictures, load_exported, predict_images
+    from tlkit.folders.listing import one_line
 
     if top < 1:
         raise ValueError(f"--top must be 1 or more, got {top}.")
@@ -309,7 +310,7 @@ def predict(
         more = " …" if len(exported.classes) > 8 else ""
         _print_predictions(read, f"{exported.name}: {', '.join(exported.classes[:8])}{more}")
     for row in unread.itertuples():
-        typer.echo(f"not read: {_printable(str(row.file))}: {row.problem}", err=True)
+        typer.echo(f"not read: {one_line(str(row.file))}: {row.problem}", err=True)
     if len(unread):
         typer.echo("A picture is a whole PNG, JPEG, BMP, GIF or WebP file.", err=True)
     if read.empty:
@@ -321,6 +322,8 @@ def _print_predictions(rows: Any, title: str) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from tlkit.folders.listing import one_line  # a terminal obeys what is not printable, and a file may have any name
+
     if rows.empty:
         return
     shown = Table(title=escape(title), title_justify="left")
@@ -329,14 +332,9 @@ def _print_predictions(rows: Any, title: str) -> None:
     shown.add_column("probability", justify="right", no_wrap=True)
     for row in rows.to_dict("records"):
         first = row["rank"] == 1
-        file = escape(_printable(row["file"])) if first else ""
+        file = escape(one_line(row["file"])) if first else ""
         shown.add_row(file, escape(row["class"]), f"{row['probability']:.3f}")
     Console().print(shown)
-
-
-def _printable(name: str) -> str:
-    # A terminal obeys what is not printable, and a file may be called anything.
-    return "".join(letter if letter.isprintable() else "?" for letter in name)
 
 
 @app.command("check-exercise")

@@ -247,6 +247,13 @@ _WRITERS = {"keras": _write_keras, "onnx": _write_onnx, "litert": _write_litert}
 # Reading ------------------------------------------------------------------------------------------------------------
 
 
+def _existing(path: str | Path, what: str) -> Path:
+    file = Path(path)
+    if file.suffix != ".keras" or not file.is_file():
+        raise ValueError(f"{what} must be an existing .keras file, got {str(path)!r}.")
+    return file
+
+
 def load_safely(path: str | Path, what: str = "path") -> keras.Model:
     """A saved model, without running code that the file brings along (pickles and Lambda layers are refused).
 
@@ -257,9 +264,7 @@ def load_safely(path: str | Path, what: str = "path") -> keras.Model:
     Raises:
         ValueError: No such file, no ``.keras`` file, or one that Keras does not load in safe mode.
     """
-    file = Path(path)
-    if file.suffix != ".keras" or not file.is_file():
-        raise ValueError(f"{what} must be an existing .keras file, got {str(path)!r}.")
+    file = _existing(path, what)
     if zipfile.is_zipfile(file):
         with zipfile.ZipFile(file) as members:
             size = sum(member.file_size for member in members.infolist())
@@ -284,9 +289,7 @@ def load_exported(path: str | Path) -> Exported:
         ValueError: No such file, no whole ``.keras`` file, a file without class names, one that safe mode refuses, or
             one whose class names and model do not fit each other.
     """
-    file = Path(path)
-    if file.suffix != ".keras" or not file.is_file():
-        raise ValueError(f"path must be an existing .keras file, got {str(path)!r}.")
+    file = _existing(path, "path")
     name, classes = _read_member(file)
     model = load_safely(file)
     shape: tuple[Any, ...] = model.inputs[0].shape[1:] if getattr(model, "inputs", None) else ()

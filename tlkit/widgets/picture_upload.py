@@ -258,12 +258,8 @@ class PictureUpload(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
     def _follow(self, message: dict[str, Any], buffers: Sequence[Any]) -> None:
         order, number = message.get("do"), message.get("number")
         if order == "begin":
-            there = self.contents
-            announced = read_announcement(
-                message,
-                max_files=max(0, self._max_files - there.n_pictures),
-                max_bytes=max(0, self._max_bytes - there.n_bytes),
-            )
+            files_left, bytes_left = self._room(self.contents)
+            announced = read_announcement(message, max_files=files_left, max_bytes=bytes_left)
             folder = self._begin("receiving")
             try:
                 self._number, self._reception = announced.number, Reception(announced, folder)
@@ -394,13 +390,9 @@ class PictureUpload(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
         return Unpacked(added.pictures, skipped | added.skipped)
 
     def _unpack(self, name: str, source: bytes | str | Path, folder: Path, there: Contents) -> Unpacked:
+        files_left, bytes_left = self._room(there)
         try:
-            return unpack_pictures(
-                source,
-                folder,
-                max_files=max(0, self._max_files - there.n_pictures),
-                max_bytes=max(0, self._max_bytes - there.n_bytes),
-            )
+            return unpack_pictures(source, folder, max_files=files_left, max_bytes=bytes_left)
         except ValueError as error:
             raise ValueError(f"{name}{error}") from error
 
@@ -411,14 +403,19 @@ class PictureUpload(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
         self._said += 1  # or the page would not hear the same sentence a second time
         self._zone.said = {"text": sentence, "kind": kind, "count": self._said}
 
+    def _room(self, there: Contents) -> tuple[int, int]:
+        """Pictures and bytes that the folder can still take."""
+        return max(0, self._max_files - there.n_pictures), max(0, self._max_bytes - there.n_bytes)
+
     def _show_room(self) -> None:
         there = self.contents
+        files_left, bytes_left = self._room(there)
         self._zone.classes = list(there.classes)
         self._zone.limits = {
             "files": self._max_files,
             "bytes": self._max_bytes,
-            "files_left": max(0, self._max_files - there.n_pictures),
-            "bytes_left": max(0, self._max_bytes - there.n_bytes),
+            "files_left": files_left,
+            "bytes_left": bytes_left,
             "piece": PIECE,
         }
 
