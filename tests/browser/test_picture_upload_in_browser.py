@@ -62,8 +62,6 @@ def given(tmp_path: Path) -> Path:
     return folder
 
 
-# In `make bank` for now: on 2026-11-25 the chooser did not open by the keyboard within a minute, in two runs of two.
-@pytest.mark.bank
 def test_pictures_and_a_zip_larger_than_a_message(page: Any, server: Server, given: Path) -> None:
     write_notebook(server, "upload.ipynb", [CELL, LOAD])
     open_notebook(page, server, "upload.ipynb")
