@@ -61,6 +61,18 @@ def pair() -> DomainPair:
     return DomainPair(source, target)
 
 
+@pytest.fixture(scope="session")
+def fetched_text() -> None:
+    """The text encoder and the sentences were fetched; else the test is skipped, and says how to fetch them."""
+    from tlkit.text.fetching import FILES, NotFetchedError, text_file
+
+    try:
+        for name in FILES:
+            text_file(name)
+    except NotFetchedError as error:
+        pytest.skip(str(error))
+
+
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Every attempt to reach the network raises, as on a machine without one."""

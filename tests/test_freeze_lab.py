@@ -384,7 +384,7 @@ def test_two_hundred_cycles_leave_neither_memory_nor_threads(tmp_path: Path) -> 
 
 def test_baselines_are_those_of_the_package(lab: FreezeLab, pair: DomainPair) -> None:
     few = pair.target.train.take(5, seed=0)
-    assert lab.baselines.pixels == tlkit.linear_probe(few, pair.target.test)
+    assert lab.baselines.raw == tlkit.linear_probe(few, pair.target.test)
     assert np.isnan(lab.baselines.scratch)
     score = lab.measure_scratch()
     assert lab.baselines.scratch == score
@@ -505,8 +505,10 @@ def test_controls_and_traits_say_the_same(lab: FreezeLab) -> None:
     assert [toggle.value for toggle in lab._toggles] == [True, False]
     lab._slider.value = 2
     assert lab.stage == 2
+    assert "Everything is frozen but the head." in lab.sentence
     lab._toggles[1].value = False
     assert (lab.stage, lab._slider.value) == (1, 1)
+    assert "Frozen: stage 1; the rest and the head learn." in lab.sentence
     lab._disclose(2, True)
     lab._layer_toggles["two_a_conv"].value = True
     assert lab.frozen == {"one_conv", "two_a_conv"}

@@ -111,7 +111,9 @@ def without_downloads(folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
-def test_strict_nbval(source, tmp_path):
+def test_strict_nbval(source, tmp_path, request):
+    if "tlkit.text" in source.read_text(encoding="utf-8"):
+        request.getfixturevalue("fetched_text")
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--nbval", "--nbval-current-env"]
     command += ["--nbval-cell-timeout=300", "-q", "-W", "ignore", "-c", os.devnull, f"--rootdir={ROOT}"]
     command.append(str(build_notebooks.built(source)))

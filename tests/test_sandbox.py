@@ -8,6 +8,7 @@ import pytest
 from helpers import ROOT
 
 from tlkit.sandbox import bubblewrap, sandboxed_process
+from tlkit.text.fetching import FILES
 
 needs_bubblewrap = pytest.mark.skipif(
     not bubblewrap(ROOT / "tests"), reason="needs bubblewrap, and the right to use it"
@@ -57,6 +58,21 @@ def test_no_network_and_no_password(inside, monkeypatch) -> None:
 @needs_bubblewrap
 def test_tlkit_works_inside(inside) -> None:
     assert inside("import tlkit; print(len(tlkit.load_domain('optdigits').test))") == "800"
+
+
+@needs_bubblewrap
+def test_fetched_files_are_read_inside_and_not_written(inside, tmp_path, monkeypatch) -> None:
+    state = "from tlkit.text import text_status; from tlkit.text.fetching import data_folder; print(text_status())"
+    monkeypatch.setenv("TLKIT_DATA_DIR", str(tmp_path / "data"))
+    assert inside(state) == str(dict.fromkeys(FILES, "missing"))  # nothing was fetched: the sandbox starts all the same
+    (tmp_path / "data" / "text").mkdir(parents=True)
+    (tmp_path / "data" / "secret.txt").write_text("secret", encoding="utf-8")
+    name = next(iter(FILES))
+    (tmp_path / "data" / "text" / name).write_text("another file", encoding="utf-8")
+    assert inside(state) == str(dict.fromkeys(FILES, "missing") | {name: "altered"})
+    assert inside(f"{state[: state.index('print')]}import os; print(os.listdir(data_folder().parent))") == "['text']"
+    attempt = f"{state}\ntry: (data_folder() / 'new').write_text('')\nexcept OSError as error: print(error.errno)"
+    assert inside(attempt).splitlines()[-1] == "30"  # a read-only file system
 
 
 @needs_bubblewrap

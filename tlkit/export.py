@@ -1,9 +1,10 @@
-"""Export: a trained model as one file that predicts on raw pictures, and the way back.
+"""Export: a trained model as one file that predicts on raw pictures or texts, and the way back.
 
 The file is Keras' own ``.keras``, from raw pixels in 0..255 to probabilities, with one member more: ``tlkit.json``
 holds the names of the classes. Keras passes over that member, so who has no tlkit loads the file all the same, and
-finds the names by ``json.loads(zipfile.ZipFile("model.keras").read("tlkit.json"))["classes"]``. A file from elsewhere
-is a stranger's: nothing in it is run but Keras' own layers.
+finds the names by ``json.loads(zipfile.ZipFile("model.keras").read("tlkit.json"))["classes"]``. A model of texts takes
+token ids instead, and is made of tlkit's layers: it needs ``tlkit[text]`` where it is read. A file from elsewhere is a
+stranger's: nothing in it is run but the layers of Keras and of tlkit.
 """
 
 from __future__ import annotations
@@ -23,15 +24,28 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+# A saved model may be made of the layers of these two, which Keras finds once they are registered.
+import tlkit.efficient
+import tlkit.text.encoder  # noqa: F401
 from tlkit._tensorflow import _start_up_lines_dropped, keras, tf
 from tlkit.audit.graph import has_graph, last_operations, placed_layers
 from tlkit.backbones import Backbone
-from tlkit.domains import nearest_name
+from tlkit.domains import Split, nearest_name
+from tlkit.features import cache_features
 from tlkit.folders import PictureError, read_picture
 from tlkit.folders.pictures import is_picture_name
 from tlkit.heads import join
+from tlkit.text.tokens import MAX_LENGTH, tokenize
 
-__all__ = ["Exported", "export_model", "find_pictures", "load_exported", "load_safely", "predict_images"]
+__all__ = [
+    "Exported",
+    "export_model",
+    "find_pictures",
+    "load_exported",
+    "load_safely",
+    "predict_images",
+    "predict_texts",
+]
 
 _MEMBER = "tlkit.json"
 _VERSION = 1
@@ -47,16 +61,22 @@ class Exported:
     """A model that was read from a file, and what it takes and gives.
 
     Args:
-        model: From raw pixels ``(n, h, w, c)`` in 0..255 to probabilities ``(n, classes)``.
+        model: From raw pixels ``(n, h, w, c)`` in 0..255, or token ids ``(n, length)``, to probabilities
+            ``(n, classes)``.
         classes: The name of each probability.
-        input_shape: ``(h, w, c)`` of one picture; ``c`` is 1 or 3.
+        input_shape: ``(h, w, c)`` of one picture; ``c`` is 1 or 3. Of one text ``(length,)``, ``None`` being any.
         name: What the model was called when it was exported.
     """
 
     model: keras.Model
     classes: tuple[str, ...]
-    input_shape: tuple[int, int, int]
+    input_shape: tuple[int | None, ...]
     name: str
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the model takes texts."""
+        return len(self.input_shape) == 1
 
 
 def export_model(
@@ -68,21 +88,24 @@ def export_model(
     overwrite: bool = False,
     formats: Sequence[str] = ("keras",),
 ) -> tuple[Path, ...]:
-    """Write a model to one ``.keras`` file that needs no tlkit: preprocessing, probabilities and class names inside.
+    """Write a model to one ``.keras`` file: preprocessing, probabilities and class names inside.
+
+    A model of images then needs no tlkit. One of texts needs its layers, and its tokenizer stays outside: the file
+    takes token ids, and :func:`predict_texts` makes them.
 
     The softmax is added here; a model that ends in one already is taken as it is. Weights are written, the optimizer is
     not. A file appears when it is whole, and the ``.keras`` file is read back in Keras' safe mode before that.
 
     Args:
-        model: From raw pixels ``(n, h, w, c)`` in 0..255 to logits, as :func:`tlkit.heads.join` makes it; or the
-            backbone and the head.
+        model: From raw pixels ``(n, h, w, c)`` in 0..255, or token ids ``(n, length)``, to logits, as
+            :func:`tlkit.heads.join` makes it; or the backbone and the head.
         path: Where to put it, ``NAME.keras`` in an existing folder; other formats come beside it.
         classes: The name of each class, in the order of the logits: ``domain.classes``.
         name: What the file says of itself; ``None`` is the model's own name.
         overwrite: Replace files that are there.
         formats: Any of ``"keras"``, ``"onnx"`` (needs tf2onnx) and ``"litert"`` (``NAME.tflite``, TensorFlow's own
             converter). ONNX keeps the class names in its ``metadata_props`` as ``classes``, LiteRT in ``labels.txt``,
-            an associated file at its end, readable as a zip.
+            an associated file at its end, readable as a zip. Texts have ``"keras"`` alone.
 
     Returns:
         The files that were written, in the order of ``formats``.
@@ -106,6 +129,8 @@ def export_model(
         if file.exists() and (not overwrite or file.is_dir()):
             raise ValueError(f"path must be new, or overwrite=True and no folder, got {str(file)!r}, which exists.")
     probabilities = _with_probabilities(whole, names)
+    if wanted != ["keras"] and _takes_texts(probabilities):
+        raise ValueError(f"formats must be ('keras',) for a model of texts, got {tuple(wanted)}.")
     called = whole.name if name is None else str(name)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".tlkit-export-") as folder:
         made = [Path(folder) / file.name for file in files]
@@ -146,12 +171,15 @@ def _check_formats(formats: Sequence[str]) -> list[str]:
 
 
 def _with_probabilities(model: keras.Model, classes: list[str]) -> keras.Model:
-    """The model with a softmax at its end, from one tensor to one tensor, checked to hold nothing but Keras' own."""
+    """The model with a softmax at its end, from one tensor to one tensor, checked to hold layers that are known."""
     if not has_graph(model) or len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ValueError("model must be functional or sequential, with one input and one output, got another kind.")
     shape, outputs = model.inputs[0].shape[1:], model.outputs[0].shape[1:]
-    if len(shape) != 3 or None in shape or shape[-1] not in (1, 3):
-        raise ValueError(f"model must take images of one size (h, w, c) with 1 or 3 channels, got {tuple(shape)}.")
+    if not (_takes_texts(model) or _takes_images(model)):
+        raise ValueError(
+            "model must take images of one size (h, w, c) with 1 or 3 channels, or token ids (length,), got "
+            f"{tuple(shape)} {model.inputs[0].dtype}."
+        )
     if len(outputs) != 1 or outputs[0] != len(classes):
         raise ValueError(f"classes must be as many as the model's outputs, {tuple(outputs)}, got {len(classes)}.")
     for placed in placed_layers(model):
@@ -160,7 +188,7 @@ def _with_probabilities(model: keras.Model, classes: list[str]) -> keras.Model:
                 f"model must hold no Lambda layer (it is code, which safe mode refuses), got {placed.path!r}: use "
                 "keras.ops, or a layer of Keras."
             )
-        if type(placed.layer).__module__.partition(".")[0] not in _KNOWN_PACKAGES:
+        if type(placed.layer).__module__.partition(".")[0] not in _known_packages(model):
             raise ValueError(
                 f"model must hold layers of Keras alone, which another machine knows, got {placed.path!r} "
                 f"({type(placed.layer).__name__})."
@@ -172,6 +200,20 @@ def _with_probabilities(model: keras.Model, classes: list[str]) -> keras.Model:
     if ending != "softmax":
         x = keras.layers.Softmax(dtype="float32", name="probabilities")(x)
     return keras.Model(model.inputs[0], x, name=model.name)
+
+
+def _takes_texts(model: keras.Model) -> bool:
+    shape, kind = model.inputs[0].shape[1:], model.inputs[0].dtype
+    return len(shape) == 1 and keras.backend.is_int_dtype(kind)
+
+
+def _takes_images(model: keras.Model) -> bool:
+    shape = model.inputs[0].shape[1:]
+    return len(shape) == 3 and None not in shape and shape[-1] in (1, 3)
+
+
+def _known_packages(model: keras.Model) -> tuple[str, ...]:
+    return (*_KNOWN_PACKAGES, "tlkit") if _takes_texts(model) else _KNOWN_PACKAGES
 
 
 def _ending(model: keras.Model) -> str:
@@ -193,7 +235,8 @@ def _write_keras(model: keras.Model, path: Path, classes: list[str], name: str) 
         model.save(path)
     with zipfile.ZipFile(path, "a") as file:
         file.writestr(_MEMBER, json.dumps({"version": _VERSION, "name": name, "classes": classes}, ensure_ascii=False))
-        own = next(_registered(json.loads(file.read("config.json"))), None)
+        registered = _registered(json.loads(file.read("config.json")))
+        own = next((own for own in registered if own.partition(">")[0] not in _known_packages(model)), None)
     if own is not None:  # this notebook would read it back, another machine not
         raise ValueError(f"model must hold layers and functions of Keras alone, got {own!r}.")
     try:
@@ -206,7 +249,7 @@ def _registered(config: Any) -> Iterator[str]:
     """The names under which somebody registered layers and functions of their own with Keras."""
     if isinstance(config, dict):
         name = config.get("config" if config.get("class_name") == "function" else "registered_name")
-        if isinstance(name, str) and ">" in name and name.partition(">")[0] not in _KNOWN_PACKAGES:
+        if isinstance(name, str) and ">" in name:
             yield name
     if isinstance(config, (dict, list)):
         for inner in config.values() if isinstance(config, dict) else config:
@@ -294,14 +337,14 @@ def load_exported(path: str | Path) -> Exported:
     model = load_safely(file)
     shape: tuple[Any, ...] = model.inputs[0].shape[1:] if getattr(model, "inputs", None) else ()
     outputs: tuple[Any, ...] = model.outputs[0].shape[1:] if getattr(model, "outputs", None) else ()
-    if len(shape) != 3 or None in shape or shape[-1] not in (1, 3) or tuple(outputs) != (len(classes),):
+    if not shape or not (_takes_texts(model) or _takes_images(model)) or tuple(outputs) != (len(classes),):
         raise ValueError(
-            f"the model in {file.name} must take images (h, w, c) and give {len(classes)} probabilities, one a class, "
-            f"got {tuple(shape)} and {tuple(outputs)}."
+            f"the model in {file.name} must take images (h, w, c) or token ids and give {len(classes)} probabilities, "
+            f"one a class, got {tuple(shape)} and {tuple(outputs)}."
         )
     if _ending(model) != "softmax":
         raise ValueError(f"the model in {file.name} must end in a softmax: export it by tlkit.export_model.")
-    return Exported(model, tuple(classes), (shape[0], shape[1], shape[2]), name)
+    return Exported(model, tuple(classes), tuple(shape), name)
 
 
 def _read_member(file: Path) -> tuple[str, list[str]]:
@@ -379,25 +422,72 @@ def predict_images(exported: Exported, paths: Sequence[str | Path], *, top: int 
         says why.
 
     Raises:
-        ValueError: ``top`` is below 1.
+        ValueError: ``top`` is below 1, or the model takes texts.
     """
-    if isinstance(top, bool) or not isinstance(top, int) or top < 1:
-        raise ValueError(f"top must be an integer of 1 or more, got {top!r}.")
+    _check_top(top)
+    if exported.is_text:
+        raise ValueError(f"exported must take images, got {exported.name!r}, which takes texts: predict_texts.")
     rows: list[dict[str, Any]] = []
     for file, picture in _predicted(exported, [Path(path) for path in paths]):
         if isinstance(picture, str):
             rows.append({"file": str(file), "rank": 1, "class": None, "probability": np.nan, "problem": picture})
             continue
-        order = np.argsort(-picture, kind="stable")[:top]
-        for rank, i in enumerate(order, start=1):
-            likely = {"class": exported.classes[i], "probability": float(picture[i])}
-            rows.append({"file": str(file), "rank": rank, **likely, "problem": ""})
+        rows += [{"file": str(file), **likely, "problem": ""} for likely in _ranked(exported, picture, top)]
     return pd.DataFrame(rows, columns=["file", "rank", "class", "probability", "problem"])
+
+
+def predict_texts(
+    exported: Exported, texts: Sequence[str], *, top: int = 1, max_length: int = MAX_LENGTH
+) -> pd.DataFrame:
+    """The most likely classes of texts, tokenized by :func:`tlkit.text.tokenize`.
+
+    Args:
+        exported: What :func:`load_exported` gave, of a model that has learned from that tokenizer's ids.
+        texts: Strings.
+        top: How many classes to name for each, 1 or more; no more than there are.
+        max_length: Tokens of a text that are read, as in training; a longer one is cut.
+
+    Returns:
+        A row for each text and rank, in the order of ``texts``: ``text``, ``rank`` from 1, ``class``, ``probability``
+        in 0..1.
+
+    Raises:
+        TypeError: ``texts`` is one string, or holds something that is no string.
+        ValueError: ``top`` or ``max_length`` is out of range, there is no text, the model takes images, or it has
+            another vocabulary.
+        tlkit.text.NotFetchedError: The tokenizer was not fetched.
+    """
+    _check_top(top)
+    if not exported.is_text:
+        raise ValueError(f"exported must take texts, got {exported.name!r}, which takes images: predict_images.")
+    ids = tokenize(texts, max_length=max_length)
+    # Its checks are wanted here too, and so is its way of running texts of like length together.
+    probabilities = cache_features(exported.model, Split(ids, np.zeros(len(ids), np.int64)), cache_dir="memory").x
+    rows = [
+        {"text": text, **likely}
+        for text, found in zip(texts, probabilities, strict=True)
+        for likely in _ranked(exported, found, top)
+    ]
+    return pd.DataFrame(rows, columns=["text", "rank", "class", "probability"])
+
+
+def _check_top(top: int) -> None:
+    if isinstance(top, bool) or not isinstance(top, int) or top < 1:
+        raise ValueError(f"top must be an integer of 1 or more, got {top!r}.")
+
+
+def _ranked(exported: Exported, probabilities: Any, top: int) -> list[dict[str, Any]]:
+    """The ``top`` classes of one example, the most likely first."""
+    order = np.argsort(-probabilities, kind="stable")[:top]
+    return [
+        {"rank": rank, "class": exported.classes[i], "probability": float(probabilities[i])}
+        for rank, i in enumerate(order, start=1)
+    ]
 
 
 def _predicted(exported: Exported, files: list[Path]) -> Iterator[tuple[Path, Any]]:
     """Each file with its probabilities ``(classes,)``, or with the reason why it cannot be read."""
-    height, width, channels = exported.input_shape
+    height, width, channels = exported.model.inputs[0].shape[1:]
     for start in range(0, len(files), _BATCH):
         part = files[start : start + _BATCH]
         read: list[Any] = []

@@ -7,6 +7,7 @@ epoch, this run or the next.
 from __future__ import annotations
 
 import json
+import math
 import re
 import warnings
 from collections.abc import Iterator
@@ -20,20 +21,32 @@ from tlkit.backbones import Backbone
 from tlkit.domains import Array, Split
 from tlkit.store import MAX_BYTES, Store, array_digest, drop_pages, open_store
 
-__all__ = ["batches", "cache_features", "multiply_adds", "pool_features", "split_at"]
+__all__ = [
+    "batches",
+    "cache_features",
+    "check_shape",
+    "check_tokens",
+    "multiply_adds",
+    "pool_features",
+    "split_at",
+    "without_padding",
+]
 
 # Augmentation draws its random numbers batch by batch, so its batch size is part of what a view is.
 _AUGMENT_BATCH = 32
 # The largest activation of a batch should stay near the processor's caches; measured with ResNet50 and resnet_printed.
 _ACTIVATION_BYTES = 64 * 2**20
 _DROP_PAGES_EVERY = 16 * 2**20
+# Texts that are sorted by length together, and those that run at once.
+_TEXT_BLOCK, _TEXT_BATCH = 512, 32
 
 
 def split_at(backbone: Backbone, stage: int) -> tuple[keras.Model, keras.Model]:
     """The backbone as ``(trunk, tail)``: the part up to the end of ``stage``, and the rest.
 
-    Weights are shared, not copied: training the tail trains the backbone. At stage 0 the trunk passes the raw image on;
-    at the last stage the tail passes the features on.
+    Weights are shared, not copied: training the tail trains the backbone. At stage 0 the trunk passes the raw image, or
+    the token ids, on; at the last stage the tail passes the features on. Between two blocks of a Transformer features are
+    vectors of tokens ``(n, length, width)``, zero where there is padding.
 
     Raises:
         ValueError: ``stage`` is out of range.
@@ -51,20 +64,26 @@ def split_at(backbone: Backbone, stage: int) -> tuple[keras.Model, keras.Model]:
     return trunk, tail
 
 
-def multiply_adds(model: keras.Model) -> int:
+def multiply_adds(model: keras.Model, *, length: int | None = None) -> int:
     """Multiply-adds of one forward pass over one example, in the convolutions and dense layers.
 
-    Everything else (BatchNorm, activations, pooling) is left out: in a ResNet that is about a hundredth. A backward
-    pass costs about twice a forward pass through the layers that learn.
+    Everything else (BatchNorm, activations, pooling) is left out: in a ResNet that is about a hundredth, and in a
+    Transformer the products of attention, which are a thirtieth at 64 tokens of width 384. A backward pass costs about
+    twice a forward pass through the layers that learn.
+
+    Args:
+        length: Tokens of a text, where the model takes texts of any length.
 
     Raises:
-        ValueError: A layer's output size is not known, as with images of any size.
+        ValueError: A layer's output size is not known, as with images of any size, or texts without ``length``.
     """
     total = 0
     for layer in model._flatten_layers(include_self=False, recursive=True):
         if isinstance(layer, keras.layers.Dense):
-            positions = int(np.prod(layer.output.shape[1:-1]))
-            total += positions * int(np.prod(layer.kernel.shape))
+            inner = [length if size is None else size for size in layer.output.shape[1:-1]]
+            if None in inner:
+                raise ValueError(f"length of texts must be known to count, got None at {layer.name!r}.")
+            total += math.prod(size or 0 for size in inner) * int(np.prod(layer.kernel.shape))
         elif isinstance(layer, (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.DepthwiseConv2D)):
             shape = layer.output.shape[1:-1] if layer.data_format == "channels_last" else layer.output.shape[2:]
             if None in shape:
@@ -92,12 +111,17 @@ def cache_features(
     architecture, the images, the augmentation, views, seed and dtype, and TensorFlow's version. A change of any of them
     computes anew; so does a stored file that was cut short or altered, with a warning.
 
+    Inference mode drops nothing: where frozen stages have dropout, full training drops units there and training on
+    cached features does not. Without dropout the two give the same weights: of images bit for bit, of texts, which run in
+    batches of their own, up to rounding.
+
     Args:
         trunk: From ``split.x`` to features; :func:`split_at` makes it.
-        split: Images, or features of an earlier stage.
+        split: Images, texts, or features of an earlier stage.
         views: How many augmented versions of each image to keep, 1 or more. More than one needs ``augment``.
         augment: A Keras layer that changes raw images 0..255 at random, such as
-            ``keras.Sequential([keras.layers.RandomRotation(0.05), ...])``. ``None`` keeps the images as they are.
+            ``keras.Sequential([keras.layers.RandomRotation(0.05), ...])``. ``None`` keeps the images as they are. Texts
+            take none.
         seed: Draws the augmented views.
         dtype: What features are stored as, ``"float32"`` or ``"float16"``: half the space, and no measured effect on
             accuracy (resnet_printed, 100 labels of mnist and of optdigits, 5 draws each, a linear probe and a trained
@@ -108,7 +132,7 @@ def cache_features(
 
     Returns:
         A split with ``views * n`` examples: all images' first view, then all images' second. Features ``(…, …)`` in
-        ``dtype``; labels repeat in the same order.
+        ``dtype``, vectors of tokens at the length of the ids; labels repeat in the same order.
 
     Raises:
         ValueError: An argument is out of range, or the images have another shape than the trunk takes.
@@ -126,7 +150,8 @@ def cache_features(
         return split  # the trunk of stage 0 passes images on: there is nothing to compute
     y = np.tile(split.y, views)
     groups = None if split.groups is None else np.tile(split.groups, views)
-    shape = (len(y), *trunk.output_shape[1:])
+    # A text's vectors have as many positions as its ids.
+    shape = (len(y), *(split.x.shape[1] if size is None else size for size in trunk.output_shape[1:]))
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     rows = _feature_rows(trunk, split.x, views=views, augment=augment, seed=seed, dtype=dtype)
     if cache_dir == "memory":
@@ -162,6 +187,11 @@ def _feature_rows(
     trunk: keras.Model, x: Array, *, views: int, augment: keras.layers.Layer | None, seed: int, dtype: str
 ) -> Iterator[Array]:
     """Features batch by batch: the whole of one view before the next."""
+    if x.dtype == np.int32:
+        if augment is not None:
+            raise ValueError("augment must be None for texts, got a layer: it changes images.")
+        yield from _text_rows(trunk, x, dtype)
+        return
     batch_size = _AUGMENT_BATCH if augment is not None else _batch_size(trunk)
 
     def forward(batch: Any) -> Any:
@@ -174,16 +204,44 @@ def _feature_rows(
         since_dropped = 0
         for _ in range(views):
             for start in range(0, len(x), batch_size):
-                rows: Array = run(tf.constant(x[start : start + batch_size])).numpy()
-                with np.errstate(over="ignore"):  # what half precision cannot hold is an error below
-                    rows = rows.astype(dtype, copy=False)
-                if not np.isfinite(rows).all():
-                    raise FloatingPointError(f"features must be finite, got NaN or infinite values as {dtype}.")
+                rows = _as_stored(run(tf.constant(x[start : start + batch_size])).numpy(), dtype)
                 yield rows
                 since_dropped += x[0].nbytes * len(rows)
                 if since_dropped > _DROP_PAGES_EVERY:
                     drop_pages(x)
                     since_dropped = 0
+
+
+def _as_stored(rows: Array, dtype: str) -> Array:
+    with np.errstate(over="ignore"):  # what half precision cannot hold is an error below
+        stored: Array = rows.astype(dtype, copy=False)
+    if not np.isfinite(stored).all():
+        raise FloatingPointError(f"features must be finite, got NaN or infinite values as {dtype}.")
+    return stored
+
+
+def _text_rows(trunk: keras.Model, ids: Array, dtype: str) -> Iterator[Array]:
+    """Features of texts, in order; within a block texts of like length run together, so that little padding runs."""
+    run = tf.function(
+        lambda batch: tf.cast(trunk(batch, training=False), "float32"),
+        input_signature=[tf.TensorSpec((None, None), "int32")],
+    )
+    for start in range(0, len(ids), _TEXT_BLOCK):
+        block = ids[start : start + _TEXT_BLOCK]
+        order = np.argsort(np.count_nonzero(block, axis=1), kind="stable")
+        rows: Array | None = None
+        for chosen in np.array_split(order, -(-len(order) // _TEXT_BATCH)):
+            longest = int(np.max(np.flatnonzero(block[chosen].any(axis=0)), initial=0)) + 1
+            found = _as_stored(run(tf.constant(block[chosen, :longest])).numpy(), dtype)
+            if rows is None:  # vectors of tokens are padded with zeros again, as the ids are
+                whole = (ids.shape[1], *found.shape[2:]) if found.ndim == 3 else found.shape[1:]
+                rows = np.zeros((len(block), *whole), dtype)
+            if found.ndim == 3:
+                rows[chosen, :longest] = found
+            else:
+                rows[chosen] = found
+        assert rows is not None
+        yield rows
 
 
 class _seeded:
@@ -274,10 +332,40 @@ def check_shape(model: keras.Model, split: Split) -> None:
     wanted, given = model.input_shape[1:], split.x.shape[1:]
     if len(wanted) != len(given) or any(w not in (None, g) for w, g in zip(wanted, given, strict=True)):
         raise ValueError(f"examples must have the shape that {model.name!r} takes, {wanted}, got {given}.")
+    if split.is_text:
+        check_tokens(model, split.x)
+    elif keras.backend.is_int_dtype(model.inputs[0].dtype) and _vocabulary(model):
+        raise ValueError(f"examples must be token ids (int32), which {model.name!r} takes, got {split.x.dtype}.")
+
+
+def check_tokens(model: keras.Model, ids: Array) -> None:
+    """Raise ``ValueError`` if an id is none of the model's words.
+
+    TensorFlow would say so from deep inside a graph, and on a GPU would not say it at all: there it reads zeros.
+    """
+    known = _vocabulary(model)
+    if known is not None and (np.max(ids, initial=0) >= known or np.min(ids, initial=0) < 0):
+        wrong = int(ids.max()) if ids.max() >= known else int(ids.min())
+        raise ValueError(f"token ids must be in 0..{known - 1}, the words of {model.name!r}, got {wrong}.")
+
+
+def _vocabulary(model: keras.Model) -> int | None:
+    """How many words a model knows that looks its input up in a table; ``None`` for any other."""
+    graph = getattr(model, "_functional", None) or model
+    entry = next(iter(getattr(graph, "inputs", None) or ()), None)
+    for layer in graph.layers:
+        if any(tensor is entry for node in layer._inbound_nodes for tensor in node.input_tensors):
+            if isinstance(layer, keras.layers.Embedding):
+                return int(layer.input_dim)
+            if isinstance(layer, keras.Model) and (known := _vocabulary(layer)) is not None:
+                return known
+    return None
 
 
 def batches(split: Split, batch_size: int, *, shuffle_seed: int | None = None) -> tf.data.Dataset:
     """Batches ``(x, y)`` of a split, in an order that depends on the seed and the length alone; reshuffled each epoch.
+
+    Texts, as ids or as vectors of tokens, are cut behind the longest of each batch: padding is not computed.
 
     A memory-mapped split is read row by row as the batches are made, never as a whole.
     """
@@ -294,20 +382,37 @@ def batches(split: Split, batch_size: int, *, shuffle_seed: int | None = None) -
     y = tf.constant(split.y)
     # Stored in half precision, computed in single: widened by NumPy, since oneDNN has no half on many processors.
     dtype = np.dtype(np.float32) if split.x.dtype == np.float16 else split.x.dtype
+    cut = without_padding if _has_padding(split) else tf.identity
     if isinstance(split.x, np.memmap):
         read = _reader(split.x, dtype)
 
         def pick(chosen: Any) -> Any:
             rows = tf.numpy_function(read, [chosen], dtype, stateful=False)
-            return tf.ensure_shape(rows, (None, *split.x.shape[1:])), tf.gather(y, chosen)
+            return cut(tf.ensure_shape(rows, (None, *split.x.shape[1:]))), tf.gather(y, chosen)
 
     else:
         x = tf.constant(split.x.astype(dtype, copy=False))
 
         def pick(chosen: Any) -> Any:
-            return tf.gather(x, chosen), tf.gather(y, chosen)
+            return cut(tf.gather(x, chosen)), tf.gather(y, chosen)
 
     return indices.batch(batch_size).map(pick).prefetch(2)
+
+
+def _has_padding(split: Split) -> bool:
+    """Whether these are texts, ids or vectors ``(n, length, width)``, of which some do not fill the length."""
+    if not split.is_text and split.x.ndim != 3:
+        return False
+    last = np.array(split.x[:, -1]).reshape(len(split), -1)
+    drop_pages(split.x)
+    return not bool(last.any(axis=1).all())
+
+
+def without_padding(x: Any) -> Any:
+    """Texts up to the last position at which any of them has a token: padding is 0, as an id and as a vector."""
+    used = tf.reduce_any(tf.not_equal(x, 0), axis=[0, *range(2, len(x.shape))])
+    positions = tf.where(used)[:, 0]
+    return x[:, : tf.maximum(tf.reduce_max(tf.concat([positions, [0]], 0)) + 1, 1)]
 
 
 def _reader(x: Array, dtype: np.dtype[Any]) -> Any:
@@ -329,11 +434,19 @@ def _reader(x: Array, dtype: np.dtype[Any]) -> Any:
 def pool_features(split: Split) -> Array:
     """Each example as one vector ``(n, d)`` ``float32``.
 
-    Feature maps ``(n, h, w, c)`` are averaged over their positions, as a head does; images are flattened and scaled to
-    0..1, the raw-pixels baseline.
+    Feature maps ``(n, h, w, c)`` are averaged over their positions, as a head does, and vectors of tokens over the
+    tokens, padding left out; images are flattened and scaled to 0..1, the raw-pixels baseline.
+
+    Raises:
+        ValueError: Token ids, which are numbers by name only: :func:`tlkit.evaluation.linear_probe` counts words.
     """
+    if split.is_text:
+        raise ValueError("features must be vectors or images, got token ids: run them through a trunk first.")
     if split.x.dtype == np.uint8:
         return split.x.reshape(len(split), -1).astype(np.float32) / 255
     if split.x.ndim == 2:
         return split.x.astype(np.float32)
+    if split.x.ndim == 3:
+        tokens = np.any(split.x != 0, axis=2).sum(axis=1)[:, None]
+        return np.asarray(split.x.sum(axis=1, dtype=np.float32) / np.maximum(tokens, 1), np.float32)
     return np.asarray(split.x.mean(axis=tuple(range(1, split.x.ndim - 1)), dtype=np.float32))

@@ -17,10 +17,10 @@ __all__ = ["build_head", "join", "load_source_head"]
 def build_head(
     backbone: Backbone, n_classes: int, *, hidden: Sequence[int] = (), dropout: float = 0.0, seed: int = 0
 ) -> keras.Model:
-    """Global average pooling, optional hidden layers, then one logit a class.
+    """Global average pooling of a feature map, optional hidden layers, then one logit a class.
 
     Args:
-        backbone: Only the shape of its feature map is used.
+        backbone: Only the shape of what it ends in is used.
         n_classes: Number of classes, 2 or more.
         hidden: Width of each hidden layer (ReLU), from the pooled features on.
         dropout: Share of units dropped before each dense layer while training, in [0, 1).
@@ -31,7 +31,7 @@ def build_head(
         softmax: the loss takes logits, which cannot overflow.
 
     Raises:
-        ValueError: An argument is out of range.
+        ValueError: An argument is out of range, or the backbone ends in neither a feature map nor vectors.
     """
     if n_classes < 2:
         raise ValueError(f"n_classes must be 2 or more, got {n_classes}.")
@@ -40,6 +40,11 @@ def build_head(
     if any(width < 1 for width in hidden):
         raise ValueError(f"hidden widths must be 1 or more, got {tuple(hidden)}.")
     feature_shape = backbone.model.output_shape[1:]
+    if len(feature_shape) not in (1, 3):
+        raise ValueError(
+            f"a backbone must end in a map (n, h, w, c) or in vectors (n, c), got {backbone.name!r}, which ends in "
+            f"{backbone.model.output_shape}: let it end in the mean over its tokens."
+        )
     seeds = iter(np.random.SeedSequence(seed).generate_state(2 * len(hidden) + 2).tolist())
     head = keras.Sequential([keras.Input(feature_shape)], name="head")
     if len(feature_shape) > 1:

@@ -1,7 +1,7 @@
 """A sandbox for code that nobody has read: bubblewrap, where Linux has it.
 
-What runs in it sees Python, the system's libraries and one folder that it may write to; none of the user's other files,
-no network, and no environment variable that may hold a password. See https://github.com/containers/bubblewrap.
+What runs in it sees Python, the system's libraries, what ``tlkit fetch`` fetched, and one folder that it may write to;
+none of the user's other files, no network, and no environment variable that may hold a password. See https://github.com/containers/bubblewrap.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tlkit.text.fetching import data_folder
+
 __all__ = ["bubblewrap", "sandboxed_process"]
 
 _PROGRAM = "bwrap"
@@ -21,6 +23,8 @@ _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc")
 # Settings that decide how Python and TensorFlow reckon; anything else may be a secret.
 _KEPT_VARIABLES = ("PATH", "LANG", "TZ")
 _KEPT_PREFIXES = ("LC_", "PYTHON", "TF_", "OMP_", "KERAS_")
+# Where what was fetched lies inside.
+_FETCHED = Path("/fetched")
 _PROBE_SECONDS = 60.0
 
 
@@ -39,6 +43,8 @@ def bubblewrap(writable: Path) -> list[str]:
     command += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
     for path in _python_folders():
         command += ["--ro-bind", path, path]
+    command += ["--ro-bind-try", str(data_folder()), str(_FETCHED / data_folder().name)]
+    command += ["--setenv", "TLKIT_DATA_DIR", str(_FETCHED)]
     command += ["--bind", str(writable), str(writable), "--chdir", str(writable), "--setenv", "HOME", "/tmp"]
     for name, value in os.environ.items():
         if name in _KEPT_VARIABLES or name.startswith(_KEPT_PREFIXES):

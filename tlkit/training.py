@@ -151,7 +151,7 @@ def fine_tune(
     Args:
         backbone: What to fine-tune.
         head: Takes the backbone's feature map.
-        train: Raw images.
+        train: Raw images, or token ids.
         stage: Stages 1 to ``stage`` stay frozen and run once.
         epochs: Passes over ``train`` (over all its views), in each phase.
         learning_rate: Step size; with ``two_phase`` the head's.

@@ -1,6 +1,6 @@
 """Transferability: how well a backbone suits a target, said before anything is trained.
 
-Each score is computed from one pass of the target's labelled images through a frozen backbone, and higher is better.
+Each score is computed from one pass of the target's labelled examples through a frozen backbone; higher is better.
 ``log_me`` and ``h_score`` read features; ``leep`` and ``nce`` read what the source's own head answers, and need one.
 A score ranks backbones on one target. It is no accuracy, and values for different targets do not compare.
 """
@@ -137,12 +137,12 @@ def leep(probabilities: Array, labels: Array) -> float:
     counted with soft counts; then ``y`` is predicted by drawing ``z`` from the head and ``y`` from ``P(y | z)``.
 
     Args:
-        probabilities: ``(n, n_source_classes)``: the softmax of the source head on the target's images. Each row sums
-            to 1 (within 0.001; it is then made exact).
+        probabilities: ``(n, n_source_classes)``: the softmax of the source head on the target's examples. Each row
+            sums to 1 (within 0.001; it is then made exact).
         labels: ``(n,)`` integers, two target classes or more.
 
     Returns:
-        Nats an example, from minus the entropy of the labels (the head says the same of every image) to 0 (the source
+        Nats an example, from minus the entropy of the labels (the head says the same of every example) to 0 (the source
         class says the target class). With probabilities of 0 and 1 it equals :func:`nce`.
 
     Raises:
@@ -166,10 +166,10 @@ def leep(probabilities: Array, labels: Array) -> float:
 
 
 def nce(source_labels: Array, labels: Array) -> float:
-    """Negative conditional entropy of the target's labels, given a source class for each image.
+    """Negative conditional entropy of the target's labels, given a source class for each example.
 
     From Tran et al., 2019, arXiv:1908.08142. The source class is what the source head answers, its argmax, or a true
-    label where the same images have both.
+    label where the same examples have both.
 
     Args:
         source_labels: ``(n,)`` integers.
@@ -177,7 +177,7 @@ def nce(source_labels: Array, labels: Array) -> float:
 
     Returns:
         Nats an example, from minus the entropy of the labels (the source class says nothing) to 0 (it says the target
-        class). Few images for many source classes push it towards 0: each pair of classes is counted.
+        class). Few examples for many source classes push it towards 0: each pair of classes is counted.
 
     Raises:
         TypeError: Labels that are not integers.

@@ -43,12 +43,12 @@ BUSY_CORES = 0.25  # above this the machine had other work, and the seconds say 
 
 # TensorFlow without CUDA, under another name: a third of the size.
 CPU_ONLY = {"tensorflow": "tensorflow-cpu"}
-EXTRAS = ("lab", "exercises")
+EXTRAS = ("lab", "exercises", "text")
 BUILDS_THE_EXERCISES = ("jupytext",)
 
 REQUIREMENTS_HEAD = """\
 # Written by: python tools/check_binder.py --write-requirements
-# From pyproject.toml: what tlkit needs, and the extras lab and exercises. Versions are those of constraints.txt.
+# From pyproject.toml: what tlkit needs, and the extras lab, exercises and text. Versions are those of constraints.txt.
 -c ../constraints.txt
 """
 

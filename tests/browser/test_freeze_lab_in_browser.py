@@ -16,6 +16,11 @@ start = lab.model.get_weights()
 def same(weights):
     return all((a == b).all() for a, b in zip(lab.model.get_weights(), weights))
 """
+TEXTS = """from tlkit.text import load_text_backbone, load_text_pair
+from tlkit.widgets import FreezeLab
+lab = FreezeLab(load_text_pair("editorials", "tweets"), load_text_backbone())
+lab.epochs = 3
+"""
 HOSTILE = """import numpy as np
 import tlkit
 from tlkit.widgets import FreezeLab
@@ -57,6 +62,27 @@ def trained(page: Any) -> None:
 
 def runs_shown(page: Any) -> list[str]:
     return [text.split()[0] for text in page.locator(".tlkit-run:not(.tlkit-head) button").all_inner_texts()]
+
+
+@pytest.mark.usefixtures("fetched_text")
+def test_texts_are_frozen_and_trained_as_images_are(page: Any, server: Server) -> None:
+    page.set_default_timeout(240_000)
+    opened(page, server, "texts.ipynb", TEXTS)
+    handle = page.locator(".tlkit-freeze-to .noUi-handle")
+    handle.focus()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator(".tlkit-stage-6.tlkit-learns")).to_be_visible()
+    until(page, lambda: ask_kernel(page, "lab.stage") == "5")
+    expect(page.locator(".tlkit")).to_contain_text("tokens×384")
+    expect(page.locator(".tlkit")).to_contain_text("(views: for images only)")
+    page.click("button.tlkit-train")
+    page.wait_for_selector("button.tlkit-stop:not([disabled])")
+    trained(page)
+    expect(page.locator(".tlkit-sentence")).to_contain_text("Only stages 6 and 7 and the head moved.")
+    expect(page.locator(".tlkit-sentence")).to_contain_text("TF-IDF")
+    target = float(ask_kernel(page, "float(lab.runs[0].target)"))
+    expect(page.locator(".tlkit-row-1")).to_contain_text(f"{target:.3f}")
+    assert page.locator(".tlkit-moved svg rect").count() == 2 * int(ask_kernel(page, "len(lab.audit)"))
 
 
 def test_freeze_train_watch_stop_reset(page: Any, server: Server) -> None:

@@ -16,6 +16,20 @@ bad = "<img src=x onerror=document.title='hacked'>"
 compare = DomainCompare(tlkit.load_pair(), {"printed ResNet": backbone, bad: backbone})
 compare"""
 
+HOSTILE_TEXTS = """import numpy as np
+import tlkit
+from tlkit.text import small_bert
+from tlkit.widgets import DomainCompare
+bad = "<img src=x onerror=document.title='hacked'>"
+def part(seed):
+    x = np.random.default_rng(seed).integers(1, 30, (20, 8)).astype(np.int32)
+    return tlkit.Split(x, np.arange(20) % 2, None, [f"{bad} number {i}" for i in range(20)])
+def domain(name):
+    return tlkit.Domain(name, part(0), part(1), ("bad", "good"))
+backbone = tlkit.Backbone("tiny", small_bert(blocks=1, width=8, heads=2, inner=16, vocabulary=30), ("sentence",))
+compare = DomainCompare(tlkit.DomainPair(domain("one"), domain("two")), {"tiny": backbone})
+compare"""
+
 
 def opened(page: Any, server: Server, name: str, cell: str, ready: str) -> None:
     write_notebook(server, name, [cell])
@@ -98,3 +112,16 @@ def test_domain_compare(page: Any, server: Server) -> None:
     for theme in ("JupyterLab Dark", "JupyterLab Light"):
         set_theme(page, theme)
         page.screenshot(path=page.shots / f"compare_{theme.split()[1]}.png", full_page=True)
+
+
+def test_domain_compare_shows_texts_as_texts(page: Any, server: Server) -> None:
+    opened(page, server, "texts.ipynb", HOSTILE_TEXTS, ".tlkit-compare-matrices svg")
+    assert page.locator(".tlkit-compare-images blockquote").count() > 2
+    expect(page.locator(".tlkit-compare-images blockquote").first).to_contain_text("onerror=document.title")
+    assert page.locator(".tlkit img").count() == 0
+    assert page.title() != "hacked"
+
+    # The texts of one cell of a matrix, on request; Grad-CAM has nothing to show.
+    expect(page.get_by_role("checkbox", name="Grad-CAM")).to_be_disabled()
+    page.locator(".tlkit-cell-side select").select_option(index=0)
+    expect(page.locator(".tlkit-compare-cell")).to_contain_text(re.compile(r"one: \d+ texts of"))

@@ -102,7 +102,12 @@ def name_of(cell: Any) -> str:
 
 
 def grade(cells: list[Any], cell_seconds: float | None = None) -> dict[str, Check]:
-    """Each check's points and, where they are lost, the reason: in one fresh process, whatever happens in it."""
+    """Each check's points and, where they are lost, the reason: in one fresh process, whatever happens in it.
+
+    What stands below the last check is not run: it can change no points any more.
+    """
+    checks = [place for place, cell in enumerate(cells) if cell.metadata.get("nbgrader", {}).get("grade")]
+    cells = cells[: checks[-1] + 1]
     if cell_seconds is None:
         uses_keras = any("tlkit._tensorflow" in cell.source for cell in cells)
         cell_seconds = KERAS_CELL_SECONDS if uses_keras else CELL_SECONDS

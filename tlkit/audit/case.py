@@ -26,11 +26,25 @@ class Unknown(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Labelled examples, read once: ``x`` ``(n, ...)``, ``y`` ``(n, ...)``, ``groups`` ``(n,)`` or ``None``."""
+    """Labelled examples, read once: ``x`` ``(n, ...)``, ``y`` ``(n, ...)``.
+
+    ``groups`` are ``(n,)`` or ``None``, ``texts`` the words behind token ids or ``None``.
+    """
 
     x: Array
     y: Array
     groups: Array | None = None
+    texts: tuple[str, ...] | None = None
+
+    @property
+    def is_text(self) -> bool:
+        """Whether these are token ids."""
+        return are_tokens(self.x)
+
+    @property
+    def noun(self) -> str:
+        """What one of them is called."""
+        return "text" if self.is_text else "image" if self.x.ndim == 4 else "example"
 
     def some(self, n: int) -> Array:
         """At most ``n`` of ``x``, spread evenly."""
@@ -50,10 +64,15 @@ class Examples:
         return y.reshape(len(y)).astype(np.int64)
 
 
+def are_tokens(x: Array) -> bool:
+    """Whether these are token ids ``(n, length)``, as a split has them or as other tokenizers give them."""
+    return x.ndim == 2 and x.dtype in (np.int32, np.int64)
+
+
 def read(data: Data) -> Examples:
     """All examples of a split or of arrays, the first 5,000 of a ``tf.data`` set."""
     if isinstance(data, Split):
-        return Examples(np.asarray(data.x), data.y, data.groups)
+        return Examples(np.asarray(data.x), data.y, data.groups, None if data.texts is None else tuple(data.texts))
     if not isinstance(data, tf.data.Dataset):
         return Examples(*arrays(data))
     columns: tuple[list[Array], list[Array]] = ([], [])
@@ -70,7 +89,15 @@ def read(data: Data) -> Examples:
             break
     if not n:
         raise Unknown("a tf.data set must give batches with examples in them")
-    return Examples(np.concatenate(columns[0]), np.concatenate(columns[1]))
+    return Examples(np.concatenate(_of_one_length(columns[0])), np.concatenate(columns[1]))
+
+
+def _of_one_length(batches: list[Array]) -> list[Array]:
+    """Batches of token ids that were padded one by one, padded to the longest; any others as they are."""
+    if not all(map(are_tokens, batches)):
+        return batches
+    longest = max(x.shape[1] for x in batches)
+    return [np.pad(x, ((0, 0), (0, longest - x.shape[1]))) for x in batches]
 
 
 class Case:

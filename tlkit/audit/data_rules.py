@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import re
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tlkit._tensorflow import keras, tf
-from tlkit.audit.case import MAX_EXAMPLES, Case, Examples, Unknown, read
+from tlkit.audit.case import MAX_EXAMPLES, Case, Examples, Unknown, are_tokens, read
 from tlkit.audit.model_rules import DOMAINS, EVALUATION, FINE_TUNING, MUSEUM, Rule, counted
 from tlkit.domains import Array
 
@@ -21,8 +22,9 @@ __all__ = ["DATA_RULES", "tidy_history"]
 
 
 def _hashes(x: Array) -> list[bytes]:
-    """A hash of each example's content, whatever its dtype."""
-    return [hashlib.blake2b(np.ascontiguousarray(row, np.float32).tobytes(), digest_size=16).digest() for row in x]
+    """A hash of each example's content, whatever its dtype; of a text without its padding, however long that is."""
+    rows = (np.trim_zeros(row, "b") for row in x) if are_tokens(x) else iter(x)
+    return [hashlib.blake2b(np.ascontiguousarray(row, np.float32).tobytes(), digest_size=16).digest() for row in rows]
 
 
 def _pairs(case: Case) -> list[tuple[str, Examples, str, Examples]]:
@@ -30,7 +32,11 @@ def _pairs(case: Case) -> list[tuple[str, Examples, str, Examples]]:
     if len(parts) < 2:
         raise Unknown("fewer than two splits given")
     pairs = [(a, parts[a], b, parts[b]) for a, b in itertools.combinations(parts, 2)]
-    return [pair for pair in pairs if pair[1].x.shape[1:] == pair[3].x.shape[1:]]
+    return [pair for pair in pairs if _comparable(pair[1], pair[3])]
+
+
+def _comparable(one: Examples, other: Examples) -> bool:
+    return one.x.shape[1:] == other.x.shape[1:] or (one.is_text and other.is_text)
 
 
 def _duplicates(case: Case) -> str | None:
@@ -68,9 +74,31 @@ def thumbnails(x: Array) -> Array:
     return np.asarray(flat / np.where(norm > 1e-6, norm, np.inf))
 
 
+def bare_words(text: str) -> str:
+    """A text without case, punctuation and blanks: the coarse hash of texts. Of a text without words it is empty."""
+    return " ".join(re.findall(r"\w+", text.casefold()))
+
+
+def _same_words(one: str, few: Examples, other: str, more: Examples) -> str | None:
+    """Texts that differ from one in the other part in case, punctuation or blanks alone."""
+    if few.texts is None or more.texts is None:
+        raise Unknown("no words given to compare (Split has texts=); a text written anew is never found")
+    known = {bare_words(text) for text in few.texts} - {""}
+    exact = set(_hashes(few.x))  # those are another rule's
+    words = (bare_words(text) for text in more.texts)
+    count = sum(text in known and digest not in exact for text, digest in zip(words, _hashes(more.x), strict=True))
+    if not count:
+        return None
+    verb = "has" if count == 1 else "have"
+    return f"{count:,} of {counted(len(more.x), f'{other} text')} {verb} the words of one in {one}"
+
+
 def _near_duplicates(case: Case) -> str | None:
     found = []
     for one, few, other, more in _pairs(case):
+        if few.is_text:
+            found += [same] if (same := _same_words(one, few, other, more)) else []
+            continue
         if few.x.ndim != 4 or min(few.x.shape[1:3]) < 4:
             raise Unknown("the examples are not images")
         a, b = few.some(MOST), more.some(MOST)
@@ -286,8 +314,15 @@ def _ended_dead(case: Case, losses: Array, chance: float) -> str | None:
         return None  # it does tell classes apart, whatever else the loss holds
     return (
         f"the training loss jumped to {losses[0]:.3g} in the first epoch and ends at {last[-1]:.3g}, without falling; "
-        f"that is chance ({chance:.3g}), the loss of a network that gives every image the same answer"
+        f"that is chance ({chance:.3g}), the loss of a network that gives every {_noun(case)} the same answer"
     )
+
+
+def _noun(case: Case) -> str:
+    try:
+        return case.examples("train").noun
+    except Unknown:
+        return "example"
 
 
 def _validation_better(case: Case) -> str | None:

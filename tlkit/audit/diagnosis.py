@@ -12,6 +12,7 @@ from tlkit.audit.model_rules import MODEL_RULES
 from tlkit.audit.moved import Data, arrays, as_it_was, check_count, check_intention
 from tlkit.backbones import Backbone
 from tlkit.domains import Array, Split
+from tlkit.features import check_tokens
 
 __all__ = ["RULES", "diagnose"]
 
@@ -55,7 +56,7 @@ def diagnose(
 
     Raises:
         ValueError: ``model`` is no Keras model, is not built or has several outputs, ``intended_stage`` cannot be
-            understood, or ``history`` is no history.
+            understood, ``history`` is no history, or a token id is none of the model's words.
     """
     if not isinstance(model, keras.Model):
         raise ValueError(f"model must be a Keras model, got {type(model).__name__}.")
@@ -72,7 +73,7 @@ def diagnose(
     for part, data in given.items():
         if data is not None and not isinstance(data, tf.data.Dataset):
             try:
-                arrays(data)
+                check_tokens(model, arrays(data)[0])
             except ValueError as error:
                 raise ValueError(f"{part}: {error}") from None
     case = Case(

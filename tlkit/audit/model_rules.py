@@ -373,6 +373,8 @@ def _entering(case: Case) -> tuple[Array, Array, list[Any]]:
         if found is None:
             raise Unknown("the model has no layers with weights")
         operation, tensor = found
+        if isinstance(operation, keras.layers.Embedding):
+            raise Unknown("the model takes tokens, not pixels")
         before = keras.Model(model.inputs[0], tensor, name="before_weights")
         try:
             values = before(values, training=False)
@@ -382,8 +384,6 @@ def _entering(case: Case) -> tuple[Array, Array, list[Any]]:
         if not (isinstance(operation, keras.Model) and operation is not model and hasattr(operation, "inputs")):
             break
         model = operation
-    if isinstance(operation, keras.layers.Embedding):
-        raise Unknown("the model takes tokens, not pixels")
     return np.asarray(raw, np.float64), np.asarray(values, np.float64), passed
 
 
@@ -567,11 +567,14 @@ def _cache_stale(case: Case) -> str | None:
     if case.backbone is None or case.intended_stage is None or not isinstance(case.backbone, Backbone):
         raise Unknown("features need the backbone and the intended_stage they were cached at")
     trunk, _ = split_at(case.backbone, case.intended_stage)
-    images = case.examples("train").x
+    examples = case.examples("train")
+    images, noun = examples.x, examples.noun
     if len(case.features) % len(images):
-        return f"{len(case.features):,} features cannot be views of {len(images):,} training images"
-    if case.features.x.shape[1:] != trunk.output_shape[1:]:
-        return f"features have shape {case.features.x.shape[1:]}, the trunk gives {trunk.output_shape[1:]}"
+        return f"{len(case.features):,} features cannot be views of {len(images):,} training {noun}s"
+    given = case.features.x.shape[1:]
+    same = len(given) == len(trunk.output_shape[1:])
+    if not same or any(wanted not in (None, size) for wanted, size in zip(trunk.output_shape[1:], given, strict=True)):
+        return f"features have shape {given}, the trunk gives {trunk.output_shape[1:]}"
     chosen = np.unique(np.linspace(0, len(images) - 1, min(8, len(images))).astype(int))
     fresh = np.asarray(trunk(tf.constant(images[chosen]), training=False), np.float64)
     kept = np.asarray(case.features.x[chosen], np.float64)
@@ -581,7 +584,9 @@ def _cache_stale(case: Case) -> str | None:
     tolerance = 1e-2 if case.features.x.dtype == np.float16 else 1e-3
     if largest <= tolerance * scale:
         return None
-    return f"of {len(chosen)} images computed again, features differ by up to {largest:.3g} (largest value {scale:.3g})"
+    return (
+        f"of {len(chosen)} {noun}s computed again, features differ by up to {largest:.3g} (largest value {scale:.3g})"
+    )
 
 
 FREEZING, FINE_TUNING, EVALUATION, DOMAINS = "04_freezing", "05_fine_tuning", "07_evaluation", "02_domains"

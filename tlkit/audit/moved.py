@@ -15,6 +15,8 @@ from tlkit._tensorflow import keras, tf
 from tlkit.audit.graph import Placed, own_statistics, own_weights, placed_layers
 from tlkit.backbones import Backbone, layers_up_to
 from tlkit.domains import Array, Split
+from tlkit.features import check_tokens
+from tlkit.freezing import held_layers
 
 __all__ = ["AuditCallback", "Data", "audit_fit", "watch"]
 
@@ -54,7 +56,8 @@ def audit_fit(
             spread evenly over the whole are used; a shuffled ``tf.data`` set is read, and so draws its next order.
         backbone: Whose stages the table names. A plain Keras model or layer counts as a backbone of one stage.
         intended_stage: What was meant: stages 1 to this one frozen, everything after them learning, and BatchNorm still
-            everywhere in the backbone. Without it, what the layers' own flags say is what was meant.
+            everywhere in the backbone; where layers were added (:mod:`tlkit.efficient`), these alone learning. Without
+            it, what the layers' own flags say is what was meant.
         train_batchnorm: BatchNorm was meant to learn in the stages that learn.
         steps: Training steps, 1 or more. More than one for a learning rate that starts at 0.
         batch_size: Examples a step, for arrays and splits.
@@ -167,6 +170,7 @@ class _Meant:
         self.stages = stage_by_layer(backbone, model)
         self.by = "the layers' flags" if intended_stage is None else f"intended_stage={intended_stage}"
         self._intended, self._train_batchnorm = intended_stage, train_batchnorm
+        self._held = held_layers(backbone) if isinstance(backbone, Backbone) else set()
         self._learning = {id(variable) for variable in model.trainable_variables}
 
     def stage(self, layer: keras.layers.Layer) -> int | str:
@@ -179,7 +183,7 @@ class _Meant:
         if stage is None:
             return True  # the head
         held = isinstance(layer, keras.layers.BatchNormalization) and not self._train_batchnorm
-        return stage > self._intended and not held
+        return stage > self._intended and not held and id(layer) not in self._held
 
 
 def stage_by_layer(backbone: Backbone | keras.Model | None, model: keras.Model) -> dict[int, int]:
@@ -232,6 +236,9 @@ def _values(model: keras.Model) -> dict[int, Array]:
 def _take_steps(model: keras.Model, train: Data, steps: int, batch_size: int) -> tuple[float, float]:
     """Loss and learning rate of the last step."""
     batches = first_batches(train, steps, batch_size)
+    for batch in batches:
+        if isinstance(batch[0], tf.Tensor):
+            check_tokens(model, batch[0].numpy())
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what Keras warns of here is what the audit is about to say

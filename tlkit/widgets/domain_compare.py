@@ -13,6 +13,7 @@ import ipywidgets
 import numpy as np
 import pandas as pd
 import traitlets
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 from scipy import stats
@@ -39,8 +40,10 @@ LABELS = (0, 1, 2, 5, 10, 20, 50)  # per class; as far as the target has them
 _MOST_LABELS = 1000  # in all: past that, a fit takes longer than a hand on a slider waits
 _MOST_CLASSES = 12  # in rows of images and in a matrix
 _IMAGES_IN_A_CELL = 24
+_LINES = 8  # of texts, in the picture that is left
 _THUMBNAIL = 64  # pixels that are sent, the longer side
 _SHOWN = 44  # pixels on the screen, the longer side
+_LETTERS = 160  # of a text that is shown
 _HEAT_COLOR = np.array([230.0, 80.0, 0.0])
 _WRONG_COLOR, _RIGHT_COLOR = "#97266d", "#0f766e"
 
@@ -63,6 +66,14 @@ _RULES = """
 .tlkit-compare figure.wrong { color: var(--tlkit-wrong); font-weight: bold; }
 .tlkit-compare figure.wrong img { border: 2px dashed var(--tlkit-wrong); }
 .tlkit-compare-cell figure { margin: 2px 6px 2px 0; }
+.tlkit-compare blockquote {
+  margin: 0 0 4px; padding: 2px 6px; text-align: left; font-size: 12px; line-height: 1.3; max-width: 420px;
+  border-left: 3px solid var(--tlkit-go); overflow-wrap: anywhere;
+}
+.tlkit-compare blockquote.wrong { border-left: 3px dashed var(--tlkit-wrong); }
+.tlkit-compare blockquote b { color: var(--tlkit-go); } .tlkit-compare blockquote.wrong b { color: var(--tlkit-wrong); }
+.tlkit-compare-cell blockquote { max-width: 800px; }
+.tlkit-compare-images td:has(blockquote) { vertical-align: top; }
 .tlkit-compare-matrices .widget-html-content > div { display: flex; flex-wrap: wrap; gap: 0 24px; }
 .tlkit-compare-matrices section { flex: 1 1 280px; min-width: 0; max-width: 480px; }
 .tlkit-compare-matrices svg { width: 100%; height: auto; }
@@ -71,7 +82,7 @@ _RULES = """
 
 
 class _Finished:
-    """A model as it is: from images to logits, with nothing left to learn."""
+    """A model as it is: from images, or token ids, to logits, with nothing left to learn."""
 
     learns = False
 
@@ -156,13 +167,13 @@ class _Reading:
 
 
 class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no types
-    """The same images of both domains under one model, and what it takes for what.
+    """The same images, or texts, of both domains under one model, and what it takes for what.
 
-    It shows a few test images of each class with answer and probability, the confusion matrix and the accuracy (with
-    the exact 95 % interval of a binomial) of each domain, the images of one cell of a matrix, and on request where the
-    evidence for each answer lies (:func:`tlkit.explain.grad_cam`).
+    It shows a few test examples of each class with answer and probability, the confusion matrix and the accuracy (with
+    the exact 95 % interval of a binomial) of each domain, the examples of one cell of a matrix, and on request where
+    in an image the evidence for each answer lies (:func:`tlkit.explain.grad_cam`).
 
-    A model is read on all test images the first time that it is chosen, and its answers are kept: make a new widget
+    A model is read on all test examples the first time that it is chosen, and its answers are kept: make a new widget
     after more training. Everything works without clicks::
 
         compare = DomainCompare(pair, {"printed": backbone, "fine-tuned": tlkit.join(tuned.model, head)})
@@ -173,23 +184,23 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
 
     Args:
         pair: Source and target.
-        models: A name for each model: a Keras model from raw images to logits of the classes that both domains share,
-            which is shown as it is; or a backbone, which stays frozen and whose head is a linear probe on
-            ``labels_per_class`` target labels. At 0 labels it is the source's head (zero-shot): the bundled one, or a
-            probe on source labels. Where the domains have different classes, the source keeps its own head.
-        seed: Chooses the images shown, and draws the labels.
+        models: A name for each model: a Keras model from raw images, or token ids, to logits of the classes that both
+            domains share, which is shown as it is; or a backbone, which stays frozen and whose head is a linear probe
+            on ``labels_per_class`` target labels. At 0 labels it is the source's head (zero-shot): the bundled one, or
+            a probe on source labels. Where the domains have different classes, the source keeps its own head.
+        seed: Chooses the examples shown, and draws the labels.
 
     Attributes:
         model: The name of the model shown.
         labels_per_class: 0, 1, 2, 5, 10, 20 or 50, as far as the target has them and 1,000 in all; no 0 where the
             domains have different classes. It says nothing about Keras models.
-        cell: What images are shown below: ``("source" or "target", right class, answer)``.
-        overlay: Whether images carry their Grad-CAM.
+        cell: Which examples are shown below: ``("source" or "target", right class, answer)``.
+        overlay: Whether images carry their Grad-CAM; texts have none.
 
     Raises:
         TypeError: A model is neither a Keras model nor a backbone.
-        ValueError: No model; images of another shape, or classes that the logits do not match; probabilities or NaN in
-            place of logits; a setting that is not allowed.
+        ValueError: No model; examples of another shape, or classes that the logits do not match; probabilities or NaN
+            in place of logits; a setting that is not allowed.
     """
 
     model = traitlets.Any()
@@ -199,6 +210,8 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
 
     def __init__(self, pair: DomainPair, models: Mapping[str, keras.Model | Backbone], *, seed: int = 0) -> None:
         self.pair = pair
+        self._is_text = pair.target.test.is_text
+        self._noun = "text" if self._is_text else "image"
         self.label_choices = _label_choices(pair.target, 0 if pair.source.classes == pair.target.classes else 1)
         if not models:
             raise ValueError("models must name at least one model, got none.")
@@ -241,7 +254,7 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
 
     @property
     def scores(self) -> pd.DataFrame:
-        """Accuracy (0..1) of the model shown, the ends of its 95 % interval, and the number of test images."""
+        """Accuracy (0..1) of the model shown, the ends of its 95 % interval, and the number of test images or texts."""
         readings = {side: self._reading(side) for side in SIDES}
         return pd.DataFrame(
             {
@@ -249,7 +262,7 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
                 "accuracy": [readings[side].accuracy for side in SIDES],
                 "low": [readings[side].low for side in SIDES],
                 "high": [readings[side].high for side in SIDES],
-                "images": [len(readings[side].answers) for side in SIDES],
+                f"{self._noun}s": [len(readings[side].answers) for side in SIDES],
             },
             index=pd.Index(SIDES, name="side"),
         )
@@ -268,7 +281,7 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
 
     @property
     def cell_images(self) -> Array:
-        """The test images in the chosen cell, as indices, the most certain answer first."""
+        """The test images, or texts, in the chosen cell, as indices, the most certain answer first."""
         side, right, answer = self.cell
         classes = _domain(self.pair, side).classes
         reading = self._reading(side)
@@ -316,6 +329,12 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
             if name not in classes:
                 raise ValueError(f"a class of the {side} must be {nearest_name(name, classes)}")
         return _checked_side(side), right, answer
+
+    @traitlets.validate("overlay")
+    def _valid_overlay(self, proposal: Any) -> bool:
+        if proposal["value"] and self._is_text:
+            raise ValueError("overlay must be False for texts, got True: Grad-CAM looks at feature maps of images.")
+        return bool(proposal["value"])
 
     # Reading
 
@@ -370,7 +389,8 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
             layout=full,
         ).add_class("tlkit-labels")
         self._overlay_box = ipywidgets.Checkbox(
-            description="Grad-CAM: where the evidence for the answer lies",
+            description=f"Grad-CAM: {'for images only' if self._is_text else 'where the evidence for the answer lies'}",
+            disabled=self._is_text,
             tooltip="Orange where the feature map speaks for the answer; each image by its own maximum.",
             indent=False,
             layout=full,
@@ -381,8 +401,8 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
         ).add_class("tlkit-compare-controls")
         self._side_choice = ipywidgets.Dropdown(
             options=[(f"{side}: {_domain(self.pair, side).name}", side) for side in SIDES],
-            description="images of",
-            tooltip="The domain whose images are shown (Space opens the list).",
+            description=f"{self._noun}s of",
+            tooltip=f"The domain whose {self._noun}s are shown (Space opens the list).",
             style=wide,
             layout=full,
         ).add_class("tlkit-cell-side")
@@ -420,7 +440,7 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
                 return
             if setting == "model" and not any(key[0] == value for key in self._readings):
                 n = sum(len(_domain(self.pair, side).test) for side in SIDES)
-                self._status.value = f"<p>Reading {n:,} test images with {escape(value)} …</p>"
+                self._status.value = f"<p>Reading {n:,} test {self._noun}s with {escape(value)} …</p>"
             try:
                 setattr(self, setting, value)
             except Exception as error:  # shown where the learner looks; a callback's traceback hides in a log
@@ -490,7 +510,7 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
         right, answer = np.unravel_index(errors.argmax(), errors.shape)
         most = (
             f"Its most frequent error on {names[1]}: {classes[right]} taken for {classes[answer]}, "
-            f"{errors.max()} of {target.matrix[right].sum()} images."
+            f"{errors.max()} of {target.matrix[right].sum()} {self._noun}s."
             if errors.any()
             else f"It makes no error on {names[1]}."
         )
@@ -549,6 +569,9 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
         right, answer = domain.classes[domain.test.y[index]], domain.classes[reading.answers[index]]
         p = float(reading.probabilities[index].max())
         verdict, mark = ("right", "✓") if right == answer else ("wrong", "✗")
+        if self._is_text:
+            text = escape(shortened(_written(domain.test, index), _LETTERS))
+            return f'<blockquote class="{verdict}"><b>{mark} {escape(answer)}</b> {p:.2f}: {text}</blockquote>'
         picture = self._picture(side, index)
         kind = "PNG" if picture.mode == "L" else "JPEG"
         if heat is not None:
@@ -576,7 +599,7 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
             text = f"accuracy {reading.accuracy:.3f}, 95 % interval {reading.low:.3f} to {reading.high:.3f}"
             sections += (
                 f'<section><b style="color:var(--tlkit-{side})">{side}: {escape(domain.name)}</b><br>{text}, '
-                f"{len(reading.answers):,} images{self._matrix_svg(side)}</section>"
+                f"{len(reading.answers):,} {self._noun}s{self._matrix_svg(side)}</section>"
             )
         return f"<div>{sections}</div>{self._about_shown()}"
 
@@ -618,7 +641,7 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
             x, y = left + j * size + size / 2, top - 6
             turn = f' transform="rotate(-40 {x} {y})"' if longest > 3 else ""
             cells.append(_text(x, y, name, "start" if turn else "middle", turn))
-        width, height = left + len(columns) * size + (20 if longest > 3 else 2), top + len(shown) * size + 2
+        width, height = left + len(columns) * size + (20 if longest > 3 else 2), top + max(len(shown) * size + 2, 84)
         axes = _text(left, 12, "answer →", "start", ' class="quiet"') + _text(
             12, top + 4, "right class →", "end", f' class="quiet" transform="rotate(-90 12 {top + 4})"'
         )
@@ -640,7 +663,7 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
         shown = found[:_IMAGES_IN_A_CELL].tolist()
         heat = self._heat_of(side, shown) if self.overlay else None
         verb = "read right" if right == answer else f"taken for {answer}"
-        text = f"{_domain(self.pair, side).name}: {len(found):,} images of {right} {verb}"
+        text = f"{_domain(self.pair, side).name}: {len(found):,} {self._noun}s of {right} {verb}"
         if len(found) > len(shown):
             text += f", the {len(shown)} most certain answers shown"
         return f"<p>{escape(text)}</p>" + "".join(self._figure(side, index, heat) for index in shown)
@@ -657,7 +680,7 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
         for side, row, ax in zip(SIDES, images, matrices, strict=True):
             domain, reading, shown = _domain(self.pair, side), self._reading(side), self._shown_classes(side)
             color = SOURCE_COLOR if side == "source" else TARGET_COLOR
-            for x, k in enumerate(shown):
+            for x, k in enumerate([] if self._is_text else shown):
                 for y, index in enumerate(self._chosen[side][k]):
                     right = reading.answers[index] == k
                     row.imshow(self._picture(side, index), **look, extent=(x, x + 0.9, 1.5 * y + 0.9, 1.5 * y))
@@ -671,7 +694,11 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
                         fontsize=8,
                         color=_RIGHT_COLOR if right else _WRONG_COLOR,
                     )
-            row.set(xlim=(-0.1, len(shown)), ylim=(1.5 * _rows_of_images(len(domain.classes)), -0.2), aspect="equal")
+            if self._is_text:
+                self._draw_texts(row, side, shown)
+            else:
+                rows = _rows_of_images(len(domain.classes))
+                row.set(xlim=(-0.1, len(shown)), ylim=(1.5 * rows, -0.2), aspect="equal")
             row.axis("off")
             row.set_title(literal(f"{side}: {domain.name}"), loc="left", color=color, fontsize=10)
             names = [literal(shortened(domain.classes[k], 9)) for k in shown]
@@ -682,6 +709,18 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
                 ax.tick_params(axis="x", rotation=40)
             interval = f"({reading.low:.3f} to {reading.high:.3f})"
             ax.set_title(f"accuracy {reading.accuracy:.3f} {interval}", loc="left", fontsize=10)
+
+    def _draw_texts(self, ax: Axes, side: Side, shown: Sequence[int]) -> None:
+        """The first two texts of each class, a line each."""
+        domain, reading = _domain(self.pair, side), self._reading(side)
+        few = [index for k in shown for index in self._chosen[side][k][:2]][:_LINES]
+        for line, index in enumerate(few):
+            right = reading.answers[index] == domain.test.y[index]
+            answer = shortened(domain.classes[reading.answers[index]], 9)
+            text = f"{'✓' if right else '✗'} {answer}: {shortened(_written(domain.test, index), 52)}"
+            color = _RIGHT_COLOR if right else _WRONG_COLOR
+            height = 0.95 - line / _LINES
+            ax.text(0, height, literal(text), transform=ax.transAxes, va="top", fontsize=7, color=color)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         with self._lock:
@@ -714,7 +753,7 @@ def _check_model(name: str, model: object, pair: DomainPair) -> None:
     """Raise unless the model can be compared, before anything is computed."""
     if not isinstance(model, (keras.Model, Backbone)):
         raise TypeError(
-            f"a model must be a Keras model from images to logits, or a Backbone, got {type(model).__name__} "
+            f"a model must be a Keras model from raw input to logits, or a Backbone, got {type(model).__name__} "
             f"for {name!r}."
         )
     network = model.model if isinstance(model, Backbone) else model
@@ -770,6 +809,13 @@ def _images_by_class(domain: Domain, seed: int) -> list[list[int]]:
     """Some test images of each class, the same for every model."""
     rng, rows = np.random.default_rng(seed), _rows_of_images(len(domain.classes))
     return [rng.permutation(np.flatnonzero(domain.test.y == k))[:rows].tolist() for k in range(len(domain.classes))]
+
+
+def _written(texts: Split, index: int) -> str:
+    """A text to be read: its words, or its token ids where nobody gave them."""
+    if texts.texts is not None:
+        return " ".join(texts.texts[index].split()) or "(empty)"
+    return " ".join(str(token) for token in texts.x[index].tolist() if token)
 
 
 def _with_heat(picture: Image.Image, heat: Array) -> Image.Image:

@@ -64,15 +64,17 @@ _STYLE = """
 .tlkit-settings .widget-readout { min-width: 46px; width: 46px; }
 """
 
+_UNTRAINED = "Nothing is trained yet."
+
 _HINTS = {
     "stage": "Stages up to this one stay as they are and run only once; what comes after learns.",
-    "per_class": "Labelled target images of each class to learn from.",
-    "epochs": "How often training goes through these images.",
+    "per_class": "Labelled target examples of each class to learn from.",
+    "epochs": "How often training goes through these examples.",
     "head_rate": "Step size of the head: large, since it begins without knowledge.",
     "base_rate": "Step size of the backbone's layers that learn: small, since they know something already.",
     "head_first": "Begin with the best head on frozen features, so that a random head does not spoil the backbone.",
     "views": "Shifted, turned and zoomed versions of each image; 1 is the image alone.",
-    "train_batchnorm": "BatchNorm's own weights and statistics change too: with few images this mostly hurts.",
+    "train_batchnorm": "BatchNorm's own weights and statistics change too: with few examples this mostly hurts.",
     "from_pretrained": "Each run begins from the pretrained weights, or goes on from where the last one ended.",
 }
 
@@ -91,17 +93,18 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
     in progress they are locked, and setting one raises ``traitlets.TraitError``.
 
     Training changes the weights of ``backbone`` in place, as :func:`tlkit.training.fine_tune` does, in a thread of its
-    own: other cells go on working. Live scores are taken on a few held-out images of the target's training part, so
-    that no one stops by looking at the test images; the scores of the table on the test parts.
+    own: other cells go on working. Live scores are taken on a few held-out examples of the target's training part, so
+    that no one stops by looking at the test examples; the scores of the table on the test parts, or where the backbone
+    is large on an even part of them, as the sentence below the controls then says.
 
     Args:
-        pair: Source and target; their images have the shape that the backbone takes.
+        pair: Source and target: images of the shape that the backbone takes, or texts for a text backbone.
         backbone: Its present weights are the pretrained ones, to which Reset returns. Without a bundled source head,
             the source is read by a logistic regression on its features.
-        seed: Draws the labels, the head's start and the order of the images.
+        seed: Draws the labels, the head's start and the order of the examples.
 
     Raises:
-        ValueError: The images have another shape than the backbone takes.
+        ValueError: The examples are not what the backbone takes.
     """
 
     per_class = traitlets.Int(10, help=_HINTS["per_class"])
@@ -130,6 +133,12 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         self._refreshed = 0.0
         self._baselines: Baselines | None = None
         self._setting = False  # a control is being set by the lab, not by a hand
+        # Controls that these domains or this backbone have no use for, and why.
+        self._locked: dict[str, str] = {}
+        if self._trials.is_text:
+            self._locked["views"] = "views: for images only"
+        if not any(info.batchnorms for info in self._trials.stages):
+            self._locked["train_batchnorm"] = "this backbone has no BatchNorm"
         super().__init__()
         with self.hold_trait_notifications():
             self.per_class = min(10, self._trials.most_per_class)
@@ -141,10 +150,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         self.observe(lambda change: setattr(self._words, "value", self._sentence_html()), "sentence")
         self.observe(self._show_status, "status")
         self._show_settings()
-        self.sentence = (
-            f"Nothing is trained yet. {self._learning_words()} Press Train, and watch target and source. The source is "
-            f"read by its own head ({self._trials.source_head_from})."
-        )
+        self.sentence = self._opening_words()
         self._show_curves()
 
     # What a program calls -------------------------------------------------------------------------------------------
@@ -183,7 +189,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
 
     @property
     def model(self) -> keras.Model:
-        """Backbone and target head as they are now: raw images to logits."""
+        """Backbone and target head as they are now: raw images, or token ids, to logits."""
         return self._trials.model
 
     @property
@@ -193,7 +199,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
 
     @property
     def baselines(self) -> Baselines:
-        """Raw pixels, zero-shot and (once measured) from scratch, for the present number of labels."""
+        """Raw input, zero-shot and (once measured) from scratch, for the present number of labels."""
         return self._trials.baselines(self.per_class)
 
     def freeze_to(self, stage: int) -> None:
@@ -357,6 +363,8 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         }
         if name in allowed and not allowed[name][0] <= value <= allowed[name][1]:
             raise traitlets.TraitError(f"{name} must be in {allowed[name][0]:g}..{allowed[name][1]:g}, got {value!r}.")
+        if name == "views" and self._trials.is_text and value > 1:
+            raise traitlets.TraitError(f"views must be 1 for texts (only images are shifted and turned), got {value}.")
         if name == "frozen" and not value <= set(self._trials.layers):
             wrong = min(value - set(self._trials.layers))
             raise traitlets.TraitError(f"frozen must name layers of lab.layers, got {wrong!r}.")
@@ -430,11 +438,17 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
             return "Everything is frozen but the head."
         return f"Frozen: {described}; the rest and the head learn."
 
+    def _opening_words(self) -> str:
+        return (
+            f"{_UNTRAINED} {self._learning_words()} Press Train, and watch target and source. The source is "
+            f"read by its own head ({self._trials.source_head_from})."
+        )
+
     def _run_in_words(self, run: Run) -> str:
         moved = run.audit[run.audit["weights_moved"] | run.audit["statistics_moved"]]
         stages = moved["stage"].unique().tolist()
         if run.settings.from_pretrained or run.number == 1:
-            compared, before = "raw pixels", self._baselines.pixels if self._baselines else float("nan")
+            compared, before = self._trials.raw_name, self._baselines.raw if self._baselines else float("nan")
         else:
             compared, before = f"run {run.number - 1}", self._trials.runs[run.number - 2].target
         wrong = int((~run.audit["verdict"].str.endswith("as meant")).sum())
@@ -446,6 +460,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         parts.append(self._forgetting_in_words(run))
         if wrong and run.batches:
             parts.append(f"{wrong} {'layer' if wrong == 1 else 'layers'} did not do as meant: see the strip.")
+        parts += [words] if (words := self._trials.scored_words()) else []
         parts.append(
             f"{run.seconds:.1f} s"
             + (f", of which {run.caching_seconds:.1f} s for the frozen part, once." if run.boundary else ".")
@@ -505,7 +520,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
             toggle = ipywidgets.ToggleButton(value=True, layout=ipywidgets.Layout(width="92px"))
             toggle.add_class("tlkit-toggle").add_class(f"tlkit-toggle-{info.number}")
             toggle.disabled = not info.layers
-            shape = "×".join(str(size) for size in info.shape)
+            shape = "×".join("tokens" if size is None else str(size) for size in info.shape)
             text = ipywidgets.HTML(
                 f'<div class="tlkit-pair"><span>{shape}</span><span>{_count(info.weights)} weights</span></div>'
                 f'<div class="tlkit-pair tlkit-quiet"><span>{escape(info.end)}</span>'
@@ -570,11 +585,17 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         }
         self._controls: dict[str, Any] = {}
         for name, control in make.items():
-            control.tooltip = _HINTS[name]
+            control.tooltip = self._locked.get(name, _HINTS[name])
+            control.disabled = name in self._locked
             control.layout = wide
             control.add_class(f"tlkit-{name.replace('_', '-')}")
             control.observe(lambda change, name=name: self._control_moved(name, change["new"]), "value")
             self._controls[name] = control
+        settings: list[Any] = []
+        for name, control in self._controls.items():
+            settings.append(control)
+            if name in self._locked:
+                settings.append(ipywidgets.HTML(f'<span class="tlkit-quiet">({self._locked[name]})</span>'))
         self._slider.add_class("tlkit-freeze-to")
         self._slider.observe(lambda change: self._slid(change["new"]), "value")
         narrow = ipywidgets.Layout(width="30%")
@@ -602,7 +623,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         self._note = ipywidgets.HTML()
         self._note.add_class("tlkit-note")
         buttons = ipywidgets.HBox([self._train_button, self._stop_button, self._reset_button])
-        return [self._slider, *self._controls.values(), buttons, self._progress, self._progress_words, self._note]
+        return [self._slider, *settings, buttons, self._progress, self._progress_words, self._note]
 
     # Hands ----------------------------------------------------------------------------------------------------------
 
@@ -662,11 +683,11 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
             )
             self._layer_toggles[path] = toggle
             children.append(toggle)
+        batchnorms = f" {info.batchnorms} BatchNorm layers follow their own switch." if info.batchnorms else ""
         note = ipywidgets.HTML(
             f'<span class="tlkit-quiet">The boundary can lie only at {escape(info.end)}, '
             "where the network is one tensor wide. Inside a residual branch a cut would lose the shortcut: a layer "
-            "frozen there keeps its weights, but is computed in every epoch. "
-            f"{info.batchnorms} BatchNorm layers follow their own switch.</span>"
+            f"frozen there keeps its weights, but is computed in every epoch.{batchnorms}</span>"
         )
         return [*children, note]
 
@@ -674,6 +695,8 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
 
     def _follow_settings(self, change: Any) -> None:
         self._show_settings()
+        if self.sentence.startswith(_UNTRAINED):
+            self.sentence = self._opening_words()
         if change["name"] in ("per_class", "epochs"):
             self._baselines = None
             self._show_curves()
@@ -717,8 +740,10 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         running = change["new"] != "idle"
         self._train_button.disabled = self._reset_button.disabled = running
         self._stop_button.disabled = change["new"] != "running"
-        for control in [self._slider, *self._controls.values(), *self._layer_toggles.values()]:
+        for control in [self._slider, *self._layer_toggles.values()]:
             control.disabled = running
+        for name, control in self._controls.items():
+            control.disabled = running or name in self._locked
         for info, toggle in zip(self._trials.stages, self._toggles, strict=True):
             toggle.disabled = running or not info.layers
         if change["new"] == "running":

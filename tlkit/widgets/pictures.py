@@ -108,7 +108,7 @@ def _baseline_lines(baselines: Baselines | None) -> list[tuple[str, float, str]]
         return []
     lines = [
         ("zero-shot", baselines.zero_shot, "var(--tlkit-quiet)"),
-        ("raw pixels", baselines.pixels, "var(--tlkit-quiet)"),
+        (baselines.raw_name, baselines.raw, "var(--tlkit-quiet)"),
         ("from scratch", baselines.scratch, "var(--tlkit-target)"),
     ]
     return [line for line in lines if not math.isnan(line[1])]
@@ -189,7 +189,7 @@ def _words(current: Curve | None, lines: Sequence[tuple[str, float, str]]) -> st
 
 
 def draw_strip(table: pd.DataFrame | None) -> str:
-    """Meant against moved, a column a layer from stem to head; a column that is not as meant is framed and crossed.
+    """Meant against moved, a column a layer from input to head; a column that is not as meant is framed and crossed.
 
     Args:
         table: What :func:`tlkit.audit.audit_fit` returned; ``None`` before the first run.
@@ -229,7 +229,7 @@ def draw_strip(table: pd.DataFrame | None) -> str:
     return (
         f'<svg role="img" aria-label="{words}" viewBox="0 0 {width} {bottom}" width="100%" style="max-width:{width}px">'
         f"<title>{words}</title>{''.join(rows)}</svg>"
-        f'<div class="tlkit-quiet">stem → head; {words} Point at a layer for its name and its largest change.</div>'
+        f'<div class="tlkit-quiet">input → head; {words} Point at a layer for its name and its largest change.</div>'
     )
 
 

@@ -23,9 +23,9 @@ from tlkit._tensorflow import keras, tf
 from tlkit.audit.graph import own_weights
 from tlkit.audit.moved import watch
 from tlkit.backbones import Backbone, layers_up_to
-from tlkit.domains import DomainPair, Split
+from tlkit.domains import Array, DomainPair, Split
 from tlkit.evaluation import accuracy, linear_probe
-from tlkit.features import cache_features, check_shape, multiply_adds, split_at
+from tlkit.features import cache_features, check_shape, multiply_adds, split_at, without_padding
 from tlkit.freezing import freeze_to
 from tlkit.heads import build_head, join, load_source_head
 from tlkit.training import fit_probe
@@ -34,20 +34,22 @@ __all__ = ["Baselines", "Run", "Settings", "StageInfo", "Trials", "trainable_lay
 
 BATCH_SIZE = 32
 
-# Live scores: few images, few moments, so that watching costs less than training. At 0.97 the standard error of 100
-# images is 1.7 points; the last score of a run is taken on the whole test set.
+# Live scores: few examples, few moments, so that watching costs less than training. At 0.97 the standard error of 100
+# examples is 1.7 points; the last score of a run is taken on the whole test set.
 LIVE_TARGET, LIVE_SOURCE, LIVE_MOMENTS = 100, 50, 10
-# With fewer held-out images than this the test images are watched.
+# With fewer held-out examples than this the test examples are watched.
 LEAST_LIVE = 20
 
-# A final score may cost this many multiply-adds (about a second on two cores); larger models are scored on a part.
+# A score of the whole model may cost this many multiply-adds (about a second on two cores for images, four for texts);
+# larger models are scored on a part, the same one at every boundary, so that runs can be compared.
 SCORE_MULTIPLY_ADDS = 2e11
-LEAST_SCORED = 100
-# Training from scratch is measured unasked up to this many multiply-adds (some ten seconds on two cores).
-SCRATCH_MULTIPLY_ADDS = 2e12
+LEAST_SCORED = 200
+# Training from scratch is measured unasked up to this many multiply-adds (some ten seconds on two cores), and up to
+# this many weights, of which it needs four more copies.
+SCRATCH_MULTIPLY_ADDS, SCRATCH_WEIGHTS = 2e12, 5e6
 SCRATCH_EPOCHS, SCRATCH_RATE = 30, 3e-4  # as in tlkit.demo
 
-# Test features are kept in memory up to this size; at shallower boundaries the images run through the whole backbone.
+# Test features are kept in memory up to this size; at shallower boundaries the input runs through the whole backbone.
 KEPT_BYTES = 200 * 2**20
 # Training steps whose graphs are kept: one for each choice of layers that learn.
 KEPT_STEPS = 8
@@ -67,7 +69,7 @@ class Settings:
         head_rate: Learning rate of the head, above 0.
         base_rate: Learning rate of the backbone's layers that learn, above 0.
         head_first: Begin with the best head on frozen features (a logistic regression) instead of a random one.
-        views: Versions of each image: 1 is the image itself, more are augmented.
+        views: Versions of each image: 1 is the image itself, more are augmented. Texts have no more than 1.
         from_pretrained: Begin from the pretrained weights and a new head; otherwise go on from the present ones.
     """
 
@@ -90,7 +92,7 @@ class Run:
         number: From 1.
         boundary: Stages 1 to this one were frozen whole, and computed once.
         history: A row a moment: ``epoch`` (0 is before training), ``target`` and ``source`` (accuracies 0..1). The last
-            row is on the test sets, the others on a few held-out images.
+            row is on the test sets, the others on a few held-out examples.
         audit: As from :func:`tlkit.audit.audit_fit`.
         target: Accuracy on the target's test part, 0..1.
         source: Accuracy on the source's test part, 0..1, by the source's own head.
@@ -118,23 +120,29 @@ class Baselines:
     """What runs are compared with: accuracies on the target's test part, 0..1; NaN where it cannot be, or is not yet.
 
     Args:
-        pixels: Logistic regression on raw pixels of the same labels.
+        raw: Logistic regression on the same labels' input as it is: pixels, or the TF-IDF of words.
         zero_shot: The source's head, when source and target have the same classes.
         scratch: The same network from random weights, all of it trained on the same labels.
+        raw_name: What ``raw`` reads, in words.
     """
 
-    pixels: float
+    raw: float
     zero_shot: float
     scratch: float = float("nan")
+    raw_name: str = "raw pixels"
 
 
 @dataclass(frozen=True)
 class StageInfo:
-    """A stage for the eye: what comes out of it, what it costs, and its layers that can be frozen one by one."""
+    """A stage for the eye: what comes out of it, what it costs, and its layers that can be frozen one by one.
+
+    In ``shape`` the number of a text's tokens is ``None``; ``multiply_adds`` are those of one image, or of one text of
+    the target's mean length.
+    """
 
     number: int
     end: str
-    shape: tuple[int, ...]
+    shape: tuple[int | None, ...]
     weights: int
     multiply_adds: int
     layers: tuple[str, ...]
@@ -215,23 +223,29 @@ class Trials:
     Weights change in place: ``backbone`` is the learner's own. One run at a time.
 
     Args:
-        pair: Both domains; their images have the shape that the backbone takes.
+        pair: Both domains; their images or texts are what the backbone takes.
         backbone: Its present weights count as the pretrained ones.
         seed: Draws the labels, the head's start, the order of batches and the augmentation.
 
     Attributes:
+        tests: The test examples of target and source that scores are taken on: all, or where the backbone is large an
+            even part of them.
         source_before: Accuracy of the pretrained weights on the source's test part, 0..1: what can be forgotten.
         zero_shot: The same, on the target's test part, by the source's head; NaN when the classes differ.
+        is_text: Whether the domains hold texts.
 
     Raises:
-        ValueError: The images have another shape than the backbone takes, or a class has too few.
+        ValueError: The examples are not what the backbone takes, or a class has too few.
     """
 
     def __init__(self, pair: DomainPair, backbone: Backbone, *, seed: int = 0) -> None:
         for domain in (pair.source, pair.target):
             check_shape(backbone.model, domain.train)
+            check_shape(backbone.model, domain.test)
         self._running = False
         self.pair, self.backbone, self.seed = pair, backbone, seed
+        self.is_text = pair.target.train.is_text
+        self._mean_length = round(float(np.mean(_lengths(pair.target.train)))) if self.is_text else None
         self.layers = trainable_layers(backbone)
         self.stages = self._stage_infos()
         self.most_per_class = int(np.bincount(pair.target.train.y).min())
@@ -246,17 +260,15 @@ class Trials:
         }
         self._by_path = {layer.path: layer for layers in _stage_layers(backbone).values() for layer in layers}
         self._steps: OrderedDict[Any, _Step] = OrderedDict()
+        self._reader: Any = None  # from the input to answers, where no step has that graph
         self._features: OrderedDict[Any, Split] = OrderedDict()
-        self._pixels: dict[int, float] = {}
+        self._raw: dict[int, float] = {}
         self._scratch: dict[int, float] = {}
         self._scratch_work: dict[int, Iterator[float | None]] = {}
         self._make_room()
-        self.source_head, self.source_head_from = self._find_source_head()
+        self.tests = self._scored_tests()
         # Taken now, while the weights are the pretrained ones.
-        tests = self.scored_tests(0)
-        self.source_before = self._read(tests[1])
-        same = pair.source.classes == pair.target.classes
-        self.zero_shot = self._read(tests[0]) if same else float("nan")
+        self._read_source()
 
     def _make_room(self) -> None:
         for other in list(_ALIVE):
@@ -268,6 +280,7 @@ class Trials:
         """Give back what can be computed again: features, graphs, and a training from scratch half done."""
         self._features.clear()
         self._steps.clear()
+        self._reader = None
         self._scratch_work.clear()
 
     # What can be frozen ---------------------------------------------------------------------------------------------
@@ -291,7 +304,7 @@ class Trials:
 
     def _multiply_adds_between(self, low: int, high: int) -> int:
         def up_to(stage: int) -> int:
-            return multiply_adds(split_at(self.backbone, stage)[0]) if stage else 0
+            return multiply_adds(split_at(self.backbone, stage)[0], length=self._mean_length) if stage else 0
 
         return up_to(high) - up_to(low)
 
@@ -328,6 +341,8 @@ class Trials:
             value = getattr(settings, name)
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
                 raise ValueError(f"{name} must be an integer of 1 or more, got {value!r}.")
+        if self.is_text and settings.views > 1:
+            raise ValueError(f"views must be 1 for texts (only images are shifted and turned), got {settings.views}.")
         if settings.per_class > self.most_per_class:
             raise ValueError(f"per_class must be in 1..{self.most_per_class}, got {settings.per_class}.")
         for name in ("head_rate", "base_rate"):
@@ -336,38 +351,67 @@ class Trials:
 
     # Data -----------------------------------------------------------------------------------------------------------
 
-    def _find_source_head(self) -> tuple[keras.Model, str]:
-        """The head that reads the source, and where it comes from, in words."""
-        source = self.pair.source
+    def _read_source(self) -> None:
+        """The head that reads the source, where it comes from, in words, and what it reads of both test parts."""
+        source, last = self.pair.source, self.backbone.n_stages
+        wanted = {"test target": self.tests[0], "test source": self.tests[1]}
         try:
-            return load_source_head(self.backbone, source.classes), "bundled"
+            self.source_head, self.source_head_from = load_source_head(self.backbone, source.classes), "bundled"
         except ValueError:  # none is bundled, or it does not know these classes: learn one
             per_class = min(SOURCE_PER_CLASS, int(np.bincount(source.train.y).min()))
-            head = build_head(self.backbone, len(source.classes), seed=self.seed)
-            few = source.train.take(per_class, seed=self.seed)
-            fit_probe(head, cache_features(self.backbone.model, few, cache_dir="memory"))
-            return head, f"a logistic regression on {per_class} labels a class of the source"
+            wanted["source labels"] = source.train.take(per_class, seed=self.seed)
+            self.source_head = build_head(self.backbone, len(source.classes), seed=self.seed)
+            self.source_head_from = f"a logistic regression on {per_class} labels a class of the source"
+        target_test, source_test, *labels = self._all_at(last, wanted)
+        if labels:
+            fit_probe(self.source_head, labels[0])
+        same = source.classes == self.pair.target.classes
+        self.source_before = accuracy(self.source_head, source_test)
+        self.zero_shot = accuracy(self.source_head, target_test) if same else float("nan")
 
     def _labels(self, per_class: int) -> Split:
         return self.pair.target.train.take(per_class, seed=self.seed)
 
     def _live(self, per_class: int) -> tuple[Split, Split]:
-        """Held-out images to watch: of the target's training part, so that no one stops by looking at the test."""
+        """Held-out examples to watch: of the target's training part, so that no one stops by looking at the test."""
         target = self.pair.target
-        # Nested samples: what take() gives after the labels are other images.
+        # Nested samples: what take() gives after the labels are other examples.
         more = min(self.most_per_class, per_class + math.ceil(LIVE_TARGET / len(target.classes)))
         held_out = self._labels(more)[per_class * len(target.classes) :] if more > per_class else None
         if held_out is None or len(held_out) < LEAST_LIVE:
             held_out = target.test
         return _spread(held_out, LIVE_TARGET), _spread(self.pair.source.test, LIVE_SOURCE)
 
-    def _at(self, stage: int, key: tuple[Any, ...], split: Split, *, views: int = 1) -> Split:
+    def _at(self, stage: int, name: str, split: Split, *, views: int = 1) -> Split:
         """Features at a stage; kept in memory unless a former run has moved what lies before it."""
-        key = (stage, *key, views)
+        key = (stage, name, views)
         if not self._trunk_is_pretrained(stage):
             return self._run_trunk(stage, split, views)
         if key not in self._features:
             self._features[key] = self._run_trunk(stage, split, views)
+        return self._kept(key)
+
+    def _all_at(self, stage: int, splits: dict[str, Split]) -> list[Split]:
+        """As :meth:`_at`, in one pass: for a large backbone its graph takes as long to make as 100 texts to run."""
+        pretrained = self._trunk_is_pretrained(stage)
+        missing = {
+            name: split for name, split in splits.items() if not pretrained or (stage, name, 1) not in self._features
+        }
+        found = {name: self._kept((stage, name, 1)) for name in splits if name not in missing}
+        if missing:
+            read = self._run_trunk(stage, _joined(list(missing.values())), 1)
+            start = 0
+            for name, split in missing.items():
+                # A copy: a part alone would keep the whole in memory.
+                found[name] = Split(read.x[start : start + len(split)].copy(), split.y)
+                start += len(split)
+                if pretrained:
+                    self._features[stage, name, 1] = found[name]
+                    self._kept((stage, name, 1))
+        return [found[name] for name in splits]
+
+    def _kept(self, key: tuple[int, str, int]) -> Split:
+        """Features that are there, which from now on are the last to be given up."""
         self._features.move_to_end(key)
         while len(self._features) > 1 and sum(kept.x.nbytes for kept in self._features.values()) > 2 * KEPT_BYTES:
             self._features.popitem(last=False)
@@ -417,13 +461,13 @@ class Trials:
         if settings.from_pretrained:
             self.reset()
         self._set_flags(settings)
-        train = self._at(
-            boundary, ("labels", settings.per_class), self._labels(settings.per_class), views=settings.views
-        )
-        live = [
-            self._at(boundary, (name, settings.per_class), split)
-            for name, split in zip(("live target", "live source"), self._live(settings.per_class), strict=True)
-        ]
+        per_class, views = settings.per_class, settings.views
+        labels, (live_target, live_source) = self._labels(per_class), self._live(per_class)
+        once = {f"live target {per_class}": live_target, f"live source {per_class}": live_source}
+        if views == 1:
+            *live, train = self._all_at(boundary, once | {f"labels {per_class}": labels})
+        else:
+            live, train = self._all_at(boundary, once), self._at(boundary, f"labels {per_class}", labels, views=views)
         caching_seconds = time.monotonic() - began
         step = self._step(boundary)
         step.begin(settings.head_rate, settings.base_rate)
@@ -434,7 +478,7 @@ class Trials:
         watched.on_train_begin()
         report("phase", "training")
         rows, batches, stopped = self._train(step, train, live, settings, stop, report)
-        report("phase", "scoring on the test images")
+        report("phase", f"scoring on the test {'texts' if self.is_text else 'images'}")
         target, source = self._final_scores(boundary, step)
         epoch = batches / -(-len(train) // BATCH_SIZE)
         rows = [row for row in rows if row[0] < epoch or not row[0]]
@@ -462,7 +506,7 @@ class Trials:
         rows: list[tuple[float, float, float]] = []
 
         def look(epoch: float) -> None:
-            scores = self._answers(step, live)
+            scores = self._answers(step.predict, live)
             rows.append((epoch, *scores))
             report("point", rows[-1])
 
@@ -487,14 +531,16 @@ class Trials:
                         f"the loss must be finite, got {loss} at batch {done}: the learning rate is too large "
                         f"({settings.head_rate:g} for the head, {settings.base_rate:g} for the base)."
                     )
-            if epoch % every == 0 and epoch < settings.epochs:  # after the last one come the test images
+            if epoch % every == 0 and epoch < settings.epochs:  # after the last one come the test examples
                 look(epoch)
         return rows, done, False
 
     def _best_head(self, boundary: int, train: Split) -> None:
         """The head of a logistic regression on the features as they are."""
         tail = split_at(self.backbone, boundary)[1]
-        x = np.concatenate([tail(train.x[i : i + 256], training=False) for i in range(0, len(train), 256)])
+        cut = self._cut_at(boundary)
+        parts = (tf.constant(train.x[i : i + 256]) for i in range(0, len(train), 256))
+        x = np.concatenate([tail(cut(part), training=False) for part in parts])
         fit_probe(self.head, Split(np.asarray(x, np.float32), train.y))
 
     def _step(self, boundary: int) -> _Step:
@@ -508,97 +554,116 @@ class Trials:
 
     def _build_step(self, boundary: int) -> _Step:
         tail = split_at(self.backbone, boundary)[1]
-        model, head, source_head = join(tail, self.head), self.head, self.source_head
-        base_weights, head_weights = list(tail.trainable_weights), list(head.trainable_weights)
+        model = join(tail, self.head)
+        base_weights, head_weights = list(tail.trainable_weights), list(self.head.trainable_weights)
         head_optimizer, base_optimizer = keras.optimizers.Adam(), keras.optimizers.Adam()
         head_optimizer.build(head_weights)
         base_optimizer.build(base_weights)
         loss_of = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        shape = tf.TensorSpec((None, *tail.input_shape[1:]), _computed(self._dtype(boundary)))
+        cut = self._cut_at(boundary)
 
         def train(x: Any, y: Any) -> Any:
             with tf.GradientTape() as tape:
-                loss = loss_of(y, model(x, training=True))
+                loss = loss_of(y, model(cut(x), training=True))
             gradients = tape.gradient(loss, base_weights + head_weights)
             if base_weights:
                 base_optimizer.apply(gradients[: len(base_weights)], base_weights)
             head_optimizer.apply(gradients[len(base_weights) :], head_weights)
             return loss
 
-        def predict(x: Any) -> Any:
-            features = tail(x, training=False)
-            return tuple(tf.argmax(reader(features, training=False), axis=-1) for reader in (head, source_head))
-
-        signature = [shape, tf.TensorSpec((None,), tf.int64)]
+        signature = [self._input_of(tail, boundary), tf.TensorSpec((None,), tf.int64)]
         return _Step(
             train=tf.function(train, input_signature=signature).get_concrete_function(),
-            predict=tf.function(predict, input_signature=[shape]).get_concrete_function(),
+            predict=self._build_reader(tail, boundary),
             optimizers=(head_optimizer, base_optimizer),
         )
+
+    def _build_reader(self, tail: keras.Model, boundary: int) -> Any:
+        head, source_head, cut = self.head, self.source_head, self._cut_at(boundary)
+
+        def predict(x: Any) -> Any:
+            features = tail(cut(x), training=False)
+            return tuple(tf.argmax(reader(features, training=False), axis=-1) for reader in (head, source_head))
+
+        return tf.function(predict, input_signature=[self._input_of(tail, boundary)]).get_concrete_function()
+
+    def _cut_at(self, boundary: int) -> Any:
+        """What texts, as ids or as vectors of tokens, go through first: they are computed up to a batch's longest."""
+        return without_padding if self.is_text and boundary < self.backbone.n_stages else tf.identity
+
+    def _input_of(self, tail: keras.Model, boundary: int) -> Any:
+        return tf.TensorSpec((None, *tail.input_shape[1:]), _computed(self._dtype(boundary)))
 
     def _dtype(self, boundary: int) -> Any:
         return self.pair.target.train.x.dtype if boundary == 0 else np.dtype(np.float32)
 
     # Scores ---------------------------------------------------------------------------------------------------------
 
-    def _answers(self, step: _Step, splits: list[Split]) -> tuple[float, float]:
+    def _answers(self, predict: Any, splits: list[Split]) -> tuple[float, float]:
         """Accuracies of the target head on the first split and of the source head on the second."""
         scores = []
         for which, split in enumerate(splits):
             right = 0
             for start in range(0, len(split), 128):
                 part = split[start : start + 128]
-                right += int(np.sum(step.predict(tf.constant(part.x))[which].numpy() == part.y))
+                right += int(np.sum(predict(tf.constant(part.x))[which].numpy() == part.y))
             scores.append(right / len(split))
         return scores[0], scores[1]
 
     def _final_scores(self, boundary: int, step: _Step) -> tuple[float, float]:
-        tests = self.scored_tests(boundary)
-        size = sum(len(split) for split in tests) * 4 * int(np.prod(self.backbone.boundary(boundary).shape[1:]))
-        keys = (("test target", len(tests[0])), ("test source", len(tests[1])))
-        if boundary == 0 or size > KEPT_BYTES:
-            step = self._step_from_images()
-            return self._answers(step, list(tests))
-        parts = [self._at(boundary, key, split) for key, split in zip(keys, tests, strict=True)]
-        return self._answers(step, parts)
+        tests = self.tests
+        sizes = [tests[0].x.shape[1] if size is None else size for size in self.backbone.boundary(boundary).shape[1:]]
+        size = sum(len(split) for split in tests) * 4 * int(np.prod(sizes))
+        if boundary and size <= KEPT_BYTES:
+            kept = self._all_at(boundary, {"test target": tests[0], "test source": tests[1]})
+            return self._answers(step.predict, kept)
+        if boundary and self._reader is None:  # scoring does not depend on what learns: one graph for all
+            self._reader = self._build_reader(self.backbone.model, 0)
+        return self._answers(self._reader if boundary else step.predict, list(tests))
 
-    def _step_from_images(self) -> _Step:
-        # Scoring does not depend on what learns: one graph for all.
-        if "images" not in self._steps:
-            self._steps["images"] = self._build_step(0)
-        self._steps.move_to_end("images")
-        return self._steps["images"]
-
-    def scored_tests(self, boundary: int) -> tuple[Split, Split]:
-        """The test images that a final score is taken on: all, or as many as a second allows, spread evenly."""
-        cost = max(1, sum(info.multiply_adds for info in self.stages[boundary:]))
+    def _scored_tests(self) -> tuple[Split, Split]:
+        """The test examples that scores are taken on: all, or as many as a few seconds allow, spread evenly."""
+        cost = max(1, sum(info.multiply_adds for info in self.stages))
         most = max(LEAST_SCORED, int(SCORE_MULTIPLY_ADDS / cost))
         target, source = self.pair.target.test, self.pair.source.test
         total = len(target) + len(source)
-        if total <= most:
-            return target, source
 
         def part(split: Split) -> Split:
-            return _spread(split, max(LEAST_SCORED // 2, most * len(split) // total))
+            chosen = split if total <= most else _spread(split, max(LEAST_SCORED // 2, most * len(split) // total))
+            # Texts of like length run together, so that little padding runs.
+            return chosen[np.argsort(_lengths(chosen), kind="stable")] if self.is_text else chosen
 
         return part(target), part(source)
 
+    def scored_words(self) -> str:
+        """How many test examples a score is taken on, where it is not all of them; else nothing."""
+        sides = (self.pair.target.test, self.pair.source.test)
+        parts = [
+            f"{len(part):,} of {len(whole):,} {name} test {'texts' if self.is_text else 'images'}"
+            for name, part, whole in zip(("target", "source"), self.tests, sides, strict=True)
+            if len(part) < len(whole)
+        ]
+        return f"Scored on {' and '.join(parts)}." if parts else ""
+
     # Baselines ------------------------------------------------------------------------------------------------------
 
-    def _read(self, test: Split) -> float:
-        """Accuracy of the source's head behind the backbone as it is now, 0..1."""
-        return accuracy(self.source_head, cache_features(self.backbone.model, test, cache_dir="memory"))
-
     def baselines(self, per_class: int) -> Baselines:
-        """What is known so far; raw pixels are measured when they are not (less than a second)."""
-        if per_class not in self._pixels:
-            self._pixels[per_class] = linear_probe(self._labels(per_class), self.pair.target.test)
-        return Baselines(self._pixels[per_class], self.zero_shot, self._scratch.get(per_class, float("nan")))
+        """What is known so far; the one on raw input is measured when it is not (less than a second)."""
+        if per_class not in self._raw:
+            self._raw[per_class] = linear_probe(self._labels(per_class), self.pair.target.test)
+        scratch = self._scratch.get(per_class, float("nan"))
+        return Baselines(self._raw[per_class], self.zero_shot, scratch, self.raw_name)
+
+    @property
+    def raw_name(self) -> str:
+        """What the plainest baseline reads, in words."""
+        return "TF-IDF" if self.is_text else "raw pixels"
 
     def scratch_is_cheap(self, per_class: int) -> bool:
         """Whether training from scratch is done unasked."""
         cost = 3 * sum(info.multiply_adds for info in self.stages)
-        return cost * per_class * len(self.pair.target.classes) * SCRATCH_EPOCHS <= SCRATCH_MULTIPLY_ADDS
+        passes = per_class * len(self.pair.target.classes) * SCRATCH_EPOCHS
+        return cost * passes <= SCRATCH_MULTIPLY_ADDS and self.backbone.model.count_params() <= SCRATCH_WEIGHTS
 
     def measure_scratch(self, per_class: int, *, interrupt: threading.Event | None = None) -> float | None:
         """The same network from random weights, all of it trained on the same labels: test accuracy, 0..1.
@@ -627,7 +692,9 @@ class Trials:
         model = join(core, build_head(self.backbone, len(self.pair.target.classes), seed=self.seed))
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(keras.optimizers.Adam(SCRATCH_RATE), loss)
-        few = self._labels(per_class)
+        few, test = self._labels(per_class), self.tests[0]
+        if self.is_text:
+            few, test = _cut(few), _cut(test)
         rng = np.random.default_rng(self.seed)
         for _ in range(SCRATCH_EPOCHS):
             order = rng.permutation(len(few))
@@ -635,7 +702,6 @@ class Trials:
                 chosen = order[start : start + BATCH_SIZE]
                 model.train_on_batch(few.x[chosen], few.y[chosen])
                 yield None
-        test = self.scored_tests(0)[0]
         right = 0
         for start in range(0, len(test), 128):
             answers = model.predict_on_batch(test.x[start : start + 128]).argmax(axis=-1)
@@ -687,6 +753,25 @@ def _spread(split: Split, n: int) -> Split:
     return split if len(split) <= n else split[np.unique(np.linspace(0, len(split) - 1, n).astype(int))]
 
 
+def _joined(splits: list[Split]) -> Split:
+    """All examples, one split after the other; texts are padded to the longest."""
+    longest = max(split.x.shape[1] for split in splits)
+    x = [np.pad(split.x, ((0, 0), (0, longest - split.x.shape[1]))) if split.is_text else split.x for split in splits]
+    return Split(np.concatenate(x), np.concatenate([split.y for split in splits]))
+
+
+def _lengths(texts: Split) -> Array:
+    """Tokens of each text, ``(n,)``."""
+    lengths: Array = np.count_nonzero(texts.x, axis=1)
+    return lengths
+
+
+def _cut(texts: Split) -> Split:
+    """The same texts without the padding behind the longest."""
+    longest = int(np.max(np.flatnonzero(texts.x.any(axis=0)), initial=0)) + 1
+    return Split(texts.x[:, :longest], texts.y)
+
+
 def _computed(dtype: Any) -> Any:
     """What a graph computes with: half precision is only for storage."""
     return np.dtype(np.float32) if dtype == np.float16 else np.dtype(dtype)
@@ -694,7 +779,7 @@ def _computed(dtype: Any) -> Any:
 
 def _draw_anew(layer: keras.layers.Layer, seeds: Iterator[int]) -> None:
     """Random weights as the layer draws them, from a seed of ours: Keras' global one belongs to the learner."""
-    for name in ("kernel", "depthwise_kernel", "pointwise_kernel"):
+    for name in ("kernel", "depthwise_kernel", "pointwise_kernel", "embeddings"):
         initializer, weight = getattr(layer, f"{name}_initializer", None), getattr(layer, name, None)
         if weight is not None and initializer is not None and "seed" in initializer.get_config():
             config = {**initializer.get_config(), "seed": next(seeds)}

@@ -1,0 +1,15 @@
+"""Trains on the source and the target together."""
+
+# loses: cross_domain_any_domains
+
+
+# %% cross_domain
+def cross_domain(domains, probe):
+    parts = list(domains.values())
+    matrix = np.zeros((len(parts), len(parts)))
+    for i, (x, y, _, _) in enumerate(parts):
+        for j, (other_x, other_y, x_test, y_test) in enumerate(parts):
+            matrix[i, j] = balanced_accuracy(
+                y_test, probe(np.concatenate([x, other_x]), np.concatenate([y, other_y]), x_test)
+            )
+    return matrix

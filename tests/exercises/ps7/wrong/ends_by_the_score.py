@@ -1,0 +1,11 @@
+"""The highest and the lowest score, whatever the target gives at home."""
+
+# loses: best_and_worst_any_matrix
+
+
+# %% best_and_worst
+def best_and_worst(matrix, names):
+    drops = {
+        (source, target): -matrix[i, j] for i, source in enumerate(names) for j, target in enumerate(names) if i != j
+    }
+    return min(drops, key=drops.get), max(drops, key=drops.get)

@@ -1,0 +1,13 @@
+"""A domain is its own best pair."""
+
+# loses: best_and_worst_any_matrix
+
+
+# %% best_and_worst
+def best_and_worst(matrix, names):
+    drops = {
+        (source, target): matrix[j, j] - matrix[i, j]
+        for i, source in enumerate(names)
+        for j, target in enumerate(names)
+    }
+    return min(drops, key=drops.get), max(drops, key=drops.get)

@@ -1,0 +1,255 @@
+"""Measure what notebook 12 has no time for: five ways to tune the text encoder, what each gains, keeps and costs.
+
+    python tools/efficient_tables.py                          # all tables, into tlkit/text/tables
+    python tools/efficient_tables.py --part costs             # seconds and memory alone: for another machine
+    python tools/efficient_tables.py --seeds 2 --out FOLDER   # fewer draws, elsewhere
+
+The encoder and the sentences must have been fetched (`tlkit fetch text`). Each table begins with comment lines: what it
+is, the recipe, the command and the date. A row of it is measured again by tests/test_efficient_tables.py.
+
+Two tasks that have nothing to do with each other: the sentiment of movies, and telling products from editorials. The
+encoder is tuned on 500 labels of the first; then the second one's head, which was fitted on the encoder as it came, is
+asked what it still knows. The recipe is that of tools/text_tables.py, without decay of the weights. The rate is each
+method's own: the best of those below on 1,000 sentences of movies' training part, after training on 500 others of that
+part; full fine-tuning has notebook 11's. No test sentence is read for it, and the other task has no say.
+
+Each method has a process of its own: then its peak of memory is its own, and what TensorFlow keeps of it goes with it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import multiprocessing
+import resource
+import shlex
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import text_tables
+import typer
+from text_tables import BATCH, EPOCHS, LABELS, OTHER_TASK, TABLES, by_length, pool, rate_at, test_part
+
+import tlkit
+from tlkit._tensorflow import keras
+from tlkit.backbones import Backbone
+from tlkit.domains import Array, Split
+from tlkit.efficient import add_adapters, add_biases, add_lora
+from tlkit.features import batches
+from tlkit.text import load_text_backbone
+
+RANK, WIDTH = 4, 16  # of LoRA; of the adapters, which makes them about as many weights
+METHODS: dict[str, Callable[[Backbone], Backbone]] = {
+    "head only": lambda backbone: backbone,
+    "BitFit": add_biases,
+    "LoRA": functools.partial(add_lora, rank=RANK),
+    "adapters": functools.partial(add_adapters, width=WIDTH),
+    "full": lambda backbone: backbone,
+}
+PROBE = "head only"  # a logistic regression on frozen features: it has no rate
+RATES = {
+    "BitFit": (1e-3, 3e-3, 1e-2),
+    "LoRA": (1e-3, 3e-3, 1e-2),
+    "adapters": (3e-3, 1e-2),
+    "full": (1e-4,),  # notebook 11's
+}
+MOVIES = "movies"
+CHOOSING = 1_000  # sentences that a rate is chosen with
+
+
+class Part(StrEnum):
+    """What to measure."""
+
+    SCORES, COSTS, BOTH = "scores", "costs", "both"
+
+
+class WarmUpThenCosine(text_tables.WarmUpThenCosine):  # type: ignore[misc]
+    """The schedule of tools/text_tables.py, up to another rate; and how long the processor worked on each epoch."""
+
+    def __init__(self, steps: int, rate: float) -> None:
+        super().__init__(steps)
+        self.rate, self.seconds = rate, list[float]()
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.start = time.process_time()
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        self.model.optimizer.learning_rate = rate_at(self.step, self.steps) * self.rate / text_tables.RATE
+        self.step += 1
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.seconds.append(time.process_time() - self.start)
+
+
+@dataclass(frozen=True, eq=False)
+class Tuner:
+    """A backbone with what a method adds to it, and a head, compiled once."""
+
+    method: str
+    backbone: Backbone
+    head: keras.Model
+    model: keras.Model
+    start: list[Array]  # the backbone's weights before any training
+
+
+def prepare(method: str) -> Tuner:
+    backbone = METHODS[method](load_text_backbone("minilm"))
+    if method == PROBE:
+        tlkit.freeze_to(backbone, backbone.n_stages)
+    head = tlkit.build_head(backbone, 2)
+    model = tlkit.join(backbone.model, head)
+    model.compile(optimizer="adam", loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return Tuner(method, backbone, head, model, backbone.model.get_weights())
+
+
+def draw(task: str, seed: int) -> Split:
+    return pool(task).take(LABELS // 2, seed=seed)
+
+
+def test_sentences(task: str) -> Split:
+    """About 1,000 test sentences of a task."""
+    test = test_part(task)
+    return test[:: max(1, len(test) // 1000)]
+
+
+def tune(tuner: Tuner, few: Split, seed: int, rate: float | None) -> list[float]:
+    """From the pretrained weights and the probe, train on ``few``; returns the processor's seconds for each epoch."""
+    tuner.backbone.model.set_weights(tuner.start)
+    tlkit.fit_probe(tuner.head, tlkit.cache_features(tuner.backbone.model, few))
+    if rate is None:
+        return []
+    for variable in tuner.model.optimizer.variables:  # Adam's running means and its count of steps
+        variable.assign(keras.ops.zeros_like(variable))
+    schedule = WarmUpThenCosine(EPOCHS * -(-len(few) // BATCH), rate)
+    data = batches(few, BATCH, shuffle_seed=seed)
+    tuner.model.fit(data, epochs=EPOCHS, callbacks=[schedule], shuffle=False, verbose=0)
+    return schedule.seconds
+
+
+def features(backbone: Backbone, split: Split) -> Split:
+    return Split(np.asarray(backbone.model.predict(batches(split, 32), verbose=0)), split.y)
+
+
+@functools.cache
+def other_head(seed: int) -> tuple[Array, ...]:
+    """The weights of the head for the other task, fitted on the encoder as it came."""
+    backbone = text_tables.frozen()
+    head = tlkit.build_head(backbone, 2)
+    tlkit.fit_probe(head, tlkit.cache_features(backbone.model, draw(OTHER_TASK, seed)))
+    return tuple(head.get_weights())
+
+
+def rate_rows(tuner: Tuner) -> list[dict[str, Any]]:
+    """The accuracy, 0..1, of each of a method's rates on a part of movies' training sentences."""
+    order = np.random.default_rng(0).permutation(len(pool(MOVIES)))
+    validation = by_length(pool(MOVIES)[order[:CHOOSING]])
+    few = pool(MOVIES)[order[CHOOSING:]].take(LABELS // 2, seed=0)
+    rows = []
+    for rate in RATES.get(tuner.method, ()):
+        tune(tuner, few, 0, rate)
+        accuracy = tlkit.accuracy(tuner.head, features(tuner.backbone, validation))
+        rows.append({"method": tuner.method, "rate": rate, "validation": accuracy})
+        typer.echo(str(rows[-1]))
+    return rows
+
+
+def best_rate(method: str, tried: Sequence[dict[str, Any]]) -> float | None:
+    """The rate that was best for a method, the lowest of several; none for the probe."""
+    own = [row for row in tried if row["method"] == method]
+    return max(own, key=lambda row: row["validation"])["rate"] if own else None
+
+
+def score_row(tuner: Tuner, seed: int, rate: float | None) -> dict[str, Any]:
+    """Tune on movies, and score both tasks: movies with the tuned head, the other one with the head it had before."""
+    begin = time.perf_counter()
+    tune(tuner, draw(MOVIES, seed), seed, rate)
+    own = tlkit.accuracy(tuner.head, features(tuner.backbone, test_sentences(MOVIES)))
+    tuner.head.set_weights(other_head(seed))
+    kept = tlkit.accuracy(tuner.head, features(tuner.backbone, test_sentences(OTHER_TASK)))
+    row = {"method": tuner.method, "seed": seed, "rate": rate, "movies": own, "other task": kept}
+    typer.echo(f"{row} in {time.perf_counter() - begin:.0f} s")
+    return row
+
+
+def measure(method: str, seeds: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """A row a rate that is tried, and a row a seed with the best of them."""
+    tuner = prepare(method)
+    tried = rate_rows(tuner)
+    rate = best_rate(method, tried)
+    return tried, [score_row(tuner, seed, rate) for seed in range(seeds)]
+
+
+def peak_memory() -> int:
+    """The most memory, in bytes, that this process has held."""
+    if sys.platform == "linux":  # ru_maxrss would start there at the peak of the process that ran this one
+        status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+        return 1024 * int(status["VmHWM"].split()[0])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def probe_seconds(tuner: Tuner, few: Split) -> float:
+    """The processor's seconds for features of ``few`` and the logistic regression on them."""
+    begin = time.process_time()
+    tlkit.fit_probe(tuner.head, features(tuner.backbone, few))
+    return time.process_time() - begin
+
+
+def cost_row(method: str) -> dict[str, Any]:
+    """Weights that learn, the head's among them; seconds an epoch, the fastest after the first; the peak in MB.
+
+    Seconds are the processor's, of all cores together: other work on the machine hardly changes them.
+    """
+    tuner = prepare(method)
+    few = draw(MOVIES, 0)
+    if method == PROBE:
+        seconds = [probe_seconds(tuner, few) for _ in range(EPOCHS)]
+    else:
+        seconds = tune(tuner, few, 0, RATES[method][0])
+    row = {"method": method, "weights": tlkit.count_weights(tuner.model).trainable}
+    row |= {"processor seconds": round(min(seconds[1:]), 2), "peak MB": round(peak_memory() / 1e6)}
+    typer.echo(str(row))
+    return row
+
+
+def store(rows: list[dict[str, Any]], path: Path, title: str) -> None:
+    """Write a table with its recipe, command and date as comments in front."""
+    recipe = (
+        f"Adam, {EPOCHS} epochs, batches of {BATCH}, up to the rate in {text_tables.WARM_UP:.0%} of the steps, then a "
+        f"cosine to 0; the head starts as the probe; LoRA of rank {RANK}, adapters of width {WIDTH}"
+    )
+    command = shlex.join(["python", "tools/efficient_tables.py", *sys.argv[1:]])
+    about = {"table": title, "recipe": recipe, "command": command, "date": datetime.date.today().isoformat()}
+    lines = [f"# {name}: {text}\n" for name, text in about.items()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(lines) + pd.DataFrame(rows).to_csv(index=False, float_format="%.4f"), encoding="utf-8")
+
+
+def main(
+    seeds: Annotated[int, typer.Option(help="Draws of the labels.")] = 3,
+    part: Annotated[Part, typer.Option(help="What to measure.")] = Part.BOTH,
+    out: Annotated[Path, typer.Option(help="The folder that takes the tables.")] = TABLES,
+) -> None:
+    """Measure and write the tables: efficient, efficient_rates, efficient_costs."""
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1) as alone:
+        if part != Part.COSTS:
+            found = list(alone.map(measure, METHODS, [seeds] * len(METHODS)))
+            title = "accuracy of each rate on the sentences that it was chosen with"
+            store([row for tried, _ in found for row in tried], out / "efficient_rates.csv", title)
+            title = "test accuracy after tuning on 500 labels of movies, and the other task's, with the head it had"
+            store([row for _, scored in found for row in scored], out / "efficient.csv", title)
+        if part != Part.SCORES:
+            title = "weights that learn, seconds of the processor an epoch of 500 labels, peak memory of the process"
+            store(list(alone.map(cost_row, METHODS)), out / "efficient_costs.csv", title)
+
+
+if __name__ == "__main__":
+    typer.run(main)
