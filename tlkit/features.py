@@ -45,8 +45,8 @@ def split_at(backbone: Backbone, stage: int) -> tuple[keras.Model, keras.Model]:
     """The backbone as ``(trunk, tail)``: the part up to the end of ``stage``, and the rest.
 
     Weights are shared, not copied: training the tail trains the backbone. At stage 0 the trunk passes the raw image, or
-    the token ids, on; at the last stage the tail passes the features on. Between two blocks of a Transformer features are
-    vectors of tokens ``(n, length, width)``, zero where there is padding.
+    the token ids, on; at the last stage the tail passes the features on. Between two blocks of a Transformer features
+    are vectors of tokens ``(n, length, width)``, zero where there is padding.
 
     Raises:
         ValueError: ``stage`` is out of range.
@@ -112,8 +112,8 @@ def cache_features(
     computes anew; so does a stored file that was cut short or altered, with a warning.
 
     Inference mode drops nothing: where frozen stages have dropout, full training drops units there and training on
-    cached features does not. Without dropout the two give the same weights: of images bit for bit, of texts, which run in
-    batches of their own, up to rounding.
+    cached features does not. Without dropout the two give the same weights: of images bit for bit, of texts, which run
+    in batches of their own, up to rounding.
 
     Args:
         trunk: From ``split.x`` to features; :func:`split_at` makes it.

@@ -48,8 +48,9 @@ NOT_ISOLATED = (
     "compiled code passes the fence. Use a user of its own or a container for code that you do not trust."
 )
 ISOLATED = (
-    "Students' code runs in a sandbox (bubblewrap): it sees Python, the folder of grades and what `tlkit fetch` "
-    "has fetched, none of your other files and no network. Not isolated: the gradebook and the tests in that folder, which the fence in the kernel guards."
+    "Students' code runs in a sandbox (bubblewrap): it sees Python, the folder of grades and what `tlkit fetch` has "
+    "fetched, none of your other files and no network. Not isolated: the gradebook and the tests in that folder, which "
+    "the fence in the kernel guards."
 )
 
 _BATCH = 50  # submissions that a worker grades before a fresh one takes over
