@@ -9,6 +9,7 @@ from pathlib import Path
 
 import ipywidgets
 import numpy as np
+import pandas as pd
 import pytest
 
 from tlkit._tensorflow import keras
@@ -21,6 +22,22 @@ ROOT = Path(__file__).resolve().parents[1]
 KERAS_SAVES_WITH_A_WARNING = "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
 
 TOY_STAGE_ENDS = ("one_out", "two_out")
+
+
+def table_header(path: Path) -> dict[str, str]:
+    """What the comment lines at the top of a stored table say."""
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
+    return dict(line.removeprefix("# ").split(": ", 1) for line in lines)
+
+
+def stored_table(path: Path) -> pd.DataFrame:
+    """The rows of a stored table."""
+    return pd.read_csv(path, comment="#")
+
+
+def same_accuracy(new: float, stored: float, n: int) -> bool:
+    """Whether an accuracy lies in the 95 % interval that ``n`` test examples give to the stored one."""
+    return abs(new - stored) < 1.96 * float(np.sqrt(stored * (1 - stored) / n))
 
 
 @contextlib.contextmanager
@@ -89,6 +106,12 @@ def same_weights(one: keras.Model | list[np.ndarray], other: keras.Model | list[
 def largest_difference(one: keras.Model, other: keras.Model) -> float:
     pairs = zip(one.get_weights(), other.get_weights(), strict=True)
     return max(float(np.max(np.abs(a - b), initial=0)) for a, b in pairs)
+
+
+def html_of(widget: ipywidgets.Widget) -> str:
+    """All text that a widget and its children send to the page as HTML."""
+    found = widget.value if isinstance(widget, ipywidgets.HTML) else ""
+    return found + "".join(html_of(child) for child in getattr(widget, "children", ()))
 
 
 def control(box: ipywidgets.Box, css: str) -> ipywidgets.Widget:

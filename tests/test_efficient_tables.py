@@ -7,9 +7,9 @@ import build_notebooks
 import efficient_tables
 import nbformat
 import numpy as np
-import pandas as pd
 import pytest
 from efficient_tables import METHODS, MOVIES, PROBE, RATES, TABLES
+from helpers import same_accuracy, stored_table, table_header
 
 import tlkit
 from tlkit.text import load_text_backbone
@@ -18,21 +18,12 @@ SCORES, TRIED, COSTS = (TABLES / f"efficient{part}.csv" for part in ("", "_rates
 (SOURCE,) = build_notebooks.sources(["12"])
 
 
-def header(path):
-    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
-    return dict(line.removeprefix("# ").split(": ", 1) for line in lines)
-
-
-def table(path):
-    return pd.read_csv(path, comment="#")
-
-
 # Their form
 
 
 @pytest.mark.parametrize("path", [SCORES, TRIED, COSTS], ids=lambda path: path.stem)
 def test_a_table_says_what_it_is_how_it_was_made_and_when(path):
-    about = header(path)
+    about = table_header(path)
     assert list(about) == ["table", "recipe", "command", "date"]
     assert about["command"].startswith("python tools/efficient_tables.py")
     assert datetime.date.fromisoformat(about["date"]) <= datetime.date.today()
@@ -40,7 +31,7 @@ def test_a_table_says_what_it_is_how_it_was_made_and_when(path):
 
 
 def test_each_method_has_the_same_draws():
-    rows = table(SCORES)
+    rows = stored_table(SCORES)
     seeds = sorted(set(rows["seed"]))
     assert len(seeds) >= 3
     wanted = set(itertools.product(METHODS, seeds))
@@ -50,9 +41,9 @@ def test_each_method_has_the_same_draws():
 
 
 def test_the_rate_is_the_best_of_those_that_were_tried():
-    tried = table(TRIED)
+    tried = stored_table(TRIED)
     assert {method: tuple(own["rate"]) for method, own in tried.groupby("method")} == RATES
-    used = table(SCORES).groupby("method")["rate"].agg(["min", "max"])
+    used = stored_table(SCORES).groupby("method")["rate"].agg(["min", "max"])
     assert used.loc[PROBE].isna().all()
     for method in RATES:
         best = efficient_tables.best_rate(method, tried.to_dict("records"))
@@ -66,7 +57,7 @@ def test_the_best_rate_is_the_lowest_of_equals():
 
 
 def test_costs_name_every_method_and_full_costs_most():
-    rows = table(COSTS).set_index("method")
+    rows = stored_table(COSTS).set_index("method")
     assert list(rows.index) == list(METHODS)
     assert rows["weights"].idxmax() == rows["peak MB"].idxmax() == "full"
     assert rows["processor seconds"].idxmin() == PROBE
@@ -85,15 +76,15 @@ def shown(code):
 def test_the_notebook_shows_the_commands_and_the_dates():
     text = shown('stored("efficient")')
     for path in (SCORES, TRIED, COSTS):
-        assert all(f"# {key}: {value}" in text for key, value in header(path).items())
+        assert all(f"# {key}: {value}" in text for key, value in table_header(path).items())
 
 
 def test_the_notebook_shows_the_figures():
     text = shown("stored_summary")
-    for _, rows in table(SCORES).groupby("method"):
+    for _, rows in stored_table(SCORES).groupby("method"):
         for column in ("movies", "other task"):
             assert "{:.3f} ± {:.3f}".format(*tlkit.mean_interval(rows[column])) in text
-    for row in table(COSTS).to_dict("records"):
+    for row in stored_table(COSTS).to_dict("records"):
         assert str(row["weights"]) in text
         assert str(row["peak MB"]) in text
 
@@ -101,17 +92,12 @@ def test_the_notebook_shows_the_figures():
 # A row anew
 
 
-def same(new, stored, n):
-    """Whether an accuracy lies in the 95 % interval that so many test sentences give to the stored one."""
-    return abs(new - stored) < 1.96 * np.sqrt(stored * (1 - stored) / n)
-
-
 @pytest.mark.slow
 @pytest.mark.bank
 @pytest.mark.usefixtures("fetched_text")
 def test_what_lora_scores_and_keeps_comes_out_again_the_way_a_user_would_train():
     """With `tlkit.fine_tune`, which compiles anew, where the script resets one compiled model."""
-    (stored,) = table(SCORES).query("method == 'LoRA' and seed == 0").to_dict("records")
+    (stored,) = stored_table(SCORES).query("method == 'LoRA' and seed == 0").to_dict("records")
     few = efficient_tables.draw(MOVIES, 0)
     adapted = tlkit.add_lora(load_text_backbone("minilm"), rank=efficient_tables.RANK)
     head = tlkit.build_head(adapted, 2)
@@ -136,14 +122,14 @@ def test_what_lora_scores_and_keeps_comes_out_again_the_way_a_user_would_train()
         head.set_weights(weights)
         test = efficient_tables.test_sentences(task)
         new = tlkit.accuracy(head, tlkit.cache_features(adapted.model, test))
-        assert same(new, stored[column], len(test))
+        assert same_accuracy(new, stored[column], len(test))
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("fetched_text")
 def test_the_frozen_encoder_scores_what_is_stored():
     tuner = efficient_tables.prepare(PROBE)
-    rows = table(SCORES).query("method == @PROBE")
+    rows = stored_table(SCORES).query("method == @PROBE")
     new = efficient_tables.score_row(tuner, 0, None)
     (stored,) = rows[rows["seed"] == 0].to_dict("records")
     assert new["movies"] == pytest.approx(stored["movies"], abs=2e-3)

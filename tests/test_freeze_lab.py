@@ -8,13 +8,13 @@ import threading
 import time
 from pathlib import Path
 
-import ipywidgets
 import numpy as np
 import pandas as pd
 import pytest
 import traitlets
 from helpers import (
     TOY_STAGE_ENDS,
+    html_of,
     largest_difference,
     raises_one_line,
     random_split,
@@ -54,12 +54,6 @@ def lab(pair: DomainPair) -> FreezeLab:
     lab.epochs, lab.per_class = 3, 5
     lab._trials.scratch_is_cheap = lambda per_class: False
     return lab
-
-
-def html_of(widget: ipywidgets.Widget) -> str:
-    """All text that a widget and its children send to the page as HTML."""
-    found = widget.value if isinstance(widget, ipywidgets.HTML) else ""
-    return found + "".join(html_of(child) for child in getattr(widget, "children", ()))
 
 
 # The training itself -------------------------------------------------------------------------------------------------

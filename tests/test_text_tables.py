@@ -6,9 +6,9 @@ import itertools
 import build_notebooks
 import nbformat
 import numpy as np
-import pandas as pd
 import pytest
 import text_tables
+from helpers import same_accuracy, stored_table, table_header
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from scipy import stats
@@ -20,21 +20,12 @@ TUNING, FORGETTING = (text_tables.TABLES / f"{name}.csv" for name in ("fine_tuni
 (SOURCE,) = build_notebooks.sources(["11"])
 
 
-def header(path):
-    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
-    return dict(line.removeprefix("# ").split(": ", 1) for line in lines)
-
-
-def table(path):
-    return pd.read_csv(path, comment="#")
-
-
 # Their form
 
 
 @pytest.mark.parametrize("path", [TUNING, FORGETTING], ids=lambda path: path.stem)
 def test_a_table_says_what_it_is_how_it_was_made_and_when(path):
-    about = header(path)
+    about = table_header(path)
     assert list(about) == ["table", "recipe", "command", "date"]
     assert about["command"].startswith("python tools/text_tables.py")
     assert datetime.date.fromisoformat(about["date"]) <= datetime.date.today()
@@ -42,7 +33,7 @@ def test_a_table_says_what_it_is_how_it_was_made_and_when(path):
 
 
 def test_each_cell_of_fine_tuning_has_the_same_draws():
-    rows = table(TUNING)
+    rows = stored_table(TUNING)
     few = rows[rows["labels"].isin(text_tables.BUDGETS)]
     methods = ["TF-IDF", f"stage {text_tables.PROBE}", *(f"stage {stage}" for stage in text_tables.STAGES)]
     wanted = set(itertools.product(text_tables.DOMAINS, text_tables.BUDGETS, sorted(set(few["seed"])), methods))
@@ -53,7 +44,7 @@ def test_each_cell_of_fine_tuning_has_the_same_draws():
 
 
 def test_each_draw_of_forgetting_has_each_task():
-    rows = table(FORGETTING)
+    rows = stored_table(FORGETTING)
     wanted = set(itertools.product(sorted(set(rows["seed"])), ["nothing", "tweets", text_tables.OTHER_TASK]))
     assert len(set(rows["seed"])) >= 3
     assert set(rows[["seed", "tuned on"]].itertuples(index=False, name=None)) == wanted
@@ -83,12 +74,12 @@ def interval(values):
 @pytest.mark.parametrize(("name", "path"), [("fine_tuning", TUNING), ("forgetting", FORGETTING)])
 def test_the_notebook_shows_the_command_and_the_date(name, path):
     text = shown(f'stored("{name}")')
-    assert all(f"# {key}: {value}" in text for key, value in header(path).items())
+    assert all(f"# {key}: {value}" in text for key, value in table_header(path).items())
 
 
 def test_the_notebook_shows_the_figures_of_fine_tuning():
     text = shown('tuned_table.query("labels in')
-    rows = table(TUNING)
+    rows = stored_table(TUNING)
     few = rows[rows["labels"].isin(text_tables.BUDGETS)]
     figures = [interval(cell["accuracy"]) for _, cell in few.groupby(["domain", "labels", "method"])]
     assert [figure for figure in figures if figure not in text] == []
@@ -97,7 +88,7 @@ def test_the_notebook_shows_the_figures_of_fine_tuning():
 
 def test_the_notebook_shows_the_figures_of_forgetting():
     text = shown('forgetting.groupby("tuned on")[[')
-    rows = table(FORGETTING)
+    rows = stored_table(FORGETTING)
     scores = ["own task", "movies", "movies, head refitted"]
     figures = [interval(cell[score]) for _, cell in rows.groupby("tuned on") for score in scores]
     wanted = [figure for figure in figures if "nan" not in figure]
@@ -146,11 +137,6 @@ def test_the_notebook_and_the_script_have_one_schedule():
 # Some figures anew
 
 
-def same(new, stored, n):
-    """Whether an accuracy lies in the 95 % interval that so many test sentences give to the stored one."""
-    return abs(new - stored) < 1.96 * np.sqrt(stored * (1 - stored) / n)
-
-
 def stored_row(rows, **at):
     for name, value in at.items():
         rows = rows[rows[name] == value]
@@ -184,8 +170,8 @@ def test_a_tuned_figure_comes_out_again_the_way_a_user_would_train(domain, label
         progress=False,
     )
     new = tlkit.accuracy(head, tlkit.cache_features(backbone.model, test, cache_dir="memory"))
-    stored = stored_row(table(TUNING), domain=domain, labels=labels, seed=0, method=f"stage {stage}")
-    assert same(new, stored["accuracy"], len(test))
+    stored = stored_row(stored_table(TUNING), domain=domain, labels=labels, seed=0, method=f"stage {stage}")
+    assert same_accuracy(new, stored["accuracy"], len(test))
 
 
 @pytest.mark.slow
@@ -193,18 +179,18 @@ def test_a_tuned_figure_comes_out_again_the_way_a_user_would_train(domain, label
 @pytest.mark.parametrize("domain", text_tables.DOMAINS)
 @pytest.mark.usefixtures("fetched_text")
 def test_the_figures_without_training_come_out_again(domain):
-    rows = table(TUNING)
+    rows = stored_table(TUNING)
     for new in text_tables.probe_rows(domain, text_tables.BUDGETS, [0], everything=False):
         stored = stored_row(rows, **{name: new[name] for name in ("domain", "labels", "seed", "method")})
         for score in ("accuracy", "balanced_accuracy"):
-            assert same(new[score], stored[score], len(text_tables.test_part(domain)))
+            assert same_accuracy(new[score], stored[score], len(text_tables.test_part(domain)))
 
 
 @pytest.mark.slow
 @pytest.mark.bank
 @pytest.mark.usefixtures("fetched_text")
 def test_what_is_forgotten_comes_out_again():
-    rows = table(FORGETTING)
+    rows = stored_table(FORGETTING)
     n = len(text_tables.test_part("movies"))
     tuner = text_tables.prepare(0)
     text_tables.tune(tuner, text_tables.pool("tweets").take(text_tables.LABELS // 2, seed=0), 0)
@@ -212,8 +198,8 @@ def test_what_is_forgotten_comes_out_again():
     untouched = text_tables.movies_row(text_tables.frozen(), text_tables.NOTHING, 0, float("nan"))
     for new in (untouched, after_tweets, text_tables.other_task_row(tuner, 0)):
         stored = stored_row(rows, seed=0, **{"tuned on": new["tuned on"]})
-        assert same(new["movies"], stored["movies"], n)
-        assert same(new["movies, head refitted"], stored["movies, head refitted"], n)
+        assert same_accuracy(new["movies"], stored["movies"], n)
+        assert same_accuracy(new["movies, head refitted"], stored["movies, head refitted"], n)
 
 
 def test_scores_of_answers():

@@ -6,11 +6,10 @@ import json
 import time
 from pathlib import Path
 
-import ipywidgets
 import numpy as np
 import pytest
 import traitlets
-from helpers import KERAS_SAVES_WITH_A_WARNING, largest_difference, raises_one_line, run_python, same_weights
+from helpers import KERAS_SAVES_WITH_A_WARNING, html_of, largest_difference, raises_one_line, run_python, same_weights
 from PIL import Image
 
 import tlkit
@@ -71,12 +70,6 @@ def lab(pair: DomainPair) -> FreezeLab:
     lab.epochs, lab.per_class = 3, 5
     lab._trials.scratch_is_cheap = lambda per_class: False
     return lab
-
-
-def html_of(widget: ipywidgets.Widget) -> str:
-    """All text that a widget and its children send to the page as HTML."""
-    found = widget.value if isinstance(widget, ipywidgets.HTML) else ""
-    return found + "".join(html_of(child) for child in getattr(widget, "children", ()))
 
 
 # Freezing, caching, training -----------------------------------------------------------------------------------------

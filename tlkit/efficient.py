@@ -17,7 +17,7 @@ from tlkit.backbones import Backbone
 from tlkit.domains import Array
 from tlkit.freezing import freeze_to
 
-__all__ = ["Adapter", "LowRank", "Offset", "add_adapters", "add_biases", "add_lora", "merge_added", "remove_added"]
+__all__ = ["add_adapters", "add_biases", "add_lora", "merge_added", "remove_added"]
 
 
 @keras.saving.register_keras_serializable("tlkit")

@@ -18,11 +18,9 @@ Each method has a process of its own: then its peak of memory is its own, and wh
 
 from __future__ import annotations
 
-import datetime
 import functools
 import multiprocessing
 import resource
-import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -33,10 +31,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import pandas as pd
 import text_tables
 import typer
-from text_tables import BATCH, EPOCHS, LABELS, OTHER_TASK, TABLES, by_length, pool, rate_at, test_part
+from text_tables import BATCH, EPOCHS, LABELS, OTHER_TASK, TABLES, by_length, pool, rate_at, store, test_part
 
 import tlkit
 from tlkit._tensorflow import keras
@@ -219,17 +216,10 @@ def cost_row(method: str) -> dict[str, Any]:
     return row
 
 
-def store(rows: list[dict[str, Any]], path: Path, title: str) -> None:
-    """Write a table with its recipe, command and date as comments in front."""
-    recipe = (
-        f"Adam, {EPOCHS} epochs, batches of {BATCH}, up to the rate in {text_tables.WARM_UP:.0%} of the steps, then a "
-        f"cosine to 0; the head starts as the probe; LoRA of rank {RANK}, adapters of width {WIDTH}"
-    )
-    command = shlex.join(["python", "tools/efficient_tables.py", *sys.argv[1:]])
-    about = {"table": title, "recipe": recipe, "command": command, "date": datetime.date.today().isoformat()}
-    lines = [f"# {name}: {text}\n" for name, text in about.items()]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(lines) + pd.DataFrame(rows).to_csv(index=False, float_format="%.4f"), encoding="utf-8")
+RECIPE = (
+    f"Adam, {EPOCHS} epochs, batches of {BATCH}, up to the rate in {text_tables.WARM_UP:.0%} of the steps, then a "
+    f"cosine to 0; the head starts as the probe; LoRA of rank {RANK}, adapters of width {WIDTH}"
+)
 
 
 def main(
@@ -243,12 +233,12 @@ def main(
         if part != Part.COSTS:
             found = list(alone.map(measure, METHODS, [seeds] * len(METHODS)))
             title = "accuracy of each rate on the sentences that it was chosen with"
-            store([row for tried, _ in found for row in tried], out / "efficient_rates.csv", title)
+            store([row for tried, _ in found for row in tried], out / "efficient_rates.csv", title, RECIPE)
             title = "test accuracy after tuning on 500 labels of movies, and the other task's, with the head it had"
-            store([row for _, scored in found for row in scored], out / "efficient.csv", title)
+            store([row for _, scored in found for row in scored], out / "efficient.csv", title, RECIPE)
         if part != Part.SCORES:
             title = "weights that learn, seconds of the processor an epoch of 500 labels, peak memory of the process"
-            store(list(alone.map(cost_row, METHODS)), out / "efficient_costs.csv", title)
+            store(list(alone.map(cost_row, METHODS)), out / "efficient_costs.csv", title, RECIPE)
 
 
 if __name__ == "__main__":

@@ -205,13 +205,15 @@ def other_task_row(tuner: Tuner, seed: int) -> dict[str, Any]:
     return movies_row(tuner.backbone, OTHER_TASK, seed, own)
 
 
-def store(rows: list[dict[str, Any]], path: Path, title: str) -> None:
-    """Write a table with its command and date as comments in front."""
-    command = shlex.join(["python", "tools/text_tables.py", *sys.argv[1:]])
-    recipe = (
-        f"AdamW, {EPOCHS} epochs, batches of {BATCH}, rate up to {RATE:g} in {WARM_UP:.0%} of the steps, then a cosine "
-        "to 0; the head starts as the probe"
-    )
+RECIPE = (
+    f"AdamW, {EPOCHS} epochs, batches of {BATCH}, rate up to {RATE:g} in {WARM_UP:.0%} of the steps, then a cosine "
+    "to 0; the head starts as the probe"
+)
+
+
+def store(rows: list[dict[str, Any]], path: Path, title: str, recipe: str = RECIPE) -> None:
+    """Write a table with its recipe, command and date as comments in front."""
+    command = shlex.join(["python", f"tools/{Path(sys.argv[0]).name}", *sys.argv[1:]])
     about = {"table": title, "recipe": recipe, "command": command, "date": datetime.date.today().isoformat()}
     lines = [f"# {name}: {text}\n" for name, text in about.items()]
     path.parent.mkdir(parents=True, exist_ok=True)

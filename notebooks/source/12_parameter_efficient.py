@@ -374,6 +374,7 @@ def from_printed(method):  # the same compiled network, from the other weights: 
     return SimpleNamespace(**{**vars(tuners[method]), "start": weights})
 
 
+# %%
 cases, started = {}, {"fashion": tuners, "printed": {name: from_printed(name) for name in ("LoRA", "full")}}
 for start, own in started.items():
     full = own["full"]
