@@ -18,8 +18,11 @@
 #
 # ```mermaid
 # flowchart LR
-#   X["x"] --> W["W, frozen"] --> S(("+"))
-#   X --> A["A, learns:<br/>inputs × rank"] --> B["B, learns, 0 at first:<br/>rank × outputs"] --> S
+#   X["x"] --> W["W, frozen"]
+#   W --> S(("+"))
+#   X --> A["A, learns:<br/>inputs × rank"]
+#   A --> B["B, learns, 0 at first:<br/>rank × outputs"]
+#   B --> S
 #   S --> H["h"]
 # ```
 

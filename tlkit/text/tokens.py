@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["MAX_LENGTH", "VOCABULARY", "text_split", "tokenize", "tokens_of"]
 
 # At most 1.4 % of the sentences of a text domain have more tokens than this; the encoder knows 512 positions.
-MAX_LENGTH, MOST_POSITIONS = 64, 512
+MAX_LENGTH = 64
+MOST_POSITIONS = 512
 VOCABULARY = 30_522
 # What the encoder was pretrained with (BERT, uncased; Devlin et al., 2019, arXiv:1810.04805).
 _SPECIAL = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, "[MASK]": 103}
@@ -51,13 +52,13 @@ def _tokenizer(path: Path | None) -> Tokenizer:
 
 
 def tokenize(texts: Sequence[str], *, max_length: int = MAX_LENGTH, tokenizer: str | Path | None = None) -> Array:
-    """The token ids of each text, ``(n, max_length)`` ``int32``: [CLS], word pieces, [SEP], then 0 for padding.
+    """The token ids of each text, ``(n, max_length)`` ``int32``: ``[CLS]``, word pieces, ``[SEP]``, 0 for padding.
 
-    Text is lowercased and loses its accents; what the vocabulary lacks becomes [UNK]. A longer text is cut, and ends in
-    [SEP] all the same; an empty one is [CLS] [SEP].
+    Text is lowercased and loses its accents; what the vocabulary lacks becomes ``[UNK]``. A longer text is cut, and
+    ends in ``[SEP]`` all the same; an empty one is ``[CLS] [SEP]``.
 
     Args:
-        max_length: Tokens a text, [CLS] and [SEP] included, 3..512.
+        max_length: Tokens a text, ``[CLS]`` and ``[SEP]`` included, 3..512.
         tokenizer: A ``tokenizer.json``; ``None`` is the fetched one.
 
     Raises:
