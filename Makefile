@@ -7,6 +7,8 @@ BIN := $(VENV)/Scripts
 endif
 WORKERS ?= 2
 STAMP := $(VENV)/.installed
+# These compile large networks again and again, which TensorFlow gives no memory back for: a run, and so processes, of their own.
+LARGE := tests/test_text.py tests/test_text_toolkit.py tests/test_freeze_lab.py tests/test_export.py
 
 .PHONY: lab text demo test bank check notebooks exercises docs links bench lint clean
 .DEFAULT_GOAL := lab
@@ -28,7 +30,8 @@ demo: $(STAMP)  ## the experiment on the command line: does transfer help?
 	$(BIN)/tlkit demo
 
 test: $(STAMP) lint text  ## everything, notebooks and wheel included
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not bank"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not bank" $(LARGE)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not bank" $(addprefix --ignore=,$(LARGE))
 
 bank: $(STAMP) text  ## what takes too long for `make test`: further answers, a crowd of 200 submissions, long notebooks
 	$(BIN)/python -m pytest -m bank
