@@ -8,6 +8,7 @@ import efficient_tables
 import nbformat
 import numpy as np
 import pytest
+import text_tables
 from efficient_tables import METHODS, MOVIES, PROBE, RATES, TABLES
 from helpers import same_accuracy, stored_table, table_header
 
@@ -151,7 +152,7 @@ def test_the_schedule_reaches_the_rate_and_ends_near_zero():
         schedule.on_train_batch_begin(batch)
         rates.append(Model.optimizer.learning_rate)
     assert max(rates) == pytest.approx(0.5)
-    assert rates == pytest.approx([0.5 / 1e-4 * efficient_tables.rate_at(step, 40) for step in range(40)])
+    assert rates == pytest.approx([0.5 / 1e-4 * text_tables.rate_at(step, 40) for step in range(40)])
     assert 0 < rates[-1] < rates[0]
 
 

@@ -34,6 +34,12 @@ def nearest_name(given: object, allowed: Iterable[str]) -> str:
     return f"one of {', '.join(map(repr, names))}, got {given!r}.{hint}"
 
 
+def check_count(name: str, value: object) -> None:
+    """Raise ``ValueError`` unless ``value`` is an integer of 1 or more."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise ValueError(f"{name} must be an integer of 1 or more, got {value!r}.")
+
+
 def _read_only(array: Array) -> Array:
     view = array.view()
     view.flags.writeable = False

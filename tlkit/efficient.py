@@ -14,7 +14,7 @@ import numpy as np
 
 from tlkit._tensorflow import keras
 from tlkit.backbones import Backbone
-from tlkit.domains import Array
+from tlkit.domains import Array, check_count
 from tlkit.freezing import freeze_to
 
 __all__ = ["add_adapters", "add_biases", "add_lora", "merge_added", "remove_added"]
@@ -166,7 +166,7 @@ def add_lora(
     Raises:
         ValueError: An argument is out of range, a layer is none of these, or layers were added before.
     """
-    _check_number("rank", rank)
+    check_count("rank", rank)
     if alpha is not None and not 0 < alpha < float("inf"):
         raise ValueError(f"alpha must be above 0, got {alpha}.")
     chosen = _chosen(backbone, layers, _has_kernel, "dense layers or convolutions (in one group, channels last)")
@@ -204,7 +204,7 @@ def add_adapters(
     Raises:
         ValueError: An argument is out of range, a layer is not known, there is no sum, or layers were added before.
     """
-    _check_number("width", width)
+    check_count("width", width)
     if layers is None:
         layers = _before_sums(backbone)
     chosen = _chosen(backbone, layers, _has_channels, "layers that give (n, …, channels)")
@@ -264,11 +264,6 @@ def remove_added(backbone: Backbone) -> Backbone:
     """
     _check_added(backbone)
     return _without_added(backbone)
-
-
-def _check_number(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"{name} must be an integer of 1 or more, got {value!r}.")
 
 
 def _check_added(backbone: Backbone) -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from tlkit._tensorflow import keras
 from tlkit.backbones import Backbone
-from tlkit.domains import Array, DomainPair, Split, nearest_name
+from tlkit.domains import Array, DomainPair, Split, check_count, nearest_name
 from tlkit.features import batches, check_shape, pool_features
 from tlkit.heads import join
 from tlkit.training import logistic_regression
@@ -169,7 +169,7 @@ def linear_probe(train: Split, test: Split) -> float:
     :func:`tlkit.training.logistic_regression`, also for errors. Images that are given as they are, are read as raw
     pixels; texts as the TF-IDF of their word pieces.
     """
-    if train.x.dtype == np.int32:
+    if train.is_text:
         return float(np.mean(_word_probe(train, test) == test.y))
     kernel, bias = logistic_regression(train)
     return float(np.mean((pool_features(test) @ kernel + bias).argmax(axis=1) == test.y))
@@ -396,8 +396,7 @@ def calibration(labels: Array, probabilities: Array, *, bins: int = 15) -> pd.Da
         ValueError: Shapes differ, rows do not sum to 1, or ``bins`` is below 1.
     """
     y, p = np.asarray(labels), np.asarray(probabilities, dtype=np.float64)
-    if isinstance(bins, bool) or not isinstance(bins, (int, np.integer)) or bins < 1:
-        raise ValueError(f"bins must be an integer of 1 or more, got {bins!r}.")
+    check_count("bins", bins)
     if y.ndim != 1 or p.ndim != 2 or len(y) != len(p) or len(y) == 0:
         raise ValueError(f"labels must be (n,) and probabilities (n, classes), got {y.shape} and {p.shape}.")
     if not (np.all(p >= 0) and np.allclose(p.sum(axis=1), 1, atol=1e-3)):

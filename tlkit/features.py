@@ -10,7 +10,7 @@ import json
 import math
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from tlkit._tensorflow import keras, tf
 from tlkit.backbones import Backbone
-from tlkit.domains import Array, Split
+from tlkit.domains import Array, Split, check_count
 from tlkit.store import MAX_BYTES, Store, array_digest, drop_pages, open_store
 
 __all__ = [
@@ -26,7 +26,11 @@ __all__ = [
     "cache_features",
     "check_shape",
     "check_tokens",
+    "fits_shape",
+    "lengths",
+    "longest",
     "multiply_adds",
+    "padded_alike",
     "pool_features",
     "split_at",
     "without_padding",
@@ -140,8 +144,7 @@ def cache_features(
         OSError: The features take more than ``max_bytes`` and the disk cannot hold them.
     """
     check_shape(trunk, split)
-    if isinstance(views, bool) or not isinstance(views, (int, np.integer)) or views < 1:
-        raise ValueError(f"views must be an integer of 1 or more, got {views!r}.")
+    check_count("views", views)
     if views > 1 and augment is None:
         raise ValueError(f"augment must be a Keras layer when views is above 1, got None with {views} views.")
     if dtype not in ("float32", "float16"):
@@ -228,16 +231,16 @@ def _text_rows(trunk: keras.Model, ids: Array, dtype: str) -> Iterator[Array]:
     )
     for start in range(0, len(ids), _TEXT_BLOCK):
         block = ids[start : start + _TEXT_BLOCK]
-        order = np.argsort(np.count_nonzero(block, axis=1), kind="stable")
+        order = np.argsort(lengths(block), kind="stable")
         rows: Array | None = None
         for chosen in np.array_split(order, -(-len(order) // _TEXT_BATCH)):
-            longest = int(np.max(np.flatnonzero(block[chosen].any(axis=0)), initial=0)) + 1
-            found = _as_stored(run(tf.constant(block[chosen, :longest])).numpy(), dtype)
+            used = longest(block[chosen])
+            found = _as_stored(run(tf.constant(block[chosen, :used])).numpy(), dtype)
             if rows is None:  # vectors of tokens are padded with zeros again, as the ids are
                 whole = (ids.shape[1], *found.shape[2:]) if found.ndim == 3 else found.shape[1:]
                 rows = np.zeros((len(block), *whole), dtype)
             if found.ndim == 3:
-                rows[chosen, :longest] = found
+                rows[chosen, :used] = found
             else:
                 rows[chosen] = found
         assert rows is not None
@@ -330,12 +333,17 @@ def _architecture(layer: keras.layers.Layer) -> str:
 def check_shape(model: keras.Model, split: Split) -> None:
     """Raise ``ValueError`` unless ``model`` takes what ``split`` holds."""
     wanted, given = model.input_shape[1:], split.x.shape[1:]
-    if len(wanted) != len(given) or any(w not in (None, g) for w, g in zip(wanted, given, strict=True)):
+    if not fits_shape(wanted, given):
         raise ValueError(f"examples must have the shape that {model.name!r} takes, {wanted}, got {given}.")
     if split.is_text:
         check_tokens(model, split.x)
     elif keras.backend.is_int_dtype(model.inputs[0].dtype) and _vocabulary(model):
         raise ValueError(f"examples must be token ids (int32), which {model.name!r} takes, got {split.x.dtype}.")
+
+
+def fits_shape(wanted: Sequence[int | None], given: Sequence[int]) -> bool:
+    """Whether a shape is the wanted one, ``None`` in which is any size."""
+    return len(wanted) == len(given) and all(w in (None, g) for w, g in zip(wanted, given, strict=True))
 
 
 def check_tokens(model: keras.Model, ids: Array) -> None:
@@ -397,6 +405,22 @@ def batches(split: Split, batch_size: int, *, shuffle_seed: int | None = None) -
             return cut(tf.gather(x, chosen)), tf.gather(y, chosen)
 
     return indices.batch(batch_size).map(pick).prefetch(2)
+
+
+def lengths(ids: Array) -> Array:
+    """Tokens of each text, ``(n,)``."""
+    return np.asarray(np.count_nonzero(ids, axis=1))
+
+
+def longest(ids: Array) -> int:
+    """The length, 1 or more, behind which texts hold padding alone. In a graph :func:`without_padding` cuts there."""
+    return int(np.max(np.flatnonzero(ids.any(axis=0)), initial=0)) + 1
+
+
+def padded_alike(batches_of_ids: Sequence[Array]) -> list[Array]:
+    """Batches of token ids, each padded to the length of the longest."""
+    most = max(ids.shape[1] for ids in batches_of_ids)
+    return [np.pad(ids, ((0, 0), (0, most - ids.shape[1]))) for ids in batches_of_ids]
 
 
 def _has_padding(split: Split) -> bool:

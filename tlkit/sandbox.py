@@ -43,7 +43,8 @@ def bubblewrap(writable: Path) -> list[str]:
     command += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
     for path in _python_folders():
         command += ["--ro-bind", path, path]
-    command += ["--ro-bind-try", str(data_folder()), str(_FETCHED / data_folder().name)]
+    fetched = data_folder()
+    command += ["--ro-bind-try", str(fetched), str(_FETCHED / fetched.name)]
     command += ["--setenv", "TLKIT_DATA_DIR", str(_FETCHED)]
     command += ["--bind", str(writable), str(writable), "--chdir", str(writable), "--setenv", "HOME", "/tmp"]
     for name, value in os.environ.items():

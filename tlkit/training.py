@@ -14,7 +14,7 @@ import pandas as pd
 from tlkit._mirrored import VALIDATION_BATCH, Mirrored, mirrored_strategy
 from tlkit._tensorflow import keras, tf
 from tlkit.backbones import Backbone
-from tlkit.domains import Array, Split, nearest_name
+from tlkit.domains import Array, Split, check_count, nearest_name
 from tlkit.features import batches, cache_features, check_shape, pool_features, split_at
 from tlkit.freezing import freeze_to
 from tlkit.heads import join
@@ -281,9 +281,8 @@ def fit_probe(head: keras.Model, train: Split) -> None:
 def _check(
     model: keras.Model, train: Split, *, epochs: int, learning_rate: float, batch_size: int, optimizer: str
 ) -> None:
-    for name, value in (("epochs", epochs), ("batch_size", batch_size)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-            raise ValueError(f"{name} must be an integer of 1 or more, got {value!r}.")
+    check_count("epochs", epochs)
+    check_count("batch_size", batch_size)
     if not 0 < learning_rate < float("inf"):
         raise ValueError(f"learning_rate must be above 0, got {learning_rate}.")
     if optimizer not in OPTIMIZERS:

@@ -33,7 +33,7 @@ from typing import Annotated, Any
 import numpy as np
 import text_tables
 import typer
-from text_tables import BATCH, EPOCHS, LABELS, OTHER_TASK, TABLES, by_length, pool, rate_at, store, test_part
+from text_tables import BATCH, EPOCHS, LABELS, OTHER_TASK, TABLES, by_length, pool, reset_optimizer, store, test_part
 
 import tlkit
 from tlkit._tensorflow import keras
@@ -69,18 +69,14 @@ class Part(StrEnum):
 
 
 class WarmUpThenCosine(text_tables.WarmUpThenCosine):  # type: ignore[misc]
-    """The schedule of tools/text_tables.py, up to another rate; and how long the processor worked on each epoch."""
+    """The schedule of tools/text_tables.py; and how long the processor worked on each epoch."""
 
     def __init__(self, steps: int, rate: float) -> None:
-        super().__init__(steps)
-        self.rate, self.seconds = rate, list[float]()
+        super().__init__(steps, rate)
+        self.seconds = list[float]()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self.start = time.process_time()
-
-    def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        self.model.optimizer.learning_rate = rate_at(self.step, self.steps) * self.rate / text_tables.RATE
-        self.step += 1
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self.seconds.append(time.process_time() - self.start)
@@ -123,8 +119,7 @@ def tune(tuner: Tuner, few: Split, seed: int, rate: float | None) -> list[float]
     tlkit.fit_probe(tuner.head, tlkit.cache_features(tuner.backbone.model, few))
     if rate is None:
         return []
-    for variable in tuner.model.optimizer.variables:  # Adam's running means and its count of steps
-        variable.assign(keras.ops.zeros_like(variable))
+    reset_optimizer(tuner.model)
     schedule = WarmUpThenCosine(EPOCHS * -(-len(few) // BATCH), rate)
     data = batches(few, BATCH, shuffle_seed=seed)
     tuner.model.fit(data, epochs=EPOCHS, callbacks=[schedule], shuffle=False, verbose=0)

@@ -31,7 +31,7 @@ import tlkit
 from tlkit._tensorflow import keras
 from tlkit.backbones import Backbone
 from tlkit.domains import Array, Split
-from tlkit.features import batches
+from tlkit.features import batches, lengths
 from tlkit.text import load_text_backbone, load_text_domain
 
 TABLES = Path(__file__).resolve().parents[1] / "tlkit" / "text" / "tables"
@@ -46,7 +46,7 @@ NOTHING, OTHER_TASK = "nothing", "products or editorials"
 
 def by_length(split: Split) -> Split:
     """The same sentences, short ones first: then little padding is computed, and no score depends on the order."""
-    return split[np.argsort(np.count_nonzero(split.x, axis=1), kind="stable")]
+    return split[np.argsort(lengths(split.x), kind="stable")]
 
 
 @functools.cache
@@ -86,23 +86,23 @@ def probe_scores(few: Split, test: Split) -> dict[str, float]:
     return {"accuracy": float(np.dot(shares, recalls)), "balanced_accuracy": float(np.mean(recalls))}
 
 
-def rate_at(step: int, steps: int) -> float:
-    """The rate of a step, 0..steps-1: a straight line up to ``RATE``, then half a cosine down to 0."""
+def rate_at(step: int, steps: int, rate: float = RATE) -> float:
+    """The rate of a step, 0..steps-1: a straight line up to ``rate``, then half a cosine down to 0."""
     warm = max(1, round(WARM_UP * steps))
     if step < warm:
-        return RATE * (step + 1) / warm
-    return float(RATE * (1 + np.cos(np.pi * (step - warm) / (steps - warm))) / 2)
+        return rate * (step + 1) / warm
+    return float(rate * (1 + np.cos(np.pi * (step - warm) / (steps - warm))) / 2)
 
 
 class WarmUpThenCosine(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
     """Sets the rate before each of so many steps."""
 
-    def __init__(self, steps: int) -> None:
+    def __init__(self, steps: int, rate: float = RATE) -> None:
         super().__init__()
-        self.steps, self.step = steps, 0
+        self.steps, self.rate, self.step = steps, rate, 0
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        self.model.optimizer.learning_rate = rate_at(self.step, self.steps)
+        self.model.optimizer.learning_rate = rate_at(self.step, self.steps, self.rate)
         self.step += 1
 
 
@@ -132,12 +132,17 @@ def prepare(stage: int) -> Tuner:
     return Tuner(stage, backbone, trunk, tail, head, model, backbone.model.get_weights())
 
 
+def reset_optimizer(model: keras.Model) -> None:
+    """Adam's running means and its count of steps, as before any training."""
+    for variable in model.optimizer.variables:
+        variable.assign(keras.ops.zeros_like(variable))
+
+
 def tune(tuner: Tuner, few: Split, seed: int) -> None:
     """From the pretrained weights and the probe, train on ``few``; the same weights as `tlkit.fine_tune` gives."""
     tuner.backbone.model.set_weights(tuner.pretrained)
     tlkit.fit_probe(tuner.head, tlkit.cache_features(tuner.backbone.model, few))
-    for variable in tuner.model.optimizer.variables:  # Adam's running means and its count of steps
-        variable.assign(keras.ops.zeros_like(variable))
+    reset_optimizer(tuner.model)
     cached = tlkit.cache_features(tuner.trunk, few, cache_dir="memory")
     tuner.model.fit(
         batches(cached, BATCH, shuffle_seed=seed),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from tlkit.audit.graph import has_graph, last_operations
 from tlkit.audit.moved import Data, arrays, audit_fit, stage_by_layer
 from tlkit.backbones import Backbone
 from tlkit.domains import Array, Split
+from tlkit.features import padded_alike
 
 __all__ = ["Case", "Examples", "Unknown"]
 
@@ -34,7 +36,7 @@ class Examples:
     x: Array
     y: Array
     groups: Array | None = None
-    texts: tuple[str, ...] | None = None
+    texts: Sequence[str] | None = None
 
     @property
     def is_text(self) -> bool:
@@ -72,7 +74,7 @@ def are_tokens(x: Array) -> bool:
 def read(data: Data) -> Examples:
     """All examples of a split or of arrays, the first 5,000 of a ``tf.data`` set."""
     if isinstance(data, Split):
-        return Examples(np.asarray(data.x), data.y, data.groups, None if data.texts is None else tuple(data.texts))
+        return Examples(np.asarray(data.x), data.y, data.groups, data.texts)
     if not isinstance(data, tf.data.Dataset):
         return Examples(*arrays(data))
     columns: tuple[list[Array], list[Array]] = ([], [])
@@ -89,15 +91,9 @@ def read(data: Data) -> Examples:
             break
     if not n:
         raise Unknown("a tf.data set must give batches with examples in them")
-    return Examples(np.concatenate(_of_one_length(columns[0])), np.concatenate(columns[1]))
-
-
-def _of_one_length(batches: list[Array]) -> list[Array]:
-    """Batches of token ids that were padded one by one, padded to the longest; any others as they are."""
-    if not all(map(are_tokens, batches)):
-        return batches
-    longest = max(x.shape[1] for x in batches)
-    return [np.pad(x, ((0, 0), (0, longest - x.shape[1]))) for x in batches]
+    # Token ids may have been padded batch by batch.
+    x = padded_alike(columns[0]) if all(map(are_tokens, columns[0])) else columns[0]
+    return Examples(np.concatenate(x), np.concatenate(columns[1]))
 
 
 class Case:

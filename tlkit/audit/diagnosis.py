@@ -9,9 +9,9 @@ from tlkit.audit.case import Case, Unknown
 from tlkit.audit.data_rules import DATA_RULES, tidy_history
 from tlkit.audit.findings import Finding, Findings
 from tlkit.audit.model_rules import MODEL_RULES
-from tlkit.audit.moved import Data, arrays, as_it_was, check_count, check_intention
+from tlkit.audit.moved import Data, arrays, as_it_was, check_intention
 from tlkit.backbones import Backbone
-from tlkit.domains import Array, Split
+from tlkit.domains import Array, Split, check_count
 from tlkit.features import check_tokens
 
 __all__ = ["RULES", "diagnose"]

@@ -24,7 +24,7 @@ from tlkit.audit.graph import (
 from tlkit.audit.moved import as_it_was
 from tlkit.backbones import Backbone
 from tlkit.domains import Array
-from tlkit.features import split_at
+from tlkit.features import fits_shape, split_at
 
 __all__ = ["MODEL_RULES", "Rule"]
 
@@ -572,8 +572,7 @@ def _cache_stale(case: Case) -> str | None:
     if len(case.features) % len(images):
         return f"{len(case.features):,} features cannot be views of {len(images):,} training {noun}s"
     given = case.features.x.shape[1:]
-    same = len(given) == len(trunk.output_shape[1:])
-    if not same or any(wanted not in (None, size) for wanted, size in zip(trunk.output_shape[1:], given, strict=True)):
+    if not fits_shape(trunk.output_shape[1:], given):
         return f"features have shape {given}, the trunk gives {trunk.output_shape[1:]}"
     chosen = np.unique(np.linspace(0, len(images) - 1, min(8, len(images))).astype(int))
     fresh = np.asarray(trunk(tf.constant(images[chosen]), training=False), np.float64)

@@ -14,7 +14,7 @@ import pandas as pd
 from tlkit._tensorflow import keras, tf
 from tlkit.audit.graph import Placed, own_statistics, own_weights, placed_layers
 from tlkit.backbones import Backbone, layers_up_to
-from tlkit.domains import Array, Split
+from tlkit.domains import Array, Split, check_count
 from tlkit.features import check_tokens
 from tlkit.freezing import held_layers
 
@@ -134,12 +134,6 @@ class AuditCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras sh
         if self._table is not None:
             return self._table.copy()
         return _compare(self.model, self._before, self._meant)
-
-
-def check_count(name: str, value: object) -> None:
-    """Raise ``ValueError`` unless ``value`` is an integer of 1 or more."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"{name} must be an integer of 1 or more, got {value!r}.")
 
 
 def check_intention(backbone: Backbone | keras.Model | None, intended_stage: int) -> None:

@@ -23,9 +23,18 @@ from tlkit._tensorflow import keras, tf
 from tlkit.audit.graph import own_weights
 from tlkit.audit.moved import watch
 from tlkit.backbones import Backbone, layers_up_to
-from tlkit.domains import Array, DomainPair, Split
+from tlkit.domains import DomainPair, Split, check_count
 from tlkit.evaluation import accuracy, linear_probe
-from tlkit.features import cache_features, check_shape, multiply_adds, split_at, without_padding
+from tlkit.features import (
+    cache_features,
+    check_shape,
+    lengths,
+    longest,
+    multiply_adds,
+    padded_alike,
+    split_at,
+    without_padding,
+)
 from tlkit.freezing import freeze_to
 from tlkit.heads import build_head, join, load_source_head
 from tlkit.training import fit_probe
@@ -245,7 +254,7 @@ class Trials:
         self._running = False
         self.pair, self.backbone, self.seed = pair, backbone, seed
         self.is_text = pair.target.train.is_text
-        self._mean_length = round(float(np.mean(_lengths(pair.target.train)))) if self.is_text else None
+        self._mean_length = round(float(np.mean(lengths(pair.target.train.x)))) if self.is_text else None
         self.layers = trainable_layers(backbone)
         self.stages = self._stage_infos()
         self.most_per_class = int(np.bincount(pair.target.train.y).min())
@@ -338,9 +347,7 @@ class Trials:
         if unknown:
             raise ValueError(f"frozen layers must be of the {len(self.layers)} that have weights, got {unknown[0]!r}.")
         for name in ("per_class", "epochs", "views"):
-            value = getattr(settings, name)
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-                raise ValueError(f"{name} must be an integer of 1 or more, got {value!r}.")
+            check_count(name, getattr(settings, name))
         if self.is_text and settings.views > 1:
             raise ValueError(f"views must be 1 for texts (only images are shifted and turned), got {settings.views}.")
         if settings.per_class > self.most_per_class:
@@ -631,7 +638,7 @@ class Trials:
         def part(split: Split) -> Split:
             chosen = split if total <= most else _spread(split, max(LEAST_SCORED // 2, most * len(split) // total))
             # Texts of like length run together, so that little padding runs.
-            return chosen[np.argsort(_lengths(chosen), kind="stable")] if self.is_text else chosen
+            return chosen[np.argsort(lengths(chosen.x), kind="stable")] if self.is_text else chosen
 
         return part(target), part(source)
 
@@ -755,21 +762,14 @@ def _spread(split: Split, n: int) -> Split:
 
 def _joined(splits: list[Split]) -> Split:
     """All examples, one split after the other; texts are padded to the longest."""
-    longest = max(split.x.shape[1] for split in splits)
-    x = [np.pad(split.x, ((0, 0), (0, longest - split.x.shape[1]))) if split.is_text else split.x for split in splits]
+    x = [split.x for split in splits]
+    x = padded_alike(x) if splits[0].is_text else x
     return Split(np.concatenate(x), np.concatenate([split.y for split in splits]))
-
-
-def _lengths(texts: Split) -> Array:
-    """Tokens of each text, ``(n,)``."""
-    lengths: Array = np.count_nonzero(texts.x, axis=1)
-    return lengths
 
 
 def _cut(texts: Split) -> Split:
     """The same texts without the padding behind the longest."""
-    longest = int(np.max(np.flatnonzero(texts.x.any(axis=0)), initial=0)) + 1
-    return Split(texts.x[:, :longest], texts.y)
+    return Split(texts.x[:, : longest(texts.x)], texts.y)
 
 
 def _computed(dtype: Any) -> Any:
