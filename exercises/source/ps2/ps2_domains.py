@@ -583,7 +583,7 @@ def _in_the_middle(image, ink, size):
         return f"must return an image of {size} x {size}"
     for axis, ((is_at, _), (middle, length)) in enumerate(zip(_mass(image), _mass(ink.tolist()), strict=True)):
         wanted = min(max((size - 1) / 2 - middle, 0), size - length) + middle
-        if abs(is_at - wanted) > 0.51:
+        if not abs(is_at - wanted) <= 0.51:  # NaN too
             return f"must centre the mass as well as it can, and is {is_at - wanted:+.1f} pixels off along axis {axis}"
     return ""
 
@@ -652,11 +652,11 @@ def _well_framed(image, page):
     got, was = _box(image), _box(page.tolist())
     longer = max(length for length, *_ in was)
     for axis, ((length, mass, share), (length_was, _, share_was)) in enumerate(zip(got, was, strict=True)):
-        if abs(length - length_was / longer * 20) > 1.6:
+        if not abs(length - length_was / longer * 20) <= 1.6:
             return f"must scale the longer side of the ink to 20 pixels and keep the shape: axis {axis} has {length}"
-        if abs(mass - 13.5) > 1.1:
+        if not abs(mass - 13.5) <= 1.1:
             return f"must have the centre of mass in the middle: it is {mass - 13.5:+.1f} pixels off along axis {axis}"
-        if abs(share - share_was) > 0.08:
+        if not abs(share - share_was) <= 0.08:
             return f"must not turn or mirror the picture, as it does along axis {axis}"
     return ""
 
