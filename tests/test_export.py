@@ -397,7 +397,7 @@ def test_a_file_that_cannot_be_read_costs_itself_alone(loaded: Exported, picture
     np.testing.assert_allclose(table["probability"][[0, 4]], alone["probability"], rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("top", [0, -1, 1.5, True])
+@pytest.mark.parametrize("top", [0, -1, 1.5, True, np.float32(1)])
 def test_top_out_of_range(loaded: Exported, top: object) -> None:
     with raises_one_line(ValueError, "top must be", f"got {top!r}"):
         predict_images(loaded, [], top=top)  # type: ignore[arg-type]

@@ -22,6 +22,7 @@ from tlkit.evaluation import accuracy, linear_probe
 from tlkit.features import pool_features
 from tlkit.text import text_split
 from tlkit.text.encoder import small_bert
+from tlkit.text.tokens import MOST_POSITIONS
 from tlkit.widgets import DomainCompare, FreezeLab
 from tlkit.widgets.trials import Settings, Trials
 
@@ -345,6 +346,24 @@ def test_a_token_that_is_no_word_of_the_model_is_said_in_a_line(tiny: Backbone, 
         ):
             with raises_one_line(ValueError, *words):
                 work()
+
+
+def test_a_text_longer_than_the_positions_is_said_in_a_line_and_padding_does_not_count(tiny: Backbone) -> None:
+    """TensorFlow says it in two lines, as shapes that cannot be added."""
+    model, given = classifier(tiny), token_split()
+    wide = np.zeros((len(given.y), MOST_POSITIONS + 1), np.int32)
+    wide[:, :LENGTH] = given.x
+    assert accuracy(model, Split(wide, given.y)) == accuracy(model, given)
+    wide[3] = 1
+    words = (f"a text must have up to {MOST_POSITIONS} tokens", f"got {MOST_POSITIONS + 1}")
+    for work in (
+        lambda: tlkit.fit(model, Split(wide, given.y), epochs=1, learning_rate=0.1),
+        lambda: tlkit.cache_features(tiny.model, Split(wide, given.y)),
+        lambda: accuracy(model, Split(wide, given.y)),
+        lambda: audit_fit(model, (wide, given.y)),
+    ):
+        with raises_one_line(ValueError, *words):
+            work()
 
 
 def _pair_with(test: Split) -> DomainPair:

@@ -30,7 +30,7 @@ import tlkit.text.encoder  # noqa: F401
 from tlkit._tensorflow import _start_up_lines_dropped, keras, tf
 from tlkit.audit.graph import has_graph, last_operations, placed_layers
 from tlkit.backbones import Backbone
-from tlkit.domains import Split, nearest_name
+from tlkit.domains import Split, check_count, nearest_name
 from tlkit.features import cache_features
 from tlkit.folders import PictureError, read_picture
 from tlkit.folders.pictures import is_picture_name
@@ -424,7 +424,7 @@ def predict_images(exported: Exported, paths: Sequence[str | Path], *, top: int 
     Raises:
         ValueError: ``top`` is below 1, or the model takes texts.
     """
-    _check_top(top)
+    check_count("top", top)
     if exported.is_text:
         raise ValueError(f"exported must take images, got {exported.name!r}, which takes texts: predict_texts.")
     rows: list[dict[str, Any]] = []
@@ -457,7 +457,7 @@ def predict_texts(
             another vocabulary.
         tlkit.text.NotFetchedError: The tokenizer was not fetched.
     """
-    _check_top(top)
+    check_count("top", top)
     if not exported.is_text:
         raise ValueError(f"exported must take texts, got {exported.name!r}, which takes images: predict_images.")
     ids = tokenize(texts, max_length=max_length)
@@ -469,11 +469,6 @@ def predict_texts(
         for likely in _ranked(exported, found, top)
     ]
     return pd.DataFrame(rows, columns=["text", "rank", "class", "probability"])
-
-
-def _check_top(top: int) -> None:
-    if isinstance(top, bool) or not isinstance(top, int) or top < 1:
-        raise ValueError(f"top must be an integer of 1 or more, got {top!r}.")
 
 
 def _ranked(exported: Exported, probabilities: Any, top: int) -> list[dict[str, Any]]:

@@ -347,14 +347,20 @@ def fits_shape(wanted: Sequence[int | None], given: Sequence[int]) -> bool:
 
 
 def check_tokens(model: keras.Model, ids: Array) -> None:
-    """Raise ``ValueError`` if an id is none of the model's words.
+    """Raise ``ValueError`` if an id is none of the model's words, or a text has more tokens than it has positions.
 
     TensorFlow would say so from deep inside a graph, and on a GPU would not say it at all: there it reads zeros.
     """
     known = _vocabulary(model)
-    if known is not None and (np.max(ids, initial=0) >= known or np.min(ids, initial=0) < 0):
+    if known is None:
+        return
+    if np.max(ids, initial=0) >= known or np.min(ids, initial=0) < 0:
         wrong = int(ids.max()) if ids.max() >= known else int(ids.min())
         raise ValueError(f"token ids must be in 0..{known - 1}, the words of {model.name!r}, got {wrong}.")
+    of_layers = (getattr(layer, "most_positions", None) for layer in model._flatten_layers())
+    most = min((number for number in of_layers if number is not None), default=None)
+    if most is not None and longest(ids) > most:
+        raise ValueError(f"a text must have up to {most} tokens, the positions of {model.name!r}, got {longest(ids)}.")
 
 
 def _vocabulary(model: keras.Model) -> int | None:

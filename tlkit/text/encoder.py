@@ -50,6 +50,11 @@ class AddPositions(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no 
         super().__init__(**keras_arguments)
         self.most, self.seed = most, seed
 
+    @property
+    def most_positions(self) -> int:
+        """What :func:`tlkit.features.check_tokens` asks of the layers of any model."""
+        return self.most
+
     def build(self, shape: tuple[int | None, ...]) -> None:
         self.positions = self.add_weight(
             shape=(self.most, shape[-1]),
