@@ -1,6 +1,7 @@
 """Fixtures that several test files share. What is session-scoped must not be trained or changed."""
 
 import gc
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 mpl.use("Agg")
+# Tests send Ctrl-C to themselves and to children, which a run in a script's background would ignore, and they with it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from helpers import NO_NETWORK, random_split, toy_backbone
 
