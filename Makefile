@@ -30,14 +30,14 @@ demo: $(STAMP)  ## the experiment on the command line: does transfer help?
 	$(BIN)/tlkit demo
 
 test: $(STAMP) lint text  ## everything, notebooks and wheel included
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not bank" $(LARGE)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not bank" $(addprefix --ignore=,$(LARGE))
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not bank" $(LARGE)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not bank" $(addprefix --ignore=,$(LARGE))
 
 bank: $(STAMP) text  ## what takes too long for `make test`: further answers, a crowd of 200 submissions, long notebooks
 	$(BIN)/python -m pytest -m bank
 
 check: $(STAMP)  ## the quick part: no notebook, no browser, little training
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow"
 
 notebooks: $(STAMP)  ## build notebooks/*.ipynb from notebooks/source/*.py, outputs included
 	$(BIN)/python tools/build_notebooks.py

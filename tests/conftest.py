@@ -20,6 +20,27 @@ from helpers import NO_NETWORK, random_split, toy_backbone
 from tlkit.backbones import Backbone
 from tlkit.domains import Domain, DomainPair, Split
 
+# Their tests take up to two minutes each and share nothing.
+ONE_BY_ONE = ("test_notebooks.py", "test_banks.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest tests first: no worker is left alone with one, and their kernels come while workers are small."""
+    items.sort(key=lambda item: item.path.name not in ONE_BY_ONE)
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """A file goes to one worker, which makes its fixtures once; of the long files a test does."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class LongOnesOneByOne(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return nodeid if file.endswith(ONE_BY_ONE) else file
+
+    return LongOnesOneByOne(config, log) if config.getoption("dist") == "loadfile" else None
+
 
 @pytest.fixture(autouse=True, scope="session")
 def feature_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
