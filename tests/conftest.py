@@ -21,7 +21,7 @@ from tlkit.backbones import Backbone
 from tlkit.domains import Domain, DomainPair, Split
 
 # Their tests take up to two minutes each and share nothing.
-ONE_BY_ONE = ("test_notebooks.py", "test_banks.py")
+ONE_BY_ONE = ("test_notebooks.py", "test_banks.py", "test_mutations.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
