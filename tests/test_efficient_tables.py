@@ -81,6 +81,10 @@ def test_the_notebook_shows_the_commands_and_the_dates():
 
 
 def test_the_notebook_shows_the_figures():
+    rates = shown("rates.round")
+    for row in stored_table(TRIED).to_dict("records"):
+        assert f"{row['validation']:.3f}" in rates
+        assert f"{row['other task']:.3f}" in rates
     text = shown("stored_summary")
     for _, rows in stored_table(SCORES).groupby("method"):
         for column in ("movies", "other task"):
@@ -154,6 +158,17 @@ def test_the_schedule_reaches_the_rate_and_ends_near_zero():
     assert max(rates) == pytest.approx(0.5)
     assert rates == pytest.approx([0.5 / 1e-4 * text_tables.rate_at(step, 40) for step in range(40)])
     assert 0 < rates[-1] < rates[0]
+
+
+def test_one_method_anew_leaves_the_rows_of_the_others(tmp_path):
+    path = tmp_path / "table.csv"
+    efficient_tables.write([{"method": method, "value": 0.25} for method in METHODS], path, "t")
+    first = table_header(path)["command"]
+    efficient_tables.write([{"method": "LoRA", "value": 0.5}], path, "t")
+    rows = stored_table(path)
+    assert list(rows["method"]) == list(METHODS)
+    assert dict(zip(rows["method"], rows["value"], strict=True)) == {**dict.fromkeys(METHODS, 0.25), "LoRA": 0.5}
+    assert table_header(path)["command"] == f"{first}; the other methods: {first}"
 
 
 def test_the_peak_of_memory_does_not_fall():

@@ -2,6 +2,7 @@
 
     python tools/efficient_tables.py                          # all tables, into tlkit/text/tables
     python tools/efficient_tables.py --part costs             # seconds and memory alone: for another machine
+    python tools/efficient_tables.py --method LoRA            # one method anew; the others' rows stay
     python tools/efficient_tables.py --seeds 2 --out FOLDER   # fewer draws, elsewhere
 
 The encoder and the sentences must have been fetched (`tlkit fetch text`). Each table begins with comment lines: what it
@@ -11,7 +12,7 @@ Two tasks that have nothing to do with each other: the sentiment of movies, and 
 encoder is tuned on 500 labels of the first; then the second one's head, which was fitted on the encoder as it came, is
 asked what it still knows. The recipe is that of tools/text_tables.py, without decay of the weights. The rate is each
 method's own: the best of those below on 1,000 sentences of movies' training part, after training on 500 others of that
-part; full fine-tuning has notebook 11's. No test sentence is read for it, and the other task has no say.
+part. No test sentence is read for it, and the other task has no say; what it keeps at each rate is measured beside it.
 
 Each method has a process of its own: then its peak of memory is its own, and what TensorFlow keeps of it goes with it.
 """
@@ -31,6 +32,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import pandas as pd
 import text_tables
 import typer
 from text_tables import BATCH, EPOCHS, LABELS, OTHER_TASK, TABLES, by_length, pool, reset_optimizer, store, test_part
@@ -52,11 +54,11 @@ METHODS: dict[str, Callable[[Backbone], Backbone]] = {
     "full": lambda backbone: backbone,
 }
 PROBE = "head only"  # a logistic regression on frozen features: it has no rate
-RATES = {
-    "BitFit": (1e-3, 3e-3, 1e-2),
-    "LoRA": (1e-3, 3e-3, 1e-2),
-    "adapters": (3e-3, 1e-2),
-    "full": (1e-4,),  # notebook 11's
+RATES = {  # a factor of about three apart, up to one that is too large
+    "BitFit": (1e-3, 3e-3, 1e-2, 3e-2),
+    "LoRA": (1e-3, 3e-3, 1e-2, 3e-2),
+    "adapters": (1e-3, 3e-3, 1e-2, 3e-2),
+    "full": (3e-5, 1e-4, 3e-4, 1e-3),
 }
 MOVIES = "movies"
 CHOOSING = 1_000  # sentences that a rate is chosen with
@@ -65,7 +67,10 @@ CHOOSING = 1_000  # sentences that a rate is chosen with
 class Part(StrEnum):
     """What to measure."""
 
-    SCORES, COSTS, BOTH = "scores", "costs", "both"
+    RATES, SCORES, COSTS, ALL = "rates", "scores", "costs", "all"  # scores need the best rate: they measure rates too
+
+
+Method = StrEnum("Method", [(name.replace(" ", "_"), name) for name in METHODS])
 
 
 class WarmUpThenCosine(text_tables.WarmUpThenCosine):  # type: ignore[misc]
@@ -139,8 +144,14 @@ def other_head(seed: int) -> tuple[Array, ...]:
     return tuple(head.get_weights())
 
 
+def kept(tuner: Tuner, seed: int) -> float:
+    """The test accuracy of the other task with the head it had; it takes the place of the tuner's own."""
+    tuner.head.set_weights(other_head(seed))
+    return tlkit.accuracy(tuner.head, features(tuner.backbone, test_sentences(OTHER_TASK)))
+
+
 def rate_rows(tuner: Tuner) -> list[dict[str, Any]]:
-    """The accuracy, 0..1, of each of a method's rates on a part of movies' training sentences."""
+    """The accuracy, 0..1, of each of a method's rates on a part of movies' training sentences, and what is kept."""
     order = np.random.default_rng(0).permutation(len(pool(MOVIES)))
     validation = by_length(pool(MOVIES)[order[:CHOOSING]])
     few = pool(MOVIES)[order[CHOOSING:]].take(LABELS // 2, seed=0)
@@ -148,7 +159,7 @@ def rate_rows(tuner: Tuner) -> list[dict[str, Any]]:
     for rate in RATES.get(tuner.method, ()):
         tune(tuner, few, 0, rate)
         accuracy = tlkit.accuracy(tuner.head, features(tuner.backbone, validation))
-        rows.append({"method": tuner.method, "rate": rate, "validation": accuracy})
+        rows.append({"method": tuner.method, "rate": rate, "validation": accuracy, "other task": kept(tuner, 0)})
         typer.echo(str(rows[-1]))
     return rows
 
@@ -164,9 +175,7 @@ def score_row(tuner: Tuner, seed: int, rate: float | None) -> dict[str, Any]:
     begin = time.perf_counter()
     tune(tuner, draw(MOVIES, seed), seed, rate)
     own = tlkit.accuracy(tuner.head, features(tuner.backbone, test_sentences(MOVIES)))
-    tuner.head.set_weights(other_head(seed))
-    kept = tlkit.accuracy(tuner.head, features(tuner.backbone, test_sentences(OTHER_TASK)))
-    row = {"method": tuner.method, "seed": seed, "rate": rate, "movies": own, "other task": kept}
+    row = {"method": tuner.method, "seed": seed, "rate": rate, "movies": own, "other task": kept(tuner, seed)}
     typer.echo(f"{row} in {time.perf_counter() - begin:.0f} s")
     return row
 
@@ -217,23 +226,42 @@ RECIPE = (
 )
 
 
+def write(rows: list[dict[str, Any]], path: Path, title: str) -> None:
+    """Write a table; rows that it has of methods which were not measured now stay, and so does what made them."""
+    measured = {row["method"] for row in rows}
+    old = pd.read_csv(path, comment="#").to_dict("records") if path.exists() else []
+    kept_rows = [row for row in old if row["method"] not in measured]
+    before = ""
+    if kept_rows:
+        rows = sorted([*kept_rows, *rows], key=lambda row: list(METHODS).index(row["method"]))
+        (before,) = (line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("# command: "))
+        before = f"; the other methods: {before.removeprefix('# command: ')}"
+    store(rows, path, title, RECIPE, after_command=before)
+
+
 def main(
     seeds: Annotated[int, typer.Option(help="Draws of the labels.")] = 3,
-    part: Annotated[Part, typer.Option(help="What to measure.")] = Part.BOTH,
+    part: Annotated[Part, typer.Option(help="What to measure.")] = Part.ALL,
+    method: Annotated[Method | None, typer.Option(help="Measure this one, and keep the others' rows.")] = None,
     out: Annotated[Path, typer.Option(help="The folder that takes the tables.")] = TABLES,
 ) -> None:
     """Measure and write the tables: efficient, efficient_rates, efficient_costs."""
+    methods = [method.value] if method else list(METHODS)
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1) as alone:
         if part != Part.COSTS:
-            found = list(alone.map(measure, METHODS, [seeds] * len(METHODS)))
-            title = "accuracy of each rate on the sentences that it was chosen with"
-            store([row for tried, _ in found for row in tried], out / "efficient_rates.csv", title, RECIPE)
+            draws = 0 if part == Part.RATES else seeds
+            found = list(alone.map(measure, methods, [draws] * len(methods)))
+            title = (
+                "accuracy of each rate on the sentences that it was chosen with; the other task's test accuracy then"
+            )
+            write([row for tried, _ in found for row in tried], out / "efficient_rates.csv", title)
+        if part in (Part.SCORES, Part.ALL):
             title = "test accuracy after tuning on 500 labels of movies, and the other task's, with the head it had"
-            store([row for _, scored in found for row in scored], out / "efficient.csv", title, RECIPE)
-        if part != Part.SCORES:
+            write([row for _, scored in found for row in scored], out / "efficient.csv", title)
+        if part in (Part.COSTS, Part.ALL):
             title = "weights that learn, seconds of the processor an epoch of 500 labels, peak memory of the process"
-            store(list(alone.map(cost_row, METHODS)), out / "efficient_costs.csv", title, RECIPE)
+            write(list(alone.map(cost_row, methods)), out / "efficient_costs.csv", title)
 
 
 if __name__ == "__main__":

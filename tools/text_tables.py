@@ -216,13 +216,13 @@ RECIPE = (
 )
 
 
-def store(rows: list[dict[str, Any]], path: Path, title: str, recipe: str = RECIPE) -> None:
+def store(rows: list[dict[str, Any]], path: Path, title: str, recipe: str = RECIPE, *, after_command: str = "") -> None:
     """Write a table with its recipe, command and date as comments in front."""
-    command = shlex.join(["python", f"tools/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+    command = shlex.join(["python", f"tools/{Path(sys.argv[0]).name}", *sys.argv[1:]]) + after_command
     about = {"table": title, "recipe": recipe, "command": command, "date": datetime.date.today().isoformat()}
     lines = [f"# {name}: {text}\n" for name, text in about.items()]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(lines) + pd.DataFrame(rows).to_csv(index=False, float_format="%.4f"), encoding="utf-8")
+    path.write_text("".join(lines) + pd.DataFrame(rows).to_csv(index=False, float_format="%.4g"), encoding="utf-8")
 
 
 def main(
