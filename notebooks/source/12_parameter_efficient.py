@@ -588,7 +588,7 @@ figure, ax = plt.subplots(figsize=(6, 3.4), layout="constrained")
 for (method, tried), marker in zip(rates.groupby("method", sort=False), "o^sD", strict=True):
     ax.plot(tried["validation"], tried["other task"], marker + "-", label=method, alpha=0.8)
 ax.set(xlabel="accuracy on movies (training sentences set apart)", ylabel="test accuracy, other task")
-ax.legend(title="rate rises along a line", loc="lower left")
+ax.legend(title="rate rises along a line", loc="upper left")
 sns.despine()
 
 # %% [markdown]
