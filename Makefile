@@ -6,6 +6,8 @@ ifeq ($(OS),Windows_NT)
 BIN := $(VENV)/Scripts
 endif
 WORKERS ?= 2
+# Files are dealt out in the order of collection, which tests/conftest.py makes: xdist's own puts the longest last.
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 STAMP := $(VENV)/.installed
 # These compile large networks again and again, which TensorFlow gives no memory back for: a run, and so processes, of their own.
 LARGE := tests/test_text.py tests/test_text_toolkit.py tests/test_freeze_lab.py tests/test_export.py
@@ -30,14 +32,14 @@ demo: $(STAMP)  ## the experiment on the command line: does transfer help?
 	$(BIN)/tlkit demo
 
 test: $(STAMP) lint text  ## everything, notebooks and wheel included
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not bank" $(LARGE)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not bank" $(addprefix --ignore=,$(LARGE))
+	$(PYTEST) -m "not bank" $(LARGE)
+	$(PYTEST) -m "not bank" $(addprefix --ignore=,$(LARGE))
 
 bank: $(STAMP) text  ## what takes too long for `make test`: further answers, a crowd of 200 submissions, long notebooks
 	$(BIN)/python -m pytest -m bank
 
 check: $(STAMP)  ## the quick part: no notebook, no browser, little training
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow"
+	$(PYTEST) -m "not slow"
 
 notebooks: $(STAMP)  ## build notebooks/*.ipynb from notebooks/source/*.py, outputs included
 	$(BIN)/python tools/build_notebooks.py
