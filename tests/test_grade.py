@@ -1,5 +1,6 @@
 """The commands for exercises: `tlkit check-exercise` for students, `tlkit grade` for who grades a class."""
 
+import asyncio
 import contextlib
 import csv
 import html
@@ -15,6 +16,7 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from helpers import ROOT, raises_one_line, run_python
@@ -133,6 +135,47 @@ def test_a_notebook_that_does_not_end_or_ends_its_kernel(hand_in, tmp_path) -> N
     report = check_exercise(tmp_path / "ends.ipynb")
     ended = {check.name for check in report.checks if check.state == "fails"}
     assert ended == {"sgd_step_any_gradient", "adam_step_examples"}
+
+
+async def checked(path: Path) -> dict[str, str]:
+    return {check.name: check.state for check in check_exercise(path, seconds=120).checks}
+
+
+@pytest.mark.slow
+def test_check_exercise_in_a_running_event_loop_as_in_a_notebook(hand_in, tmp_path) -> None:
+    hand_in(tmp_path / "ends.ipynb", answer("hostile/ends_the_process").cells)
+    alone = {check.name: check.state for check in check_exercise(tmp_path / "ends.ipynb", seconds=120).checks}
+    assert asyncio.run(checked(tmp_path / "ends.ipynb")) == alone
+
+
+@pytest.mark.slow
+def test_an_interrupt_in_a_running_event_loop_ends_the_kernel(hand_in, tmp_path) -> None:
+    hand_in(tmp_path / "sleeps.ipynb", {"sgd_step": SLEEPS})
+    before = set(psutil.Process().children(recursive=True))
+
+    def kernels() -> list[psutil.Process]:
+        return [child for child in psutil.Process().children(recursive=True) if child not in before]
+
+    def interrupt() -> None:
+        deadline = time.monotonic() + 60
+        while not kernels() and time.monotonic() < deadline:
+            time.sleep(0.2)
+        os.kill(os.getpid(), signal.SIGINT)  # to the process: its main thread waits, and must be woken
+
+    # Not asyncio.run, which would turn the interrupt into a cancelled task; a notebook's kernel does not.
+    with contextlib.closing(asyncio.new_event_loop()) as loop:
+        Thread(target=interrupt, daemon=True).start()
+        with pytest.raises(KeyboardInterrupt):
+            loop.run_until_complete(checked(tmp_path / "sleeps.ipynb"))
+    assert kernels() == []
+
+
+def test_a_time_limit_while_the_kernel_starts_leaves_no_kernel(hand_in, tmp_path) -> None:
+    hand_in(tmp_path / "right.ipynb")
+    before = set(psutil.Process().children(recursive=True))
+    report = check_exercise(tmp_path / "right.ipynb", seconds=0.1)
+    assert {check.state for check in report.checks} <= {"fails", "hidden"}
+    assert set(psutil.Process().children(recursive=True)) <= before
 
 
 def test_what_check_exercise_refuses(course, tmp_path) -> None:

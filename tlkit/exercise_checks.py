@@ -11,6 +11,8 @@ import contextlib
 import importlib.util
 import re
 import subprocess
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -221,19 +223,39 @@ def _execute(content: Any, folder: Path, seconds: float, cell_seconds: float) ->
     )
 
     async def run() -> str:
-        # nbclient takes a cancelled cell for a dead kernel: so ask the clock.
-        with contextlib.suppress(TimeoutError, DeadKernelError, CellTimeoutError):
-            async with asyncio.timeout(seconds) as clock:
-                # What the kernel's process writes past its cells is not for the terminal.
-                await client.async_execute(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            # nbclient takes a cancelled cell for a dead kernel: so ask the clock.
+            with contextlib.suppress(TimeoutError, DeadKernelError, CellTimeoutError):
+                async with asyncio.timeout(seconds) as clock:
+                    # What the kernel's process writes past its cells is not for the terminal.
+                    await client.async_execute(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        finally:
+            if client.km is not None and client.km.has_kernel:  # stopped while it was starting: nbclient leaves it
+                await client.km.shutdown_kernel(now=True)
         late = f"the notebook was stopped after {seconds:g} s, before this cell was done."
         return late if clock.expired() else "the kernel ended before this cell was done."
 
     for cell in content.cells:
         if cell.cell_type == "code":
             cell.outputs = []
-    stopped = asyncio.run(run())
+    stopped = _run(run)
     return {place: stopped for place in range(len(content.cells)) if place not in done}
+
+
+def _run(work: Callable[[], Coroutine[Any, Any, str]]) -> str:
+    """What the coroutine returns; also where a loop runs already, as in a notebook's cell."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work())
+    with contextlib.closing(asyncio.new_event_loop()) as loop, ThreadPoolExecutor(1) as pool:
+        task = loop.create_task(work())
+        done = pool.submit(loop.run_until_complete, task)
+        try:
+            return done.result()
+        except KeyboardInterrupt:
+            loop.call_soon_threadsafe(task.cancel)  # which ends the kernel; the pool waits for it
+            raise
 
 
 def _result(cell: Any, changed: bool, stopped: str | None) -> CheckResult:

@@ -55,7 +55,7 @@ REQUIREMENTS_HEAD = """\
 # Reads a line first: by then the process has been moved into its cgroup.
 WAIT_FOR_A_LINE = ["/bin/sh", "-c", 'read -r _ && exec "$@"', "sh"]
 RUN_NOTEBOOK = """\
-import pathlib, sys
+import pathlib, resource, sys
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
@@ -68,6 +68,9 @@ except CellExecutionError as error:
     sys.exit(f"{error.ename}: {error.evalue}".splitlines()[0])
 except DeadKernelError:
     sys.exit("the kernel was ended")
+finally:
+    # The kernel has been waited for: the system says what it held at most, also after the last look at it.
+    print(f"\\n{resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss}")
 """
 
 
@@ -77,7 +80,8 @@ class Result:
 
     Attributes:
         outcome: "ok", "slow" (too long, but the machine had other work), "too long", "too much memory" or "failed".
-        peak_mb: The most memory that nbclient and the kernel held together, in 10⁶ bytes.
+        peak_mb: The most memory that nbclient and the kernel held together at any look, or the most that one of its
+            processes held in between, in 10⁶ bytes.
         other_cores: How many cores the machine's other work kept busy meanwhile.
     """
 
@@ -373,14 +377,14 @@ def run_limited(
     command = [*WAIT_FOR_A_LINE, *before, str(python), "-c", RUN_NOTEBOOK, str(notebook.resolve())]
     limit = int(memory_mb * 1e6)
     peak, stopped = 0, ""
-    with memory_group(limit) as group, tempfile.TemporaryFile() as errors:
+    with memory_group(limit) as group, tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         start, busy, ours = time.monotonic(), _busy_seconds(), _childrens_seconds()
         process = subprocess.Popen(
             command,
             cwd=notebook.parent,
             env=env,
             stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
+            stdout=output,
             stderr=errors,
             **as_user(user),
         )
@@ -408,7 +412,10 @@ def run_limited(
             process.wait()
         took = time.monotonic() - start
         others = max(0.0, (_busy_seconds() - busy) - (_childrens_seconds() - ours)) / took
-        if _ended_for_memory(group):
+        output.seek(0)
+        *_, last = output.read().splitlines() or [b""]
+        peak = max(peak, 1024 * int(last) if last.isdigit() else 0)
+        if peak > limit or _ended_for_memory(group):
             stopped = "too much memory"
         errors.seek(0)
         lines = errors.read().decode(errors="replace").strip().splitlines()

@@ -1,4 +1,4 @@
-"""One JupyterLab and one browser for all browser tests; a page of its own for each. Screenshots stay as artefacts."""
+"""One JupyterLab for all browser tests, a browser for a file, a page for a test. Screenshots stay as artefacts."""
 
 import os
 import shutil
@@ -26,7 +26,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lab_in_browser.
         yield running
 
 
-@pytest.fixture(scope="session")
+# Not for the session: until Playwright ends, its event loop runs in this thread, also under other files' tests.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     if lab_in_browser.find_browser() is None and not shutil.which("playwright"):
         pytest.skip("no Chromium or Chrome on this machine; .ci/run installs one")
