@@ -9,6 +9,7 @@ from typing import Any
 import lab_in_browser
 import pytest
 
+PATIENCE = 60_000  # milliseconds to wait for what must come; Playwright's own five seconds are short on a busy machine
 # Where screenshots go, for people to look at; pytest keeps its temporary folders for three runs.
 ARTEFACTS = os.environ.get("TLKIT_SCREENSHOTS")
 
@@ -31,6 +32,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lab_in_browser.
 def chromium() -> Iterator[Any]:
     if lab_in_browser.find_browser() is None and not shutil.which("playwright"):
         pytest.skip("no Chromium or Chrome on this machine; .ci/run installs one")
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=PATIENCE)
     with lab_in_browser.browser() as browser:
         yield browser
 
@@ -39,7 +43,7 @@ def chromium() -> Iterator[Any]:
 def page(chromium: Any, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
     context = chromium.new_context(viewport={"width": 1280, "height": 1100})
     page = context.new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(PATIENCE)
     page.shots = Path(ARTEFACTS) if ARTEFACTS else tmp_path
     yield page
     page.screenshot(path=page.shots / f"{request.node.name}.png")
