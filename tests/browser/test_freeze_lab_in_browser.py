@@ -64,7 +64,7 @@ def train(page: Any) -> None:
     """Press Train, and return after the run: the kernel is asked, since the page may be seen too late."""
     runs = int(ask_kernel(page, "len(lab.runs)"))
     page.click("button.tlkit-train")
-    until(page, lambda: ask_kernel(page, "len(lab.runs)") == str(runs + 1))
+    until(page, lambda: ask_kernel(page, "len(lab.runs), lab.status") == f"({runs + 1}, 'idle')")
     trained(page)
 
 
