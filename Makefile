@@ -10,7 +10,7 @@ WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 STAMP := $(VENV)/.installed
 # These compile large networks again and again, which TensorFlow gives no memory back for: a run, and so processes, of their own.
-LARGE := tests/test_text.py tests/test_text_toolkit.py tests/test_freeze_lab.py tests/test_export.py
+LARGE := tests/test_backbones.py tests/test_text.py tests/test_text_toolkit.py tests/test_freeze_lab.py tests/test_export.py
 
 .PHONY: lab text demo test bank check notebooks exercises docs links bench lint clean
 .DEFAULT_GOAL := lab
