@@ -137,6 +137,13 @@ def test_a_notebook_that_does_not_end_or_ends_its_kernel(hand_in, tmp_path) -> N
     assert ended == {"sgd_step_any_gradient", "adam_step_examples"}
 
 
+@pytest.fixture
+def kernels() -> Callable[[], set[psutil.Process]]:
+    """The processes that a test has started and not ended."""
+    before = set(psutil.Process().children(recursive=True))
+    return lambda: set(psutil.Process().children(recursive=True)) - before
+
+
 async def checked(path: Path) -> dict[str, str]:
     return {check.name: check.state for check in check_exercise(path, seconds=120).checks}
 
@@ -149,12 +156,8 @@ def test_check_exercise_in_a_running_event_loop_as_in_a_notebook(hand_in, tmp_pa
 
 
 @pytest.mark.slow
-def test_an_interrupt_in_a_running_event_loop_ends_the_kernel(hand_in, tmp_path) -> None:
+def test_an_interrupt_in_a_running_event_loop_ends_the_kernel(hand_in, kernels, tmp_path) -> None:
     hand_in(tmp_path / "sleeps.ipynb", {"sgd_step": SLEEPS})
-    before = set(psutil.Process().children(recursive=True))
-
-    def kernels() -> list[psutil.Process]:
-        return [child for child in psutil.Process().children(recursive=True) if child not in before]
 
     def interrupt() -> None:
         deadline = time.monotonic() + 60
@@ -167,15 +170,15 @@ def test_an_interrupt_in_a_running_event_loop_ends_the_kernel(hand_in, tmp_path)
         Thread(target=interrupt, daemon=True).start()
         with pytest.raises(KeyboardInterrupt):
             loop.run_until_complete(checked(tmp_path / "sleeps.ipynb"))
-    assert kernels() == []
+    assert not kernels()
 
 
-def test_a_time_limit_while_the_kernel_starts_leaves_no_kernel(hand_in, tmp_path) -> None:
+@pytest.mark.slow
+def test_a_time_limit_while_the_kernel_starts_leaves_no_kernel(hand_in, kernels, tmp_path) -> None:
     hand_in(tmp_path / "right.ipynb")
-    before = set(psutil.Process().children(recursive=True))
     report = check_exercise(tmp_path / "right.ipynb", seconds=0.1)
     assert {check.state for check in report.checks} <= {"fails", "hidden"}
-    assert set(psutil.Process().children(recursive=True)) <= before
+    assert not kernels()
 
 
 def test_what_check_exercise_refuses(course, tmp_path) -> None:

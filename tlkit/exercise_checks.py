@@ -11,7 +11,7 @@ import contextlib
 import importlib.util
 import re
 import subprocess
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -238,18 +238,18 @@ def _execute(content: Any, folder: Path, seconds: float, cell_seconds: float) ->
     for cell in content.cells:
         if cell.cell_type == "code":
             cell.outputs = []
-    stopped = _run(run)
+    stopped = _run(run())
     return {place: stopped for place in range(len(content.cells)) if place not in done}
 
 
-def _run(work: Callable[[], Coroutine[Any, Any, str]]) -> str:
+def _run(work: Coroutine[Any, Any, str]) -> str:
     """What the coroutine returns; also where a loop runs already, as in a notebook's cell."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(work())
+        return asyncio.run(work)
     with contextlib.closing(asyncio.new_event_loop()) as loop, ThreadPoolExecutor(1) as pool:
-        task = loop.create_task(work())
+        task = loop.create_task(work)
         done = pool.submit(loop.run_until_complete, task)
         try:
             return done.result()

@@ -61,10 +61,10 @@ def trained(page: Any) -> None:
 
 
 def train(page: Any) -> None:
-    """Press Train, and return after the run: the kernel is asked, since the page may be seen too late."""
-    runs = int(ask_kernel(page, "len(lab.runs)"))
+    """Press Train, and return after the run: its row stays, while the Stop button may come and go unseen."""
+    runs = len(runs_shown(page))
     page.click("button.tlkit-train")
-    until(page, lambda: ask_kernel(page, "len(lab.runs), lab.status") == f"({runs + 1}, 'idle')")
+    page.wait_for_selector(f".tlkit-row-{runs + 1}")
     trained(page)
 
 
