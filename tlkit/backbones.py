@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from tlkit._keras.graph import all_layers
 from tlkit._tensorflow import keras
 from tlkit.assets import asset_path
 from tlkit.domains import nearest_name
@@ -221,6 +222,16 @@ def layers_up_to(backbone: Backbone, stage: int) -> list[keras.layers.Layer]:
     return [layer for layer in backbone.model.layers if id(layer) in before]
 
 
+def stage_layers(backbone: Backbone) -> dict[int, list[keras.layers.Layer]]:
+    """The layers of each stage, those of nested models too, outer ones first; each in the first stage that needs it."""
+    seen: set[int] = set()
+    stages: dict[int, list[keras.layers.Layer]] = {}
+    for stage in range(1, backbone.n_stages + 1):
+        inner = [layer for outer in layers_up_to(backbone, stage) for layer in all_layers(outer)]
+        stages[stage] = [layer for layer in inner if id(layer) not in seen and not seen.add(id(layer))]
+    return stages
+
+
 def small_resnet(
     input_shape: tuple[int, int, int] = (28, 28, 1),
     widths: tuple[int, ...] = (32, 64, 128, 256),
@@ -266,7 +277,7 @@ def small_resnet(
     return keras.Model(image, x, name=name)
 
 
-def _seeded_start(model: keras.Model, seed: int) -> None:
+def draw_weights(model: keras.Model, seed: int) -> None:
     """New start weights from ``seed`` alone, so that Keras' global seed is neither read nor moved; dropout likewise."""
     layers = list(model._flatten_layers(include_self=False, recursive=True))
     weighted = [layer for layer in layers if hasattr(layer, "kernel")]
@@ -416,7 +427,7 @@ def _load_application(
             ) from error
     else:
         model = _build_application(name, shape, image_size, None)
-        _seeded_start(model, seed)
+        draw_weights(model, seed)
         if weights is not None:
             _load_weights(model, Path(weights), name)
             _mend_normalization(model)

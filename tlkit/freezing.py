@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from tlkit._keras.graph import all_layers, own_weights
 from tlkit._tensorflow import keras
-from tlkit.backbones import Backbone, layers_up_to
+from tlkit.backbones import Backbone, stage_layers
 
-__all__ = ["WeightCounts", "count_weights", "freeze_to", "held_layers"]
+__all__ = [
+    "WeightCounts",
+    "count_weights",
+    "freeze_layers",
+    "freeze_to",
+    "frozen_boundary",
+    "held_layers",
+    "is_batchnorm",
+    "trainable_layers",
+]
 
 
 @dataclass(frozen=True)
@@ -44,13 +55,61 @@ def freeze_to(backbone: Backbone, stage: int, *, train_batchnorm: bool = False) 
     Raises:
         ValueError: ``stage`` is out of range.
     """
-    frozen = {id(layer) for layer in layers_up_to(backbone, stage)}
-    always = held_layers(backbone)
+    backbone.check_stage(stage)
+    _set_flags(backbone, lambda _, of: of > stage, train_batchnorm)
+
+
+def freeze_layers(backbone: Backbone, names: Collection[str], *, train_batchnorm: bool = False) -> None:
+    """Freeze the layers named, and let all others learn.
+
+    It is :func:`freeze_to` when the names are those of stages 1 to ``stage``. BatchNorm learns, with
+    ``train_batchnorm``, in each stage where a layer learns.
+
+    Args:
+        names: Of :func:`trainable_layers`.
+        train_batchnorm: See :func:`freeze_to`.
+
+    Raises:
+        ValueError: A name is none of them.
+    """
+    layers = trainable_layers(backbone)
+    if unknown := sorted(set(names) - set(layers)):
+        raise ValueError(f"frozen layers must be of the {len(layers)} that can learn, got {unknown[0]!r}.")
+    learning = {stage for path, stage in layers.items() if path not in names}
+    _set_flags(
+        backbone, lambda layer, of: layer.path not in names if layer.path in layers else of in learning, train_batchnorm
+    )
+
+
+def trainable_layers(backbone: Backbone) -> dict[str, int]:
+    """The layers that can be frozen one by one, by path, with the stage of each, from the input to the output.
+
+    They have weights. BatchNorm is left out, which has a switch of its own; where layers were added
+    (:mod:`tlkit.efficient`), so are all others.
+    """
+    held = held_layers(backbone)
+    return {
+        layer.path: stage
+        for stage, layers in stage_layers(backbone).items()
+        for layer in layers
+        if own_weights(layer) and not is_batchnorm(layer) and id(layer) not in held
+    }
+
+
+def frozen_boundary(backbone: Backbone, names: Collection[str]) -> int:
+    """The last stage up to which nothing learns when the layers named are frozen: that part need run only once."""
+    learning = [stage for path, stage in trainable_layers(backbone).items() if path not in names]
+    return min(learning, default=backbone.n_stages + 1) - 1
+
+
+def _set_flags(backbone: Backbone, learns: Callable[[keras.layers.Layer, int], bool], train_batchnorm: bool) -> None:
+    """Set each layer's flag, given what learns beside BatchNorm and held layers."""
+    held = held_layers(backbone)
     backbone.model.trainable = True  # a model whose own flag is False reports no trainable weights at all
-    for outer in backbone.model.layers:
-        for layer in _with_inner_layers(outer):
-            held = isinstance(layer, keras.layers.BatchNormalization) and not train_batchnorm
-            layer.trainable = not (id(outer) in frozen or held or id(layer) in always)
+    for stage, layers in stage_layers(backbone).items():
+        for layer in layers:  # outer before inner: a container's flag is passed on, and the inner ones then have theirs
+            still = id(layer) in held or (is_batchnorm(layer) and not train_batchnorm)
+            layer.trainable = learns(layer, stage) and not still
 
 
 def held_layers(backbone: Backbone) -> set[int]:
@@ -58,12 +117,12 @@ def held_layers(backbone: Backbone) -> set[int]:
     if not backbone.added:
         return set()
     kept = [layer for layer in backbone.model.layers if layer.name not in backbone.added]
-    return {id(inner) for layer in kept for inner in _with_inner_layers(layer)}
+    return {id(inner) for layer in kept for inner in all_layers(layer)}
 
 
-def _with_inner_layers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
-    # Outer before inner: setting a container's flag passes it on, and the inner ones are then set one by one.
-    return list(layer._flatten_layers(include_self=True, recursive=True))
+def is_batchnorm(layer: keras.layers.Layer) -> bool:
+    """Whether the layer normalises by statistics that move while it trains: the one kind with a switch of its own."""
+    return isinstance(layer, keras.layers.BatchNormalization)
 
 
 def count_weights(model: keras.Model) -> WeightCounts:

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tlkit._mirrored import VALIDATION_BATCH, Mirrored, mirrored_strategy
+from tlkit._steps import Mirrored, OneDevice, mirrored_strategy, run_epochs
 from tlkit._tensorflow import keras, tf
 from tlkit.backbones import Backbone
 from tlkit.domains import Array, Split, check_count, nearest_name
-from tlkit.features import batches, cache_features, check_shape, pool_features, split_at
+from tlkit.features import cache_features, check_shape, pool_features, split_at
 from tlkit.freezing import freeze_to
 from tlkit.heads import join
 from tlkit.store import MAX_BYTES
@@ -85,27 +85,26 @@ def fit(
     if validation is not None:
         check_shape(model, validation)
         _check_labels(model, validation)
-    mirrored = None if strategy is None else Mirrored(model, mirrored_strategy(strategy))
-    recorder = _Recorder(stop, _progress_bar(epochs * -(-len(train) // batch_size), progress))
     step_size = {"class_name": optimizer, "config": {"learning_rate": float(learning_rate)}}
+    mirrored = None if strategy is None else Mirrored(model, mirrored_strategy(strategy), step_size)
     model.compile(
         optimizer=keras.optimizers.get(step_size),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
     )
+    recorder = _Recorder(stop, _progress_bar(epochs * -(-len(train) // batch_size), progress))
     stopped = False
     try:
-        if mirrored is not None:
-            mirrored.fit(train, validation, epochs, batch_size, seed, step_size, [recorder, *callbacks])
-        else:
-            model.fit(
-                batches(train, batch_size, shuffle_seed=seed),
-                epochs=epochs,
-                validation_data=None if validation is None else batches(validation, VALIDATION_BATCH),
-                callbacks=[recorder, *callbacks],
-                shuffle=False,  # the batches are shuffled already
-                verbose=0,
-            )
+        for _ in run_epochs(
+            mirrored or OneDevice(model),
+            train,
+            epochs=epochs,
+            batch_size=batch_size,
+            seed=seed,
+            validation=validation,
+            callbacks=[recorder, *callbacks],
+        ):
+            pass
     except (KeyboardInterrupt, _Stopped):
         # A step is one graph call, which Python cannot interrupt half way: the weights are those of a whole batch.
         recorder.close_epoch()

@@ -1,7 +1,13 @@
-"""The experiment behind FreezeLab, without a screen: one backbone, trained anew or on, run after run.
+"""The transfer experiment without a screen: one backbone, trained run after run, scored on both domains.
+
+    experiment = Experiment(tlkit.load_pair(), tlkit.load_backbone("resnet_printed"))
+    for seed in range(10):
+        experiment.run(Settings(frozen=4, epochs=20, seed=seed))
+    experiment.results
 
 What a run needs is kept from run to run: features at the boundary, and the graph of a training step for each choice of
-frozen layers. So a second run begins at once, where ``fit`` would compile first.
+frozen layers. So a second run begins at once, where ``fit`` would compile first. :class:`tlkit.widgets.FreezeLab` is a
+view of it.
 """
 
 from __future__ import annotations
@@ -10,9 +16,8 @@ import itertools
 import math
 import threading
 import time
-import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,9 +25,9 @@ import numpy as np
 import pandas as pd
 
 from tlkit._tensorflow import keras, tf
-from tlkit.audit.graph import own_weights
+from tlkit._keras.graph import own_weights
 from tlkit.audit.moved import watch
-from tlkit.backbones import Backbone, layers_up_to
+from tlkit.backbones import Backbone, draw_weights, layers_up_to, stage_layers
 from tlkit.domains import DomainPair, Split, check_count
 from tlkit.evaluation import accuracy, linear_probe
 from tlkit.features import (
@@ -35,11 +40,11 @@ from tlkit.features import (
     split_at,
     without_padding,
 )
-from tlkit.freezing import freeze_to
+from tlkit.freezing import freeze_layers, frozen_boundary, is_batchnorm, trainable_layers
 from tlkit.heads import build_head, join, load_source_head
 from tlkit.training import fit_probe
 
-__all__ = ["Baselines", "Run", "Settings", "StageInfo", "Trials", "trainable_layers"]
+__all__ = ["Baselines", "Experiment", "Run", "Settings", "StageInfo"]
 
 BATCH_SIZE = 32
 
@@ -68,10 +73,11 @@ SOURCE_PER_CLASS = 50
 
 @dataclass(frozen=True)
 class Settings:
-    """What a learner chooses for a run.
+    """What is chosen for a run.
 
     Args:
-        frozen: Names of the backbone's layers with weights, BatchNorm left out, that stay as they are.
+        frozen: What stays as it is: a stage (stages 1 to this one, 0 for nothing), or names of
+            :attr:`Experiment.layers`.
         train_batchnorm: BatchNorm learns, and moves its statistics, in each stage where a layer learns.
         per_class: Labels of each class, 1 or more.
         epochs: Passes over them, 1 or more.
@@ -80,9 +86,11 @@ class Settings:
         head_first: Begin with the best head on frozen features (a logistic regression) instead of a random one.
         views: Versions of each image: 1 is the image itself, more are augmented. Texts have no more than 1.
         from_pretrained: Begin from the pretrained weights and a new head; otherwise go on from the present ones.
+        seed: Draws the labels, the head's start, the order of batches and the augmentation; ``None`` is the
+            experiment's own.
     """
 
-    frozen: frozenset[str]
+    frozen: int | frozenset[str]
     train_batchnorm: bool = False
     per_class: int = 10
     epochs: int = 20
@@ -91,6 +99,7 @@ class Settings:
     head_first: bool = False
     views: int = 1
     from_pretrained: bool = True
+    seed: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,34 +167,6 @@ class StageInfo:
     batchnorms: int
 
 
-def trainable_layers(backbone: Backbone) -> dict[str, int]:
-    """The layers that can be frozen one by one (those with weights, BatchNorm left out), with the stage of each."""
-    return {
-        layer.path: stage
-        for stage, layers in _stage_layers(backbone).items()
-        for layer in layers
-        if own_weights(layer) and not _is_batchnorm(layer)
-    }
-
-
-def _is_batchnorm(layer: keras.layers.Layer) -> bool:
-    return isinstance(layer, keras.layers.BatchNormalization)
-
-
-def _stage_layers(backbone: Backbone) -> dict[int, list[keras.layers.Layer]]:
-    """All layers of each stage, those of nested models too, each in the first stage that needs it."""
-    seen: set[int] = set()
-    stages: dict[int, list[keras.layers.Layer]] = {}
-    for stage in range(1, backbone.n_stages + 1):
-        stages[stage] = []
-        for outer in layers_up_to(backbone, stage):
-            for layer in outer._flatten_layers(include_self=True, recursive=True):
-                if id(layer) not in seen:
-                    seen.add(id(layer))
-                    stages[stage].append(layer)
-    return stages
-
-
 @dataclass(eq=False)
 class _Step:
     """The graph of a training step, and of scoring, for one choice of layers that learn."""
@@ -213,23 +194,16 @@ class _Clock:
         return (time.monotonic() - self.began) / max(done, 1) * (self.total - done)
 
 
-# ipywidgets keeps every widget of a process alive, so a cell that is run again leaves its former lab behind. What can
-# be computed again is therefore kept for one lab at a time.
-_ALIVE: weakref.WeakSet[Trials] = weakref.WeakSet()
-
 # What a run reports while it goes on: ("phase", words), ("progress", (batches done, of, seconds left)),
 # ("point", (epoch, target, source)).
 Report = Callable[[str, Any], None]
 
 
-def _silent(_kind: str, _value: Any) -> None:
-    pass
-
-
-class Trials:
+class Experiment:
     """One backbone and its target head, trained run after run; the source's head reads what that leaves of the source.
 
-    Weights change in place: ``backbone`` is the learner's own. One run at a time.
+    Weights change in place: ``backbone`` is the learner's own. One run at a time. With :class:`Settings`' ``seed`` a
+    comparison gets as many draws of labels as it needs, without a new graph.
 
     Args:
         pair: Both domains; their images or texts are what the backbone takes.
@@ -237,6 +211,12 @@ class Trials:
         seed: Draws the labels, the head's start, the order of batches and the augmentation.
 
     Attributes:
+        model: Backbone and target head as they are now: raw images, or token ids, to logits.
+        head: The target's head.
+        source_head: The head that reads the source; ``source_head_from`` says in words where it comes from.
+        layers: The layers that can be frozen one by one, with the stage of each.
+        stages: A :class:`StageInfo` a stage.
+        runs: All runs, the first one first.
         tests: The test examples of target and source that scores are taken on: all, or where the backbone is large an
             even part of them.
         source_before: Accuracy of the pretrained weights on the source's test part, 0..1: what can be forgotten.
@@ -251,7 +231,6 @@ class Trials:
         for domain in (pair.source, pair.target):
             check_shape(backbone.model, domain.train)
             check_shape(backbone.model, domain.test)
-        self._running = False
         self.pair, self.backbone, self.seed = pair, backbone, seed
         self.is_text = pair.target.train.is_text
         self._mean_length = round(float(np.mean(lengths(pair.target.train.x)))) if self.is_text else None
@@ -262,28 +241,16 @@ class Trials:
         self.model = join(backbone.model, self.head)
         self.runs: list[Run] = []
         self._pretrained = backbone.model.get_weights()
-        self._new_head = self.head.get_weights()
-        self._batchnorms = {
-            stage: [layer for layer in layers if _is_batchnorm(layer)]
-            for stage, layers in _stage_layers(backbone).items()
-        }
-        self._by_path = {layer.path: layer for layers in _stage_layers(backbone).values() for layer in layers}
+        self._new_heads = {seed: self.head.get_weights()}
         self._steps: OrderedDict[Any, _Step] = OrderedDict()
         self._reader: Any = None  # from the input to answers, where no step has that graph
         self._features: OrderedDict[Any, Split] = OrderedDict()
         self._raw: dict[int, float] = {}
         self._scratch: dict[int, float] = {}
         self._scratch_work: dict[int, Iterator[float | None]] = {}
-        self._make_room()
         self.tests = self._scored_tests()
         # Taken now, while the weights are the pretrained ones.
         self._read_source()
-
-    def _make_room(self) -> None:
-        for other in list(_ALIVE):
-            if other is not self and not other._running:
-                other.forget()
-        _ALIVE.add(self)
 
     def forget(self) -> None:
         """Give back what can be computed again: features, graphs, and a training from scratch half done."""
@@ -296,7 +263,7 @@ class Trials:
 
     def _stage_infos(self) -> tuple[StageInfo, ...]:
         infos = []
-        for stage, layers in _stage_layers(self.backbone).items():
+        for stage, layers in stage_layers(self.backbone).items():
             own = [weight for layer in layers for weight in own_weights(layer)]
             infos.append(
                 StageInfo(
@@ -306,7 +273,7 @@ class Trials:
                     weights=sum(int(np.prod(weight.shape)) for weight in own),
                     multiply_adds=self._multiply_adds_between(stage - 1, stage),
                     layers=tuple(path for path, of in self.layers.items() if of == stage),
-                    batchnorms=sum(_is_batchnorm(layer) for layer in layers),
+                    batchnorms=sum(is_batchnorm(layer) for layer in layers),
                 )
             )
         return tuple(infos)
@@ -326,26 +293,25 @@ class Trials:
         self.backbone.check_stage(stage)
         return frozenset(path for path, of in self.layers.items() if of <= stage)
 
-    def boundary(self, frozen: frozenset[str]) -> int:
-        """The last stage up to which every layer is frozen: that part need run only once."""
-        learning = [stage for path, stage in self.layers.items() if path not in frozen]
-        return min(learning, default=self.backbone.n_stages + 1) - 1
+    def names(self, frozen: int | frozenset[str]) -> frozenset[str]:
+        """What is frozen, as names of layers.
 
-    def _set_flags(self, settings: Settings) -> None:
-        # Where whole stages are frozen this is freeze_to; single layers are then set one by one.
-        freeze_to(self.backbone, self.boundary(settings.frozen), train_batchnorm=settings.train_batchnorm)
-        for path in self.layers:
-            self._by_path[path].trainable = path not in settings.frozen
-        for stage, batchnorms in self._batchnorms.items():
-            learns = any(of == stage and path not in settings.frozen for path, of in self.layers.items())
-            for layer in batchnorms:
-                layer.trainable = settings.train_batchnorm and learns
+        Raises:
+            ValueError: A stage out of range, or a name that is none of ``layers``.
+        """
+        if not isinstance(frozen, frozenset):
+            return self.frozen_to(frozen)
+        if unknown := sorted(frozen - set(self.layers)):
+            raise ValueError(f"frozen layers must be of the {len(self.layers)} that can learn, got {unknown[0]!r}.")
+        return frozen
+
+    def boundary(self, frozen: int | frozenset[str]) -> int:
+        """The last stage up to which nothing learns: that part need run only once."""
+        return frozen_boundary(self.backbone, self.names(frozen))
 
     def check(self, settings: Settings) -> None:
         """Raise ``ValueError`` for settings that no run can have."""
-        unknown = sorted(settings.frozen - set(self.layers))
-        if unknown:
-            raise ValueError(f"frozen layers must be of the {len(self.layers)} that have weights, got {unknown[0]!r}.")
+        self.names(settings.frozen)
         for name in ("per_class", "epochs", "views"):
             check_count(name, getattr(settings, name))
         if self.is_text and settings.views > 1:
@@ -376,37 +342,41 @@ class Trials:
         self.source_before = accuracy(self.source_head, source_test)
         self.zero_shot = accuracy(self.source_head, target_test) if same else float("nan")
 
-    def _labels(self, per_class: int) -> Split:
-        return self.pair.target.train.take(per_class, seed=self.seed)
+    def labels(self, per_class: int, *, seed: int | None = None) -> Split:
+        """The labelled target examples that a run learns from: ``per_class`` of each class, raw."""
+        return self.pair.target.train.take(per_class, seed=self.seed if seed is None else seed)
 
-    def _live(self, per_class: int) -> tuple[Split, Split]:
-        """Held-out examples to watch: of the target's training part, so that no one stops by looking at the test."""
+    def held_out(self, per_class: int, *, seed: int | None = None) -> tuple[Split, Split]:
+        """Examples of target and source to watch: of the target's training part, so that no one stops by looking at the test."""
         target = self.pair.target
         # Nested samples: what take() gives after the labels are other examples.
         more = min(self.most_per_class, per_class + math.ceil(LIVE_TARGET / len(target.classes)))
-        held_out = self._labels(more)[per_class * len(target.classes) :] if more > per_class else None
+        held_out = self.labels(more, seed=seed)[per_class * len(target.classes) :] if more > per_class else None
         if held_out is None or len(held_out) < LEAST_LIVE:
             held_out = target.test
         return _spread(held_out, LIVE_TARGET), _spread(self.pair.source.test, LIVE_SOURCE)
 
-    def _at(self, stage: int, name: str, split: Split, *, views: int = 1) -> Split:
-        """Features at a stage; kept in memory unless a former run has moved what lies before it."""
+    def _views_at(self, stage: int, name: str, split: Split, *, views: int, seed: int) -> Split:
+        """Features of augmented views at a stage; kept in memory unless a former run has moved what lies before it."""
         key = (stage, name, views)
         if not self._trunk_is_pretrained(stage):
-            return self._run_trunk(stage, split, views)
+            return self._run_trunk(stage, split, views, seed)
         if key not in self._features:
-            self._features[key] = self._run_trunk(stage, split, views)
+            self._features[key] = self._run_trunk(stage, split, views, seed)
         return self._kept(key)
 
     def _all_at(self, stage: int, splits: dict[str, Split]) -> list[Split]:
-        """As :meth:`_at`, in one pass: for a large backbone its graph takes as long to make as 100 texts to run."""
+        """Features at a stage, in one pass: for a large backbone its graph takes as long to make as 100 texts to run.
+
+        They are kept in memory unless a former run has moved what lies before the stage.
+        """
         pretrained = self._trunk_is_pretrained(stage)
         missing = {
             name: split for name, split in splits.items() if not pretrained or (stage, name, 1) not in self._features
         }
         found = {name: self._kept((stage, name, 1)) for name in splits if name not in missing}
         if missing:
-            read = self._run_trunk(stage, _joined(list(missing.values())), 1)
+            read = self._run_trunk(stage, _joined(list(missing.values())))
             start = 0
             for name, split in missing.items():
                 # A copy: a part alone would keep the whole in memory.
@@ -424,10 +394,10 @@ class Trials:
             self._features.popitem(last=False)
         return self._features[key]
 
-    def _run_trunk(self, stage: int, split: Split, views: int) -> Split:
+    def _run_trunk(self, stage: int, split: Split, views: int = 1, seed: int = 0) -> Split:
         trunk = split_at(self.backbone, stage)[0]
-        augment = _augmentation(self.seed) if views > 1 else None
-        return cache_features(trunk, split, views=views, augment=augment, seed=self.seed, cache_dir="memory")
+        augment = _augmentation(seed) if views > 1 else None
+        return cache_features(trunk, split, views=views, augment=augment, seed=seed, cache_dir="memory")
 
     def _trunk_is_pretrained(self, boundary: int) -> bool:
         before = {id(weight) for layer in layers_up_to(self.backbone, boundary) for weight in layer.weights}
@@ -436,45 +406,46 @@ class Trials:
 
     # A run ----------------------------------------------------------------------------------------------------------
 
-    def reset(self) -> None:
-        """The pretrained weights again, exactly, and a new head."""
+    def reset(self, *, seed: int | None = None) -> None:
+        """The pretrained weights again, exactly, and a new head, drawn by ``seed`` (``None``: the experiment's own)."""
+        seed = self.seed if seed is None else seed
+        if seed not in self._new_heads:
+            n_classes = len(self.pair.target.classes)
+            self._new_heads[seed] = build_head(self.backbone, n_classes, seed=seed).get_weights()
         self.backbone.model.set_weights(self._pretrained)
-        self.head.set_weights(self._new_head)
+        self.head.set_weights(self._new_heads[seed])
 
-    def run(self, settings: Settings, *, stop: threading.Event | None = None, report: Report = _silent) -> Run:
+    def run(
+        self, settings: Settings, *, stop: threading.Event | None = None, callbacks: Sequence[Report] = ()
+    ) -> Run:
         """Train, score both domains, and compare the weights.
 
         Args:
             settings: See :class:`Settings`.
             stop: Once set, the run ends after the batch in progress; its weights are kept, and scored.
-            report: Called in this thread while the run goes on.
+            callbacks: Called in this thread while the run goes on, with a word and a value: ``("phase", words)``,
+                ``("progress", (batches done, of, seconds left))``, ``("point", (epoch, target, source))``.
 
         Raises:
             ValueError: Settings out of range; nothing has been trained then.
             FloatingPointError: The loss became NaN or infinite.
         """
         self.check(settings)
-        self._make_room()
-        self._running = True
-        try:
-            return self._run(settings, stop or threading.Event(), report)
-        finally:
-            self._running = False
+
+        def report(kind: str, value: Any) -> None:
+            for callback in callbacks:
+                callback(kind, value)
+
+        return self._run(settings, stop or threading.Event(), report)
 
     def _run(self, settings: Settings, stop: threading.Event, report: Report) -> Run:
         began = time.monotonic()
         boundary = self.boundary(settings.frozen)
         report("phase", "running the frozen part once" if boundary else "preparing")
         if settings.from_pretrained:
-            self.reset()
-        self._set_flags(settings)
-        per_class, views = settings.per_class, settings.views
-        labels, (live_target, live_source) = self._labels(per_class), self._live(per_class)
-        once = {f"live target {per_class}": live_target, f"live source {per_class}": live_source}
-        if views == 1:
-            *live, train = self._all_at(boundary, once | {f"labels {per_class}": labels})
-        else:
-            live, train = self._all_at(boundary, once), self._at(boundary, f"labels {per_class}", labels, views=views)
+            self.reset(seed=settings.seed)
+        freeze_layers(self.backbone, self.names(settings.frozen), train_batchnorm=settings.train_batchnorm)
+        train, *live = self._examples(settings, boundary)
         caching_seconds = time.monotonic() - began
         step = self._step(boundary)
         step.begin(settings.head_rate, settings.base_rate)
@@ -506,6 +477,18 @@ class Trials:
         self.runs.append(run)
         return run
 
+    def _examples(self, settings: Settings, boundary: int) -> list[Split]:
+        """Features at the boundary: what is learnt from, and what is watched of target and source."""
+        seed = self.seed if settings.seed is None else settings.seed
+        per_class, named = settings.per_class, f"{settings.per_class} of draw {seed}"
+        few = self.labels(per_class, seed=seed)
+        target, source = self.held_out(per_class, seed=seed)
+        once = {f"live target {named}": target, f"live source {named}": source}
+        if settings.views == 1:
+            return self._all_at(boundary, {f"labels {named}": few} | once)
+        views = self._views_at(boundary, f"labels {named}", few, views=settings.views, seed=seed)
+        return [views, *self._all_at(boundary, once)]
+
     def _train(
         self, step: _Step, train: Split, live: list[Split], settings: Settings, stop: threading.Event, report: Report
     ) -> tuple[list[tuple[float, float, float]], int, bool]:
@@ -521,7 +504,8 @@ class Trials:
         per_epoch = -(-len(train) // BATCH_SIZE)
         total = settings.epochs * per_epoch
         every = -(-settings.epochs // LIVE_MOMENTS)
-        rng = np.random.default_rng(self.seed)  # the order of batches is that of tlkit.training.fit
+        # The order of batches is that of tlkit.training.fit.
+        rng = np.random.default_rng(self.seed if settings.seed is None else settings.seed)
         look(0)
         clock, done = _Clock(total), 0
         for epoch in range(1, settings.epochs + 1):
@@ -657,7 +641,7 @@ class Trials:
     def baselines(self, per_class: int) -> Baselines:
         """What is known so far; the one on raw input is measured when it is not (less than a second)."""
         if per_class not in self._raw:
-            self._raw[per_class] = linear_probe(self._labels(per_class), self.pair.target.test)
+            self._raw[per_class] = linear_probe(self.labels(per_class), self.pair.target.test)
         scratch = self._scratch.get(per_class, float("nan"))
         return Baselines(self._raw[per_class], self.zero_shot, scratch, self.raw_name)
 
@@ -692,14 +676,11 @@ class Trials:
 
     def _scratch_training(self, per_class: int) -> Iterator[float | None]:
         core = keras.models.clone_model(self.backbone.model)
-        seeds = itertools.count(self.seed)
-        for layer in core._flatten_layers(include_self=True, recursive=True):
-            layer.trainable = True
-            _draw_anew(layer, seeds)
+        draw_weights(core, self.seed)
         model = join(core, build_head(self.backbone, len(self.pair.target.classes), seed=self.seed))
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(keras.optimizers.Adam(SCRATCH_RATE), loss)
-        few, test = self._labels(per_class), self.tests[0]
+        few, test = self.labels(per_class), self.tests[0]
         if self.is_text:
             few, test = _cut(few), _cut(test)
         rng = np.random.default_rng(self.seed)
@@ -718,18 +699,19 @@ class Trials:
 
     # Tables ---------------------------------------------------------------------------------------------------------
 
-    def describe_frozen(self, frozen: frozenset[str]) -> str:
+    def describe_frozen(self, frozen: int | frozenset[str]) -> str:
         """What is frozen, in a few words: ``stages 1 to 3``, ``nothing``, ``everything``, or with single layers."""
         boundary = self.boundary(frozen)
-        more = len(frozen - self.frozen_to(boundary))
+        more = len(self.names(frozen) - self.frozen_to(boundary))
         if not more and boundary in (0, self.backbone.n_stages):
             return "everything" if boundary else "nothing"
         stages = "" if not boundary else "stage 1" if boundary == 1 else f"stages 1 to {boundary}"
         layers = f"{more} layer{'s' * (more > 1)}" if more else ""
         return " and ".join(part for part in (stages, layers) if part)
 
-    def table(self) -> pd.DataFrame:
-        """A row a run, with its settings."""
+    @property
+    def results(self) -> pd.DataFrame:
+        """A row per run: its settings, ``target`` and ``source`` accuracy on the test parts (0..1), ``seconds``."""
         rows = [
             {
                 "run": run.number,
@@ -775,15 +757,6 @@ def _cut(texts: Split) -> Split:
 def _computed(dtype: Any) -> Any:
     """What a graph computes with: half precision is only for storage."""
     return np.dtype(np.float32) if dtype == np.float16 else np.dtype(dtype)
-
-
-def _draw_anew(layer: keras.layers.Layer, seeds: Iterator[int]) -> None:
-    """Random weights as the layer draws them, from a seed of ours: Keras' global one belongs to the learner."""
-    for name in ("kernel", "depthwise_kernel", "pointwise_kernel", "embeddings"):
-        initializer, weight = getattr(layer, f"{name}_initializer", None), getattr(layer, name, None)
-        if weight is not None and initializer is not None and "seed" in initializer.get_config():
-            config = {**initializer.get_config(), "seed": next(seeds)}
-            weight.assign(type(initializer).from_config(config)(weight.shape))
 
 
 def _augmentation(seed: int) -> keras.Sequential:

@@ -1,0 +1,1 @@
+"""The one room with private names of Keras and TensorFlow."""

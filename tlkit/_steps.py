@@ -1,0 +1,260 @@
+"""One training step, and the one loop around it, on one device or on several.
+
+:func:`tlkit.training.fit`, the experiment and its training from scratch, and the audit's step all use what stands here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+from tlkit._keras.graph import all_layers
+from tlkit._tensorflow import keras, tf
+from tlkit.domains import Split
+from tlkit.features import batches
+
+__all__ = ["Mirrored", "OneDevice", "Steps", "descend", "mirrored_strategy", "run_epochs"]
+
+VALIDATION_BATCH = 256
+
+
+def descend(loss_of: Any, groups: Sequence[tuple[Any, Sequence[keras.Variable]]]) -> Any:
+    """One step of gradient descent, each optimizer on its own weights; returns the loss before the step.
+
+    Args:
+        loss_of: Computes the loss, a scalar, when called.
+        groups: Pairs of a built optimizer and the weights that it moves. The first one's ``scale_loss`` holds for all:
+            it keeps small gradients of half precision from becoming 0.
+    """
+    with tf.GradientTape() as tape:
+        loss = loss_of()
+        scaled = groups[0][0].scale_loss(loss)
+    gradients = iter(tape.gradient(scaled, [weight for _, weights in groups for weight in weights]))
+    for optimizer, weights in groups:
+        if weights:
+            optimizer.apply_gradients([(next(gradients), weight) for weight in weights])
+    return loss
+
+
+class Steps(Protocol):
+    """What :func:`run_epochs` runs: steps on a model, and the means since the last reset."""
+
+    model: keras.Model
+
+    def batches(self, split: Split, batch_size: int, seed: int | None) -> Any:
+        """Something to iterate over once an epoch; shuffled anew each time when there is a seed."""
+
+    def step(self, parts: Any) -> None:
+        """Train on the next batch of an iterator."""
+
+    def score(self, parts: Any) -> None:
+        """Only look at the next batch of an iterator."""
+
+    def reset(self) -> None:
+        """Begin new means."""
+
+    def logs(self) -> dict[str, float]:
+        """``loss`` and what else is known, as means over the examples since the reset."""
+
+
+def run_epochs(
+    steps: Steps,
+    train: Split,
+    *,
+    epochs: int,
+    batch_size: int,
+    seed: int,
+    validation: Split | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> Iterator[None]:
+    """The loop, epoch by epoch and callback by callback as in ``model.fit``. It rests after each batch.
+
+    So whoever runs it may stop, or go on later; a callback that sets ``model.stop_training`` ends it after its epoch.
+    """
+    calls = keras.callbacks.CallbackList(list(callbacks), model=steps.model, epochs=epochs)
+    dealt = steps.batches(train, batch_size, seed)
+    held_out = None if validation is None else steps.batches(validation, VALIDATION_BATCH, None)
+    steps.model.stop_training = False
+    logs: dict[str, float] = {}
+    calls.on_train_begin()
+    for epoch in range(epochs):
+        calls.on_epoch_begin(epoch)
+        steps.reset()
+        parts = iter(dealt)
+        for batch in range(-(-len(train) // batch_size)):
+            calls.on_train_batch_begin(batch)
+            steps.step(parts)
+            logs = steps.logs()
+            calls.on_train_batch_end(batch, logs)
+            yield
+        if validation is not None:
+            logs = logs | {f"val_{name}": value for name, value in _score(steps, held_out, validation, calls).items()}
+        calls.on_epoch_end(epoch, logs)
+        if steps.model.stop_training:
+            break
+    calls.on_train_end(logs)
+
+
+def _score(steps: Steps, held_out: Any, validation: Split, calls: keras.callbacks.CallbackList) -> dict[str, float]:
+    calls.on_test_begin()
+    steps.reset()
+    parts = iter(held_out)
+    for batch in range(-(-len(validation) // VALIDATION_BATCH)):
+        calls.on_test_batch_begin(batch)
+        steps.score(parts)
+        calls.on_test_batch_end(batch, steps.logs())
+    scores = steps.logs()
+    calls.on_test_end(scores)
+    return scores
+
+
+class OneDevice:
+    """The steps of a compiled model: its own ``train_step``, which a subclass may have written anew."""
+
+    def __init__(self, model: keras.Model) -> None:
+        self.model = model
+        self._now: dict[str, Any] = {}
+        self._train = tf.function(lambda parts: model.train_step(next(parts)), reduce_retracing=True)
+        self._look = tf.function(lambda parts: model.test_step(next(parts)), reduce_retracing=True)
+
+    def batches(self, split: Split, batch_size: int, seed: int | None) -> Any:
+        """See :class:`Steps`."""
+        return batches(split, batch_size, shuffle_seed=seed)
+
+    def step(self, parts: Any) -> None:
+        """See :class:`Steps`."""
+        self._now = self._train(parts)
+
+    def score(self, parts: Any) -> None:
+        """See :class:`Steps`."""
+        self._now = self._look(parts)
+
+    def reset(self) -> None:
+        """See :class:`Steps`."""
+        self.model.reset_metrics()
+
+    def logs(self) -> dict[str, float]:
+        """See :class:`Steps`."""
+        return {name: float(value) for name, value in self._now.items()}
+
+
+def mirrored_strategy(strategy: str | tf.distribute.MirroredStrategy) -> tf.distribute.MirroredStrategy:
+    """The strategy for an argument of :func:`tlkit.training.fit`.
+
+    Raises:
+        ValueError: It is neither ``"mirrored"`` nor a mirrored strategy.
+    """
+    if isinstance(strategy, tf.distribute.MirroredStrategy):
+        return strategy
+    if strategy != "mirrored":
+        given = repr(strategy) if isinstance(strategy, str) else type(strategy).__name__
+        raise ValueError(f"strategy must be None, 'mirrored' or a tf.distribute.MirroredStrategy, got {given}.")
+    return tf.distribute.MirroredStrategy([d.name for d in tf.config.list_logical_devices("GPU")] or ["CPU:0"])
+
+
+class Mirrored:
+    """The steps of a model's clone, mirrored on several devices: one step for the whole batch.
+
+    Keras' own loop is no choice: it weighs the devices' parts of a batch alike, whatever their sizes (of 5 examples on
+    two devices, each of the smaller part counts half as much again), and before it begins it adds up the parts of the
+    first batch, which fails when they differ in size (Keras 3.15). This follows what TensorFlow recommends instead:
+    https://www.tensorflow.org/tutorials/distribute/custom_training.
+    """
+
+    def __init__(
+        self, model: keras.Model, strategy: tf.distribute.MirroredStrategy, optimizer: dict[str, Any]
+    ) -> None:
+        self._strategy, self._parts = strategy, strategy.num_replicas_in_sync
+        _check_mirrored(model)
+        try:
+            with strategy.scope():
+                self.model = keras.models.clone_model(model)
+        except (NotImplementedError, TypeError, ValueError) as error:
+            reason = next(iter(str(error).splitlines()), "")[:120]
+            raise ValueError(f"strategy needs a model that Keras can clone, got {model.name!r}: {reason}") from error
+        for original, copied in zip(all_layers(model), all_layers(self.model), strict=True):
+            copied.trainable = original.trainable
+        self._pairs = list(zip(_state(model), _state(self.model), strict=True))
+        for original, copied in self._pairs:
+            copied.assign(original.numpy())
+            copied.regularizer = original.regularizer  # may have been set on the weight, where no clone looks
+        with strategy.scope():
+            self._loss = keras.metrics.Mean(name="loss")
+            self._accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+            self.model.compile(optimizer=keras.optimizers.get(optimizer))
+            self.model.optimizer.build(self.model.trainable_variables)
+        self.step, self.score = tf.function(self._train_step), tf.function(self._score_step)
+
+    def copy_back(self) -> None:
+        """Give the original the clone's weights."""
+        for original, copied in self._pairs:
+            original.assign(copied.numpy())
+
+    def batches(self, split: Split, batch_size: int, seed: int | None) -> Any:
+        """The batches of :func:`tlkit.features.batches`, in the same order, each in parts, one for each device."""
+        parts = self._parts
+
+        def in_parts(x: Any, y: Any) -> tf.data.Dataset:
+            size = tf.shape(y, out_type=tf.int64)[0]
+
+            def part(i: Any) -> tuple[Any, Any, Any, Any]:
+                start, end = size * i // parts, size * (i + 1) // parts
+                counts = tf.cast(end > start, "float32")  # not every operation takes an empty part: one example for all
+                x_part, y_part = (tensor[start : tf.maximum(end, start + 1)] for tensor in (x, y))
+                return x_part, y_part, tf.fill(tf.shape(y_part), counts), 1 / tf.cast(size, "float32")
+
+            return tf.data.Dataset.range(parts).map(part)
+
+        def dataset(_: tf.distribute.InputContext) -> tf.data.Dataset:
+            return batches(split, batch_size, shuffle_seed=seed).flat_map(in_parts).prefetch(2 * parts)
+
+        return self._strategy.distribute_datasets_from_function(dataset)
+
+    def _train_step(self, parts: Any) -> None:
+        self._strategy.run(self._train_on_part, args=(next(parts),))
+
+    def _score_step(self, parts: Any) -> None:
+        self._strategy.run(self._score_part, args=(next(parts),), kwargs={"training": False})
+
+    def _train_on_part(self, part: tuple[Any, Any, Any, Any]) -> None:
+        def loss_of() -> Any:
+            losses, penalty = self._score_part(part, training=True)
+            # The optimizer adds the devices' gradients up: to that of the mean over the whole batch.
+            return tf.reduce_sum(losses) * part[3] + penalty / self._parts
+
+        descend(loss_of, [(self.model.optimizer, self.model.trainable_weights)])
+
+    def _score_part(self, part: tuple[Any, Any, Any, Any], *, training: bool) -> tuple[Any, Any]:
+        """The cross-entropy of each example that counts, and what regularizers add to the mean; metrics get both."""
+        x, y, counts, _ = part
+        logits = tf.cast(self.model(x, training=training), "float32")
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
+        penalty = tf.add_n([tf.zeros(()), *(tf.cast(loss, "float32") for loss in self.model.losses)])
+        self._loss.update_state(losses + penalty, sample_weight=counts)
+        self._accuracy.update_state(y, logits, sample_weight=counts)
+        return losses * counts, penalty
+
+    def reset(self) -> None:
+        """See :class:`Steps`."""
+        self._loss.reset_state()
+        self._accuracy.reset_state()
+
+    def logs(self) -> dict[str, float]:
+        """See :class:`Steps`."""
+        return {metric.name: float(metric.result()) for metric in (self._loss, self._accuracy)}
+
+
+def _check_mirrored(model: keras.Model) -> None:
+    half = [layer.name for layer in all_layers(model) if layer.compute_dtype == "float16"]
+    if half:
+        # It needs a scaled loss, which Keras does inside a condition, where TensorFlow lets devices exchange nothing.
+        raise ValueError(
+            "strategy trains in float32 or mixed_bfloat16 (mixed_float16 is keras issue 20763), "
+            f"got {half[0]!r} in float16."
+        )
+
+
+def _state(model: keras.Model) -> list[keras.Variable]:
+    """Weights, and the states of the random generators of dropout and augmentation."""
+    seeds = [variable for variable in model.variables if variable.name == "seed_generator_state"]
+    return [*model.weights, *seeds]
