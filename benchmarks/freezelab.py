@@ -16,7 +16,7 @@ EPOCHS, PER_CLASS = 20, 10
 NOTEBOOK = """import tlkit
 from tlkit.widgets import FreezeLab
 lab = FreezeLab(tlkit.load_pair(), tlkit.load_backbone("resnet_printed"))
-lab._trials.scratch_is_cheap = lambda per_class: False
+lab.measures_scratch = False
 lab.freeze_to(3)
 lab.train()
 """
@@ -50,7 +50,7 @@ def _training(repeats: int) -> dict[str, Any]:
 
     pair = tlkit.load_pair()
     lab = FreezeLab(pair, tlkit.load_backbone("resnet_printed"))
-    lab._trials.scratch_is_cheap = lambda per_class: False  # type: ignore[method-assign]
+    lab.measures_scratch = False
     few = pair.target.train.take(PER_CLASS, seed=0)
     results: dict[str, Any] = {}
     for stage in range(lab.backbone.n_stages + 1):

@@ -114,15 +114,19 @@ def html_of(widget: ipywidgets.Widget) -> str:
     return found + "".join(html_of(child) for child in getattr(widget, "children", ()))
 
 
-def control(box: ipywidgets.Box, css: str) -> ipywidgets.Widget:
-    """The one control in a widget with that class, as a browser test finds it."""
-    found, waiting = [], list(box.children)
-    while waiting:
-        widget = waiting.pop()
-        waiting += getattr(widget, "children", ())
+def controls(box: ipywidgets.Box, css: str) -> list[ipywidgets.Widget]:
+    """The controls in a widget with that class, from the top, as a browser test finds them."""
+    found = []
+    for widget in box.children:
         found += [widget] if css in widget._dom_classes else []
-    assert len(found) == 1, css
-    return found[0]
+        found += controls(widget, css) if hasattr(widget, "children") else []
+    return found
+
+
+def control(box: ipywidgets.Box, css: str) -> ipywidgets.Widget:
+    """The one control in a widget with that class."""
+    (found,) = controls(box, css)
+    return found
 
 
 NO_NETWORK = """\

@@ -14,6 +14,8 @@ import pytest
 import traitlets
 from helpers import (
     TOY_STAGE_ENDS,
+    control,
+    controls,
     html_of,
     largest_difference,
     raises_one_line,
@@ -31,7 +33,7 @@ from tlkit.backbones import Backbone
 from tlkit.domains import Domain, DomainPair
 from tlkit.widgets import FreezeLab
 from tlkit.widgets.pictures import Curve, draw_curves, draw_strip
-from tlkit.widgets.trials import Baselines, Run, Settings, Trials
+from tlkit.experiment import Baselines, Experiment, Run, Settings
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 
@@ -52,7 +54,7 @@ def pair() -> DomainPair:
 def lab(pair: DomainPair) -> FreezeLab:
     lab = FreezeLab(pair, toy_backbone())
     lab.epochs, lab.per_class = 3, 5
-    lab._trials.scratch_is_cheap = lambda per_class: False
+    lab.measures_scratch = False
     return lab
 
 
@@ -80,18 +82,17 @@ def test_a_run_is_the_training_of_tlkit_fit(pair: DomainPair, stage: int, batchn
 
 def test_the_scores_are_those_of_score_pair(lab: FreezeLab, pair: DomainPair) -> None:
     run = lab.train()
-    trials = lab._trials
-    scores = tlkit.score_pair(lab.backbone, trials.source_head, trials.head, pair)
+    scores = tlkit.score_pair(lab.backbone, lab.experiment.source_head, lab.experiment.head, pair)
     assert (run.source, run.target) == (scores.source, scores.target)
     assert run.history.iloc[-1][["target", "source"]].tolist() == [run.target, run.source]
 
 
 @pytest.mark.parametrize("stage", [0, 1, 2])
 def test_scores_before_any_training_are_the_pretrained_ones(pair: DomainPair, stage: int) -> None:
-    trials = Trials(pair, toy_backbone())
-    before = tlkit.score_pair(trials.backbone, trials.source_head, trials.source_head, pair)
-    trials.run(Settings(frozenset(trials.frozen_to(stage)), per_class=5, epochs=2, base_rate=0.1))
-    assert (trials.source_before, trials.zero_shot) == (before.source, before.target)
+    experiment = Experiment(pair, toy_backbone())
+    before = tlkit.score_pair(experiment.backbone, experiment.source_head, experiment.source_head, pair)
+    experiment.run(Settings(stage, per_class=5, epochs=2, base_rate=0.1))
+    assert (experiment.source_before, experiment.zero_shot) == (before.source, before.target)
 
 
 def test_only_what_is_meant_moves(lab: FreezeLab) -> None:
@@ -136,7 +137,7 @@ def test_a_run_can_go_on_from_the_last(lab: FreezeLab, pair: DomainPair) -> None
     lab.freeze_to(1)
     lab.from_pretrained = False
     run = lab.train()
-    scores = tlkit.score_pair(lab.backbone, lab._trials.source_head, lab._trials.head, pair)
+    scores = tlkit.score_pair(lab.backbone, lab.experiment.source_head, lab.experiment.head, pair)
     assert (run.target, run.source) == (scores.target, scores.source)
     frozen = [w.path.startswith("one_") for w in lab.backbone.model.weights]
     after = lab.backbone.model.get_weights()
@@ -150,13 +151,13 @@ def test_head_first_begins_with_the_best_head(lab: FreezeLab, pair: DomainPair) 
     head = tlkit.build_head(lab.backbone, 3)
     few = pair.target.train.take(5, seed=0)
     tlkit.fit_probe(head, tlkit.cache_features(lab.backbone.model, few, cache_dir="memory"))
-    held_out = lab._trials._live(5)[0]
+    held_out = lab.experiment.held_out(5)[0]
     assert first == tlkit.accuracy(tlkit.join(lab.backbone.model, head), held_out)
 
 
 def test_live_images_are_neither_labels_nor_test_images(pair: DomainPair) -> None:
-    trials = Trials(pair, toy_backbone())
-    live = {image.tobytes() for image in trials._live(5)[0].x}
+    experiment = Experiment(pair, toy_backbone())
+    live = {image.tobytes() for image in experiment.held_out(5)[0].x}
     labels = {image.tobytes() for image in pair.target.train.take(5, seed=0).x}
     test = {image.tobytes() for image in pair.target.test.x}
     assert live
@@ -175,35 +176,33 @@ def test_views_are_more_images(lab: FreezeLab) -> None:
 # Stop, reset, locks --------------------------------------------------------------------------------------------------
 
 
-def run_stopped_after(trials: Trials, settings: Settings, batches: int) -> Run:
+def run_stopped_after(experiment: Experiment, settings: Settings, batches: int) -> Run:
     stop = threading.Event()
 
     def report(kind: str, value: object) -> None:
         if kind == "progress" and value[0] == batches:
             stop.set()
 
-    return trials.run(settings, stop=stop, report=report)
+    return experiment.run(settings, stop=stop, callbacks=[report])
 
 
 def test_stopped_at_random_moments_the_weights_are_those_of_the_last_whole_batch(pair: DomainPair) -> None:
     """Pressed from another thread at 50 moments; replayed batch by batch; and the next run is right."""
     lab = FreezeLab(pair, toy_backbone())
-    lab._trials.scratch_is_cheap = lambda per_class: False
+    lab.measures_scratch = False
     lab.per_class, lab.epochs = 15, 100
     lab.freeze_to(1)
     whole = lab.train()
     reference = lab.model.get_weights()
-    replay = Trials(pair, toy_backbone())
+    replay = Experiment(pair, toy_backbone())
     rng = np.random.default_rng(0)
     moment, come = 0, threading.Event()
-    report = lab._report
 
     def reported(kind: str, value: object) -> None:
-        report(kind, value)
         if kind == "progress" and value[0] >= moment:
             come.set()
 
-    lab._report = reported
+    lab.callbacks.append(reported)
     lengths, states = set(), {0: replay.model.get_weights()}
     for _ in range(50):
         moment = int(rng.integers(0, whole.batches))
@@ -277,22 +276,22 @@ def test_while_it_trains_settings_are_locked_and_python_goes_on(running: FreezeL
 
 
 def test_while_it_trains_a_moved_control_goes_back_and_says_why(running: FreezeLab) -> None:
-    control = running._controls["epochs"]
-    assert control.disabled
-    control.value = 7  # a message that was on its way
-    assert control.value == running.epochs == 2000
-    assert "while a run is in progress" in running._note.value
-    running._toggles[0].value = not running._toggles[0].value
-    assert running._toggles[0].value == ("one_conv" in running.frozen)
+    slider = control(running, "tlkit-epochs")
+    assert slider.disabled
+    slider.value = 7  # a message that was on its way
+    assert slider.value == running.epochs == 2000
+    assert "while a run is in progress" in control(running, "tlkit-note").value
+    toggle = control(running, "tlkit-toggle-1")
+    toggle.value = not toggle.value
+    assert toggle.value == ("one_conv" in running.frozen)
 
 
 def test_after_the_end_the_controls_work_again(lab: FreezeLab) -> None:
-    lab._train_button.click()
+    control(lab, "tlkit-train").click()
     lab.wait()
-    lab._thread.join()
     assert lab.status == "idle"
-    assert not lab._train_button.disabled
-    assert lab._stop_button.disabled
+    assert not control(lab, "tlkit-train").disabled
+    assert control(lab, "tlkit-stop").disabled
     assert len(lab.results) == 1
 
 
@@ -317,7 +316,7 @@ def test_a_loss_that_is_not_finite_is_said_and_the_next_run_is_right(lab: Freeze
     lab.freeze_to(0)
     lab.head_rate = lab.base_rate = 10.0
     lab.epochs = 200
-    lab._trials.head.set_weights([w * np.nan for w in lab._trials.head.get_weights()])
+    lab.experiment.head.set_weights([w * np.nan for w in lab.experiment.head.get_weights()])
     lab.from_pretrained = False
     with raises_one_line(FloatingPointError, "finite", "learning rate is too large"):
         lab.train()
@@ -334,7 +333,7 @@ sys.path.insert(0, sys.argv[1])
 from test_freeze_lab import FreezeLab, signal_pair, toy_backbone
 
 lab = FreezeLab(signal_pair(), toy_backbone())
-lab.per_class, lab.epochs = 5, 2
+lab.per_class, lab.epochs, lab.measures_scratch = 5, 2, False
 
 
 def cycle(i):
@@ -352,11 +351,9 @@ def memory():
 
 for i in range(20):
     cycle(i)
-lab._end_background()
 before, threads = memory(), threading.active_count()
 for i in range(200):
     cycle(i)
-lab._end_background()
 print(memory() - before, threading.active_count() - threads, len(lab.results))
 """
 
@@ -385,7 +382,7 @@ def test_baselines_are_those_of_the_package(lab: FreezeLab, pair: DomainPair) ->
 
 
 def test_from_scratch_can_pause_and_does_not_touch_the_backbone(pair: DomainPair) -> None:
-    one, two = Trials(pair, toy_backbone()), Trials(pair, toy_backbone())
+    one, two = Experiment(pair, toy_backbone()), Experiment(pair, toy_backbone())
     start = two.backbone.model.get_weights()
     pause = threading.Event()
     pause.set()
@@ -414,20 +411,21 @@ def test_works_with_every_bundled_pair(source: str, target: str) -> None:
     lab.freeze_to(4)
     lab.epochs, lab.head_first = 3, True
     run = lab.train()
-    scores = tlkit.score_pair(lab.backbone, lab._trials.source_head, lab._trials.head, pair)
+    scores = tlkit.score_pair(lab.backbone, lab.experiment.source_head, lab.experiment.head, pair)
     assert (run.source, run.target) == pytest.approx((scores.source, scores.target), abs=2e-3)  # ties of rounding
-    lab._end_background()
+    lab.close()
 
 
 ENDS_EARLY = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from test_freeze_lab import FreezeLab, signal_pair, toy_backbone
+from test_freeze_lab import FreezeLab, control, signal_pair, toy_backbone
 
 lab = FreezeLab(signal_pair(), toy_backbone())
 lab.epochs = 10_000
 lab.train(wait=False)
-while not lab._progress.value:
+progress = control(lab, "tlkit-progress")
+while not progress.value:
     pass
 print("the program ends")
 """
@@ -444,15 +442,14 @@ def test_works_with_resnet50_and_sixty_two_classes() -> None:
     printed = tlkit.load_domain("printed")
     backbone = tlkit.load_backbone("resnet50", image_size=32, input_shape=(28, 28, 1), weights=None)
     lab = FreezeLab(DomainPair(printed, printed), backbone)
-    assert [stage.end for stage in lab._trials.stages] == list(backbone.stage_ends)
+    assert [stage.end for stage in lab.experiment.stages] == list(backbone.stage_ends)
     lab.per_class, lab.epochs = 2, 1
     lab.freeze_to(4)
     run = lab.train()
     assert run.batches == 4
     assert set(run.audit.loc[run.audit["weights_moved"], "stage"]) == {5, "head"}
-    lab._layer_boxes[3].children = lab._build_layers(4)
-    lab._show_settings()
-    assert len(lab._layer_toggles) == len(lab._trials.stages[3].layers) > 15
+    control(lab, "tlkit-more-4").value = True
+    assert len(controls(lab, "tlkit-layer")) == len(lab.experiment.stages[3].layers) > 15
 
 
 def test_works_with_a_folder_of_ones_own(tmp_path: Path) -> None:
@@ -495,30 +492,31 @@ def test_works_with_two_classes() -> None:
 
 def test_controls_and_traits_say_the_same(lab: FreezeLab) -> None:
     lab.freeze_to(1)
-    assert lab._slider.value == 1
-    assert [toggle.value for toggle in lab._toggles] == [True, False]
-    lab._slider.value = 2
+    slider, toggles = control(lab, "tlkit-freeze-to"), controls(lab, "tlkit-toggle")
+    assert slider.value == 1
+    assert [toggle.value for toggle in toggles] == [True, False]
+    slider.value = 2
     assert lab.stage == 2
     assert "Everything is frozen but the head." in lab.sentence
-    lab._toggles[1].value = False
-    assert (lab.stage, lab._slider.value) == (1, 1)
+    toggles[1].value = False
+    assert (lab.stage, slider.value) == (1, 1)
     assert "Frozen: stage 1; the rest and the head learn." in lab.sentence
-    lab._disclose(2, True)
-    lab._layer_toggles["two_a_conv"].value = True
+    control(lab, "tlkit-more-2").value = True
+    next(toggle for toggle in controls(lab, "tlkit-layer") if "two_a_conv" in toggle.description).value = True
     assert lab.frozen == {"one_conv", "two_a_conv"}
-    assert "◐" in lab._toggles[1].description
+    assert "◐" in toggles[1].description
     for name, value in (("epochs", 9), ("views", 4), ("head_first", True), ("head_rate", 1e-2), ("per_class", 2)):
-        lab._controls[name].value = value
+        control(lab, f"tlkit-{name.replace('_', '-')}").value = value
         assert getattr(lab, name) == value
     for name, value in (("epochs", 99), ("views", 9), ("base_rate", 0.5), ("per_class", 3)):
         setattr(lab, name, value)
-        assert lab._controls[name].value == pytest.approx(value)
+        assert control(lab, f"tlkit-{name.replace('_', '-')}").value == pytest.approx(value)
 
 
 def test_the_boundary_is_drawn_where_it_is(lab: FreezeLab) -> None:
     for stage in range(3):
         lab.freeze_to(stage)
-        gaps = [lab._first_gap, *lab._gaps]
+        gaps = controls(lab, "tlkit-boundary")
         assert [i for i, gap in enumerate(gaps) if "boundary" in gap.value] == [stage]
 
 
@@ -527,12 +525,13 @@ def test_the_table_can_be_sorted_and_a_run_restored_by_hand(lab: FreezeLab) -> N
         lab.epochs = epochs
         lab.train()
 
-    assert lab._runs.shown() == [3, 2, 1]
-    lab._runs.sort_by("epochs")
-    assert lab._runs.shown() == [1, 3, 2]
-    lab._runs.sort_by("epochs")
-    assert lab._runs.shown() == [2, 3, 1]
-    lab._runs._rows[0][0].children[0].click()
+    runs = control(lab, "tlkit-runs")
+    assert runs.shown() == [3, 2, 1]
+    control(lab, "tlkit-sort-epochs").click()
+    assert runs.shown() == [1, 3, 2]
+    control(lab, "tlkit-sort-epochs").click()
+    assert runs.shown() == [2, 3, 1]
+    controls(lab, "tlkit-restore")[0].click()
     assert lab.epochs == 1
     assert "run 2" in lab.sentence
 
@@ -542,7 +541,7 @@ def test_results_export(lab: FreezeLab, tmp_path: Path) -> None:
     lab.to_csv(tmp_path / "runs.csv")
     read = pd.read_csv(tmp_path / "runs.csv")
     assert read["target"].tolist() == pytest.approx(lab.results["target"].tolist())
-    encoded = re.search(r"base64,([\w+/=]+)", lab._runs._csv.value).group(1)
+    encoded = re.search(r"base64,([\w+/=]+)", control(lab, "tlkit-csv").value).group(1)
     pd.testing.assert_frame_equal(pd.read_csv(io.BytesIO(base64.b64decode(encoded))), read)
     assert lab.history.columns.tolist() == ["run", "epoch", "target", "source"]
 
@@ -552,8 +551,8 @@ def test_many_runs_are_all_kept_and_a_few_shown(lab: FreezeLab) -> None:
     for _ in range(15):
         lab.train()
     assert len(lab.results) == 15
-    assert len(lab._runs.shown()) == 12
-    assert "12 of 15 runs" in lab._runs._csv.value
+    assert len(control(lab, "tlkit-runs").shown()) == 12
+    assert "12 of 15 runs" in control(lab, "tlkit-csv").value
 
 
 def test_names_are_shown_as_text_everywhere() -> None:
@@ -564,9 +563,7 @@ def test_names_are_shown_as_text_everywhere() -> None:
     lab = FreezeLab(DomainPair(source, pair.target), Backbone(HOSTILE, toy.model, toy.stage_ends))
     lab.epochs = 1
     lab.train()
-    for box in lab._layer_boxes:
-        box.children = ()
-    lab._disclose(1, True)
+    control(lab, "tlkit-more-1").value = True
     text = html_of(lab)
     assert "<img" not in text
     assert "<script" not in text
@@ -585,7 +582,7 @@ def test_words_say_what_moved_and_what_was_lost(lab: FreezeLab) -> None:
     lab.base_rate, lab.epochs = 1.0, 10
     run = lab.train()
     assert lab.sentence.startswith("Everything moved.")
-    lost = lab._trials.source_before - run.source
+    lost = lab.experiment.source_before - run.source
     assert lost > 0.05
     assert "forgetting." in lab.sentence
 
@@ -675,14 +672,13 @@ def test_a_second_lab_takes_the_memory_of_the_first(pair: DomainPair) -> None:
     first = FreezeLab(pair, toy_backbone())
     first.epochs = 1
     run = first.train()
-    assert first._trials._features
+    assert first.experiment.kept_bytes
     second = FreezeLab(pair, toy_backbone())
-    assert not first._trials._features
-    assert not first._trials._steps
+    assert not first.experiment.kept_bytes
     second.train()
     again = first.train()  # and it still works
     assert (again.target, again.source) == (run.target, run.source)
-    assert not second._trials._features
+    assert not second.experiment.kept_bytes
     second.close()
     assert len(second.results) == 1
 
@@ -692,7 +688,7 @@ def test_nothing_is_left_when_a_lab_is_dropped(pair: DomainPair) -> None:
     lab = FreezeLab(pair, toy_backbone())
     lab.epochs = 1
     lab.train()
-    lab._end_background()
+    lab.close()
     del lab
     gc.collect()
     assert set(threading.enumerate()) <= before

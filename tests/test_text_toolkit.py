@@ -9,7 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import traitlets
-from helpers import KERAS_SAVES_WITH_A_WARNING, html_of, largest_difference, raises_one_line, run_python, same_weights
+from helpers import (
+    KERAS_SAVES_WITH_A_WARNING,
+    control,
+    html_of,
+    largest_difference,
+    raises_one_line,
+    run_python,
+    same_weights,
+)
 from PIL import Image
 
 import tlkit
@@ -19,12 +27,12 @@ from tlkit.audit.data_rules import bare_words
 from tlkit.backbones import Backbone, layers_up_to
 from tlkit.domains import Domain, DomainPair, Split
 from tlkit.evaluation import accuracy, linear_probe
+from tlkit.experiment import Experiment, Settings
 from tlkit.features import pool_features
 from tlkit.text import text_split
 from tlkit.text.encoder import small_bert
 from tlkit.text.tokens import MOST_POSITIONS
 from tlkit.widgets import DomainCompare, FreezeLab
-from tlkit.widgets.trials import Settings, Trials
 
 WORDS, LENGTH = 40, 12
 
@@ -69,7 +77,7 @@ def tiny() -> Backbone:
 def lab(pair: DomainPair) -> FreezeLab:
     lab = FreezeLab(pair, tiny_backbone())
     lab.epochs, lab.per_class = 3, 5
-    lab._trials.scratch_is_cheap = lambda per_class: False
+    lab.measures_scratch = False
     return lab
 
 
@@ -492,26 +500,26 @@ def test_a_run_is_the_training_of_tlkit_fit(pair: DomainPair, stage: int) -> Non
     x = pair.target.test.x
     np.testing.assert_allclose(lab.model(x, training=False), model(x, training=False), atol=1e-4)
     assert not same_weights(start, model)
-    scores = tlkit.score_pair(lab.backbone, lab._trials.source_head, lab._trials.head, pair)
+    scores = tlkit.score_pair(lab.backbone, lab.experiment.source_head, lab.experiment.head, pair)
     assert (run.source, run.target) == (scores.source, scores.target)
     assert run.boundary == stage
 
 
 def test_scores_before_training_are_the_pretrained_ones(pair: DomainPair) -> None:
-    trials = Trials(pair, tiny_backbone())
-    before = tlkit.score_pair(trials.backbone, trials.source_head, trials.source_head, pair)
-    assert (trials.source_before, trials.zero_shot) == (before.source, before.target)
+    experiment = Experiment(pair, tiny_backbone())
+    before = tlkit.score_pair(experiment.backbone, experiment.source_head, experiment.source_head, pair)
+    assert (experiment.source_before, experiment.zero_shot) == (before.source, before.target)
 
 
 def test_a_part_of_the_tests_is_an_even_part_and_said(pair: DomainPair, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tlkit.widgets.trials.SCORE_MULTIPLY_ADDS", 1.0)
-    monkeypatch.setattr("tlkit.widgets.trials.LEAST_SCORED", 30)
+    monkeypatch.setattr("tlkit.experiment.SCORE_MULTIPLY_ADDS", 1.0)
+    monkeypatch.setattr("tlkit.experiment.LEAST_SCORED", 30)
     lab = FreezeLab(pair, tiny_backbone())
     lab.epochs = 1
-    lab._trials.scratch_is_cheap = lambda per_class: False
+    lab.measures_scratch = False
     lab.freeze_to(0)
     lab.train()
-    target, source = lab._trials.tests
+    target, source = lab.experiment.tests
     assert len(target) == len(source) == 15
     assert {row.tobytes() for row in target.x} <= {row.tobytes() for row in pair.target.test.x}
     assert "Scored on 15 of 60 target test texts and 15 of 60 source test texts." in lab.sentence
@@ -532,7 +540,7 @@ def test_head_first_begins_with_the_best_head(lab: FreezeLab, pair: DomainPair) 
 def test_the_raw_baseline_is_that_of_words_and_called_so(lab: FreezeLab, pair: DomainPair) -> None:
     assert lab.baselines.raw == linear_probe(pair.target.train.take(5, seed=0), pair.target.test)
     lab.train()
-    assert "TF-IDF" in lab._curves.value
+    assert "TF-IDF" in control(lab, "tlkit-plot").value
     assert "TF-IDF" in lab.sentence
     shown = html_of(lab)
     assert "pixel" not in shown
@@ -547,50 +555,50 @@ def test_source_and_target_may_be_padded_to_different_lengths(pair: DomainPair) 
         Split(np.pad(part.x, ((0, 0), (0, 7))), part.y, None, part.texts)
         for part in (pair.source.train, pair.source.test)
     ]
-    trials = [
-        Trials(DomainPair(source, pair.target), tiny_backbone())
+    experiment = [
+        Experiment(DomainPair(source, pair.target), tiny_backbone())
         for source in (pair.source, Domain("longer", *longer, pair.source.classes))
     ]
-    runs = [one.run(Settings(one.frozen_to(1), per_class=5, epochs=2, base_rate=1e-2)) for one in trials]
-    assert trials[0].source_before == trials[1].source_before
-    assert trials[0].zero_shot == trials[1].zero_shot
+    runs = [one.run(Settings(one.frozen_to(1), per_class=5, epochs=2, base_rate=1e-2)) for one in experiment]
+    assert experiment[0].source_before == experiment[1].source_before
+    assert experiment[0].zero_shot == experiment[1].zero_shot
     assert (runs[0].target, runs[0].source) == (runs[1].target, runs[1].source)
 
 
 def test_with_everything_frozen_the_source_keeps_its_score(pair: DomainPair, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before and after are scored on the same part of the test examples, or forgetting would be made up."""
-    monkeypatch.setattr("tlkit.widgets.trials.SCORE_MULTIPLY_ADDS", 1.0)
-    monkeypatch.setattr("tlkit.widgets.trials.LEAST_SCORED", 14)
-    trials = Trials(pair, tiny_backbone())
-    assert len(trials.tests[1]) == 7
-    run = trials.run(Settings(trials.frozen_to(3), per_class=5, epochs=2))
-    assert run.source == trials.source_before
+    monkeypatch.setattr("tlkit.experiment.SCORE_MULTIPLY_ADDS", 1.0)
+    monkeypatch.setattr("tlkit.experiment.LEAST_SCORED", 14)
+    experiment = Experiment(pair, tiny_backbone())
+    assert len(experiment.tests[1]) == 7
+    run = experiment.run(Settings(experiment.frozen_to(3), per_class=5, epochs=2))
+    assert run.source == experiment.source_before
 
 
 def test_views_and_batchnorm_are_locked_with_a_word(lab: FreezeLab) -> None:
     for name, words in (("views", "for images only"), ("train_batchnorm", "no BatchNorm")):
-        assert lab._controls[name].disabled
+        assert control(lab, f"tlkit-{name.replace('_', '-')}").disabled
         assert words in html_of(lab)
     with raises_one_line(traitlets.TraitError, "views must be 1 for texts", "got 2"):
         lab.views = 2
     with raises_one_line(ValueError, "views must be 1 for texts", "got 2"):
-        lab._trials.check(Settings(frozenset(), per_class=5, views=2))
+        lab.experiment.check(Settings(frozenset(), per_class=5, views=2))
     lab.train()
-    assert lab._controls["views"].disabled
-    assert not lab._controls["epochs"].disabled
+    assert control(lab, "tlkit-views").disabled
+    assert not control(lab, "tlkit-epochs").disabled
 
 
 def test_from_scratch_nothing_of_what_was_pretrained_is_left(pair: DomainPair, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tlkit.widgets.trials.SCRATCH_EPOCHS", 1)
+    monkeypatch.setattr("tlkit.experiment.SCRATCH_EPOCHS", 1)
     clone, clones = keras.models.clone_model, []
     monkeypatch.setattr(keras.models, "clone_model", lambda model: clones.append(clone(model)) or clones[-1])
-    trials = Trials(pair, tiny_backbone())
-    pretrained = [weight + 1 for weight in trials.backbone.model.get_weights()]
-    trials.backbone.model.set_weights(pretrained)
-    score = trials.measure_scratch(5)
+    experiment = Experiment(pair, tiny_backbone())
+    pretrained = [weight + 1 for weight in experiment.backbone.model.get_weights()]
+    experiment.backbone.model.set_weights(pretrained)
+    score = experiment.measure_scratch(5)
     assert score is not None
     assert 0 <= score <= 1
-    assert same_weights(trials.backbone.model, pretrained)
+    assert same_weights(experiment.backbone.model, pretrained)
     (trained_anew,) = clones
     for weight, known in zip(trained_anew.weights, pretrained, strict=True):
         # Start weights lie within 0.1 of 0, or at 1 where the pretrained ones are at 2; one step of Adam is 3e-4.
@@ -603,7 +611,7 @@ def test_stop_and_reset(lab: FreezeLab) -> None:
     lab.epochs = 5000
     lab.train(wait=False)
     until = time.monotonic() + 60
-    while lab._progress.value < 3 and time.monotonic() < until:
+    while control(lab, "tlkit-progress").value < 3 and time.monotonic() < until:
         time.sleep(0.01)
     lab.stop()
     lab.wait()
@@ -670,7 +678,7 @@ def test_freeze_lab_on_tweets_beats_words(tmp_path: Path) -> None:
     from tlkit.text import load_text_backbone, load_text_pair
 
     lab = FreezeLab(load_text_pair("editorials", "tweets"), load_text_backbone())
-    lab._trials.scratch_is_cheap = lambda per_class: False
+    lab.measures_scratch = False
     lab.per_class, lab.epochs, lab.head_first = 50, 3, True
     for stage in (7, 6, 5):
         lab.freeze_to(stage)

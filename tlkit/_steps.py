@@ -12,6 +12,7 @@ from tlkit._keras.graph import all_layers
 from tlkit._tensorflow import keras, tf
 from tlkit.domains import Split
 from tlkit.features import batches
+from tlkit.freezing import copy_flags
 
 __all__ = ["Mirrored", "OneDevice", "Steps", "descend", "mirrored_strategy", "run_epochs"]
 
@@ -161,9 +162,7 @@ class Mirrored:
     https://www.tensorflow.org/tutorials/distribute/custom_training.
     """
 
-    def __init__(
-        self, model: keras.Model, strategy: tf.distribute.MirroredStrategy, optimizer: dict[str, Any]
-    ) -> None:
+    def __init__(self, model: keras.Model, strategy: tf.distribute.MirroredStrategy, optimizer: dict[str, Any]) -> None:
         self._strategy, self._parts = strategy, strategy.num_replicas_in_sync
         _check_mirrored(model)
         try:
@@ -172,8 +171,7 @@ class Mirrored:
         except (NotImplementedError, TypeError, ValueError) as error:
             reason = next(iter(str(error).splitlines()), "")[:120]
             raise ValueError(f"strategy needs a model that Keras can clone, got {model.name!r}: {reason}") from error
-        for original, copied in zip(all_layers(model), all_layers(self.model), strict=True):
-            copied.trainable = original.trainable
+        copy_flags(model, self.model)
         self._pairs = list(zip(_state(model), _state(self.model), strict=True))
         for original, copied in self._pairs:
             copied.assign(original.numpy())

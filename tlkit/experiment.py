@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tlkit._steps import OneDevice, descend, run_epochs
 from tlkit._tensorflow import keras, tf
 from tlkit._keras.graph import own_weights
 from tlkit.audit.moved import watch
@@ -40,7 +41,7 @@ from tlkit.features import (
     split_at,
     without_padding,
 )
-from tlkit.freezing import freeze_layers, frozen_boundary, is_batchnorm, trainable_layers
+from tlkit.freezing import freeze_layers, frozen_boundary, is_batchnorm, trainable_layers, unfreeze
 from tlkit.heads import build_head, join, load_source_head
 from tlkit.training import fit_probe
 
@@ -173,7 +174,7 @@ class _Step:
 
     train: Any
     predict: Any  # features at the boundary -> the target head's and the source head's answers
-    optimizers: tuple[Any, Any]
+    optimizers: tuple[Any, ...]  # of the head and of the base
 
     def begin(self, head_rate: float, base_rate: float) -> None:
         """As if newly compiled: running means and counts of steps are 0."""
@@ -181,6 +182,69 @@ class _Step:
             for variable in optimizer.variables:
                 variable.assign(keras.ops.zeros_like(variable))
             optimizer.learning_rate = rate
+
+
+class _Ready:
+    """The steps of a graph that a run finds ready, on examples in memory: nothing is built before the first one."""
+
+    def __init__(self, model: keras.Model, train: Any) -> None:
+        self.model, self._train, self._loss = model, train, 0.0
+
+    def batches(self, split: Split, batch_size: int, seed: int | None) -> Any:
+        """The batches of :func:`tlkit.training.fit`, in the same order."""
+        return _Shuffled(split, batch_size, seed)
+
+    def step(self, parts: Any) -> None:
+        self._loss = float(self._train(*next(parts)))
+
+    def score(self, parts: Any) -> None:
+        raise AssertionError("an experiment scores both domains itself")
+
+    def reset(self) -> None:
+        pass
+
+    def logs(self) -> dict[str, float]:
+        return {"loss": self._loss}
+
+
+class _Shuffled:
+    """Batches ``(x, y)`` as tensors, in a new order each time they are gone through."""
+
+    def __init__(self, split: Split, batch_size: int, seed: int | None) -> None:
+        self._x = tf.constant(split.x.astype(_computed(split.x.dtype), copy=False))
+        self._y, self._batch_size = tf.constant(split.y), batch_size
+        self._rng = np.random.default_rng(seed)
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        order = self._rng.permutation(len(self._y))
+        for start in range(0, len(order), self._batch_size):
+            chosen = order[start : start + self._batch_size]
+            yield tf.gather(self._x, chosen), tf.gather(self._y, chosen)
+
+
+class _Watcher(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+    """Tells of progress, looks at the scores now and then, and ends a run whose loss is no number."""
+
+    def __init__(self, settings: Settings, per_epoch: int, look: Callable[[float], None], report: Report) -> None:
+        super().__init__()
+        self._settings, self._look, self._report = settings, look, report
+        self.done, self.total = 0, settings.epochs * per_epoch
+        self._clock = _Clock(self.total)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        self.done += 1
+        self._report("progress", (self.done, self.total, self._clock.left(self.done)))
+        loss = (logs or {})["loss"]
+        if not math.isfinite(loss):
+            raise FloatingPointError(
+                f"the loss must be finite, got {loss} at batch {self.done}: the learning rate is too large "
+                f"({self._settings.head_rate:g} for the head, {self._settings.base_rate:g} for the base)."
+            )
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        every, epochs = -(-self._settings.epochs // LIVE_MOMENTS), epoch + 1
+        if epochs % every == 0 and epochs < self._settings.epochs:  # after the last one come the test examples
+            self._look(epochs)
 
 
 @dataclass
@@ -194,8 +258,7 @@ class _Clock:
         return (time.monotonic() - self.began) / max(done, 1) * (self.total - done)
 
 
-# What a run reports while it goes on: ("phase", words), ("progress", (batches done, of, seconds left)),
-# ("point", (epoch, target, source)).
+# What a run tells its callbacks while it goes on.
 Report = Callable[[str, Any], None]
 
 
@@ -251,6 +314,11 @@ class Experiment:
         self.tests = self._scored_tests()
         # Taken now, while the weights are the pretrained ones.
         self._read_source()
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of the features that are kept in memory; :meth:`forget` gives them back, and graphs with them."""
+        return sum(kept.x.nbytes for kept in self._features.values())
 
     def forget(self) -> None:
         """Give back what can be computed again: features, graphs, and a training from scratch half done."""
@@ -390,7 +458,7 @@ class Experiment:
     def _kept(self, key: tuple[int, str, int]) -> Split:
         """Features that are there, which from now on are the last to be given up."""
         self._features.move_to_end(key)
-        while len(self._features) > 1 and sum(kept.x.nbytes for kept in self._features.values()) > 2 * KEPT_BYTES:
+        while len(self._features) > 1 and self.kept_bytes > 2 * KEPT_BYTES:
             self._features.popitem(last=False)
         return self._features[key]
 
@@ -415,9 +483,7 @@ class Experiment:
         self.backbone.model.set_weights(self._pretrained)
         self.head.set_weights(self._new_heads[seed])
 
-    def run(
-        self, settings: Settings, *, stop: threading.Event | None = None, callbacks: Sequence[Report] = ()
-    ) -> Run:
+    def run(self, settings: Settings, *, stop: threading.Event | None = None, callbacks: Sequence[Report] = ()) -> Run:
         """Train, score both domains, and compare the weights.
 
         Args:
@@ -500,31 +566,18 @@ class Experiment:
             rows.append((epoch, *scores))
             report("point", rows[-1])
 
-        x, y = tf.constant(train.x.astype(_computed(train.x.dtype), copy=False)), tf.constant(train.y)
-        per_epoch = -(-len(train) // BATCH_SIZE)
-        total = settings.epochs * per_epoch
-        every = -(-settings.epochs // LIVE_MOMENTS)
-        # The order of batches is that of tlkit.training.fit.
-        rng = np.random.default_rng(self.seed if settings.seed is None else settings.seed)
+        watcher = _Watcher(settings, -(-len(train) // BATCH_SIZE), look, report)
+        seed = self.seed if settings.seed is None else settings.seed
         look(0)
-        clock, done = _Clock(total), 0
-        for epoch in range(1, settings.epochs + 1):
-            order = rng.permutation(len(train))
-            for start in range(0, len(train), BATCH_SIZE):
-                if stop.is_set():
-                    return rows, done, True
-                chosen = order[start : start + BATCH_SIZE]
-                loss = float(step.train(tf.gather(x, chosen), tf.gather(y, chosen)))
-                done += 1
-                report("progress", (done, total, clock.left(done)))
-                if not math.isfinite(loss):
-                    raise FloatingPointError(
-                        f"the loss must be finite, got {loss} at batch {done}: the learning rate is too large "
-                        f"({settings.head_rate:g} for the head, {settings.base_rate:g} for the base)."
-                    )
-            if epoch % every == 0 and epoch < settings.epochs:  # after the last one come the test examples
-                look(epoch)
-        return rows, done, False
+        if stop.is_set():
+            return rows, 0, True
+        ready = _Ready(self.model, step.train)
+        for _ in run_epochs(
+            ready, train, epochs=settings.epochs, batch_size=BATCH_SIZE, seed=seed, callbacks=[watcher]
+        ):
+            if stop.is_set():
+                break
+        return rows, watcher.done, watcher.done < watcher.total
 
     def _best_head(self, boundary: int, train: Split) -> None:
         """The head of a logistic regression on the features as they are."""
@@ -546,27 +599,20 @@ class Experiment:
     def _build_step(self, boundary: int) -> _Step:
         tail = split_at(self.backbone, boundary)[1]
         model = join(tail, self.head)
-        base_weights, head_weights = list(tail.trainable_weights), list(self.head.trainable_weights)
-        head_optimizer, base_optimizer = keras.optimizers.Adam(), keras.optimizers.Adam()
-        head_optimizer.build(head_weights)
-        base_optimizer.build(base_weights)
+        groups = [(keras.optimizers.Adam(), list(part.trainable_weights)) for part in (self.head, tail)]
+        for optimizer, weights in groups:
+            optimizer.build(weights)
         loss_of = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         cut = self._cut_at(boundary)
 
         def train(x: Any, y: Any) -> Any:
-            with tf.GradientTape() as tape:
-                loss = loss_of(y, model(cut(x), training=True))
-            gradients = tape.gradient(loss, base_weights + head_weights)
-            if base_weights:
-                base_optimizer.apply(gradients[: len(base_weights)], base_weights)
-            head_optimizer.apply(gradients[len(base_weights) :], head_weights)
-            return loss
+            return descend(lambda: loss_of(y, model(cut(x), training=True)), groups)
 
         signature = [self._input_of(tail, boundary), tf.TensorSpec((None,), tf.int64)]
         return _Step(
             train=tf.function(train, input_signature=signature).get_concrete_function(),
             predict=self._build_reader(tail, boundary),
-            optimizers=(head_optimizer, base_optimizer),
+            optimizers=tuple(optimizer for optimizer, _ in groups),
         )
 
     def _build_reader(self, tail: keras.Model, boundary: int) -> Any:
@@ -676,6 +722,7 @@ class Experiment:
 
     def _scratch_training(self, per_class: int) -> Iterator[float | None]:
         core = keras.models.clone_model(self.backbone.model)
+        unfreeze(core)
         draw_weights(core, self.seed)
         model = join(core, build_head(self.backbone, len(self.pair.target.classes), seed=self.seed))
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -683,13 +730,8 @@ class Experiment:
         few, test = self.labels(per_class), self.tests[0]
         if self.is_text:
             few, test = _cut(few), _cut(test)
-        rng = np.random.default_rng(self.seed)
-        for _ in range(SCRATCH_EPOCHS):
-            order = rng.permutation(len(few))
-            for start in range(0, len(few), BATCH_SIZE):
-                chosen = order[start : start + BATCH_SIZE]
-                model.train_on_batch(few.x[chosen], few.y[chosen])
-                yield None
+        steps = OneDevice(model)
+        yield from run_epochs(steps, few, epochs=SCRATCH_EPOCHS, batch_size=BATCH_SIZE, seed=self.seed)
         right = 0
         for start in range(0, len(test), 128):
             answers = model.predict_on_batch(test.x[start : start + 128]).argmax(axis=-1)

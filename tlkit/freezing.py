@@ -11,6 +11,7 @@ from tlkit.backbones import Backbone, stage_layers
 
 __all__ = [
     "WeightCounts",
+    "copy_flags",
     "count_weights",
     "freeze_layers",
     "freeze_to",
@@ -18,6 +19,7 @@ __all__ = [
     "held_layers",
     "is_batchnorm",
     "trainable_layers",
+    "unfreeze",
 ]
 
 
@@ -110,6 +112,18 @@ def _set_flags(backbone: Backbone, learns: Callable[[keras.layers.Layer, int], b
         for layer in layers:  # outer before inner: a container's flag is passed on, and the inner ones then have theirs
             still = id(layer) in held or (is_batchnorm(layer) and not train_batchnorm)
             layer.trainable = learns(layer, stage) and not still
+
+
+def unfreeze(model: keras.Model) -> None:
+    """Let every layer of the model learn, BatchNorm and nested ones too."""
+    for layer in all_layers(model):
+        layer.trainable = True
+
+
+def copy_flags(model: keras.Model, clone: keras.Model) -> None:
+    """Let the same layers learn in a clone as in the model."""
+    for original, copied in zip(all_layers(model), all_layers(clone), strict=True):
+        copied.trainable = original.trainable
 
 
 def held_layers(backbone: Backbone) -> set[int]:

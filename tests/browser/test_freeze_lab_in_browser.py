@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 MAKE = """import tlkit
 from tlkit.widgets import FreezeLab
 lab = FreezeLab(tlkit.load_pair(), tlkit.load_backbone("resnet_printed"))
-lab._trials.scratch_is_cheap = lambda per_class: False
+lab.measures_scratch = False
 start = lab.model.get_weights()
 def same(weights):
     return all((a == b).all() for a, b in zip(lab.model.get_weights(), weights))
@@ -34,7 +34,7 @@ def domain(name):
     return tlkit.Domain(name, part(40), part(20), (bad, "b"))
 lab = FreezeLab(tlkit.DomainPair(domain(bad), domain(bad)), tlkit.load_backbone("resnet_printed"))
 lab.epochs = 1
-lab._trials.scratch_is_cheap = lambda per_class: False
+lab.measures_scratch = False
 lab.train()
 """
 
@@ -107,7 +107,7 @@ def test_freeze_train_watch_stop_reset(page: Any, server: Server) -> None:
     # A single layer, found behind the disclosure.
     page.click("button.tlkit-more-4")
     page.get_by_role("button", name="stage3_b_conv").click()
-    until(page, lambda: ask_kernel(page, "lab.frozen == lab._trials.frozen_to(4) - {'stage3_b_conv'}") == "True")
+    until(page, lambda: ask_kernel(page, "lab.frozen == lab.experiment.frozen_to(4) - {'stage3_b_conv'}") == "True")
     expect(page.locator(".tlkit-layers").filter(visible=True)).to_contain_text("computed in every epoch")
     page.get_by_role("button", name="stage3_b_conv").click()
 

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
+from tlkit._steps import descend
 from tlkit._tensorflow import keras, tf
 from tlkit.audit.graph import Placed, own_statistics, own_weights, placed_layers
 from tlkit.backbones import Backbone, layers_up_to
@@ -315,14 +316,14 @@ def _fit_unless_traced_anew(model: keras.Model, form: Any, batch_size: int | Non
 
 def _steps_like_tlkit(model: keras.Model, batches: list[tuple[Any, ...]]) -> tuple[float, float]:
     optimizer = keras.optimizers.Adam(1e-3)
+    optimizer.build(model.trainable_variables)
     loss_of = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     loss = tf.constant(float("nan"))
-    for batch in batches:
-        weights = model.trainable_variables
-        with tf.GradientTape() as tape:
-            loss = loss_of(batch[1], model(batch[0], training=True)) + sum(model.losses)
-        if weights:
-            optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
+    for x, y, *_ in batches:
+        loss = descend(
+            lambda x=x, y=y: loss_of(y, model(x, training=True)) + sum(model.losses),
+            [(optimizer, model.trainable_variables)],
+        )
     return float(loss), 1e-3
 
 

@@ -8,7 +8,7 @@ import math
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,10 @@ from matplotlib.figure import Figure
 from tlkit._tensorflow import keras
 from tlkit.backbones import Backbone
 from tlkit.domains import DomainPair
+from tlkit.experiment import Baselines, Experiment, Run, Settings
 from tlkit.widgets.pictures import Curve, draw_curves, draw_figure, draw_strip
 from tlkit.widgets.runs_table import COLUMNS, RUNS_STYLE, RunsTable
 from tlkit.widgets.theme import escape, style_sheet, with_picture
-from tlkit.widgets.trials import Baselines, Run, Settings, Trials
 
 __all__ = ["FreezeLab"]
 
@@ -66,6 +66,8 @@ _STYLE = """
 
 _UNTRAINED = "Nothing is trained yet."
 
+_LABS: weakref.WeakSet[FreezeLab] = weakref.WeakSet()
+
 _HINTS = {
     "stage": "Stages up to this one stay as they are and run only once; what comes after learns.",
     "per_class": "Labelled target examples of each class to learn from.",
@@ -97,6 +99,9 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
     that no one stops by looking at the test examples; the scores of the table on the test parts, or where the backbone
     is large on an even part of them, as the sentence below the controls then says.
 
+    It is a view: ``lab.experiment``, an :class:`tlkit.experiment.Experiment`, does the work, and has more of it; ``lab.callbacks``
+    are called while a run goes on, as those of its ``run``.
+
     Args:
         pair: Source and target: images of the shape that the backbone takes, or texts for a text backbone.
         backbone: Its present weights are the pretrained ones, to which Reset returns. Without a bundled source head,
@@ -115,6 +120,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
     views = traitlets.Int(1, help=_HINTS["views"])
     train_batchnorm = traitlets.Bool(False, help=_HINTS["train_batchnorm"])
     from_pretrained = traitlets.Bool(True, help=_HINTS["from_pretrained"])
+    measures_scratch = traitlets.Bool(True, help="After a run a small network is trained from scratch, too, unasked.")
     frozen = traitlets.Instance(frozenset, help="Names of the layers that stay as they are.")
     status = traitlets.Enum(("idle", "running", "stopping"), "idle", help="What the lab is doing.")
     sentence = traitlets.Unicode(help="What happened last, in words.")
@@ -124,25 +130,28 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
     )  # fmt: skip
 
     def __init__(self, pair: DomainPair, backbone: Backbone, *, seed: int = 0) -> None:
-        self._trials = Trials(pair, backbone, seed=seed)
+        self._take_memory()
+        self.experiment = Experiment(pair, backbone, seed=seed)
+        self.callbacks: list[Callable[[str, Any], None]] = []
         self._stop, self._yield = threading.Event(), threading.Event()
         self._busy = threading.Lock()  # held by the one run in progress
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
+        _LABS.add(self)
         self._live: list[tuple[float, float, float]] = []
         self._refreshed = 0.0
         self._baselines: Baselines | None = None
         self._setting = False  # a control is being set by the lab, not by a hand
         # Controls that these domains or this backbone have no use for, and why.
         self._locked: dict[str, str] = {}
-        if self._trials.is_text:
+        if self.experiment.is_text:
             self._locked["views"] = "views: for images only"
-        if not any(info.batchnorms for info in self._trials.stages):
+        if not any(info.batchnorms for info in self.experiment.stages):
             self._locked["train_batchnorm"] = "this backbone has no BatchNorm"
         super().__init__()
         with self.hold_trait_notifications():
-            self.per_class = min(10, self._trials.most_per_class)
-            self.frozen = self._trials.frozen_to(max(0, backbone.n_stages - 1))
+            self.per_class = min(10, self.experiment.most_per_class)
+            self.frozen = self.experiment.frozen_to(max(0, backbone.n_stages - 1))
         self.add_class("tlkit")
         atexit.register(_end, weakref.ref(self))
         self._build(pair, backbone)
@@ -163,44 +172,44 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
     @property
     def stage(self) -> int:
         """Stages 1 to this one are frozen whole: the boundary."""
-        return self._trials.boundary(self.frozen)
+        return self.experiment.boundary(self.frozen)
 
     @property
     def results(self) -> pd.DataFrame:
         """A row a run: its settings, ``target`` and ``source`` accuracy on the test parts (0..1), ``seconds``."""
-        return self._trials.table()
+        return self.experiment.results
 
     @property
     def runs(self) -> tuple[Run, ...]:
         """All runs, the first one first."""
-        return tuple(self._trials.runs)
+        return tuple(self.experiment.runs)
 
     @property
     def history(self) -> pd.DataFrame:
         """Scores by epoch of all runs: ``run``, ``epoch``, ``target``, ``source``."""
-        parts = [run.history.assign(run=run.number) for run in self._trials.runs]
+        parts = [run.history.assign(run=run.number) for run in self.experiment.runs]
         columns = ["run", "epoch", "target", "source"]
         return pd.concat(parts)[columns].reset_index(drop=True) if parts else pd.DataFrame(columns=columns)
 
     @property
     def audit(self) -> pd.DataFrame | None:
         """Which weights the last run moved, as from :func:`tlkit.audit.audit_fit`; ``None`` before the first run."""
-        return self._trials.runs[-1].audit if self._trials.runs else None
+        return self.experiment.runs[-1].audit if self.experiment.runs else None
 
     @property
     def model(self) -> keras.Model:
         """Backbone and target head as they are now: raw images, or token ids, to logits."""
-        return self._trials.model
+        return self.experiment.model
 
     @property
     def backbone(self) -> Backbone:
         """The learner's backbone, whose weights the runs change."""
-        return self._trials.backbone
+        return self.experiment.backbone
 
     @property
     def baselines(self) -> Baselines:
         """Raw input, zero-shot and (once measured) from scratch, for the present number of labels."""
-        return self._trials.baselines(self.per_class)
+        return self.experiment.baselines(self.per_class)
 
     def freeze_to(self, stage: int) -> None:
         """Freeze stages 1 to ``stage``; 0 lets everything learn.
@@ -209,7 +218,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
             ValueError: ``stage`` is out of range.
             traitlets.TraitError: A run is in progress.
         """
-        self.frozen = self._trials.frozen_to(stage)
+        self.frozen = self.experiment.frozen_to(stage)
 
     def freeze_layers(self, *names: str, frozen: bool = True) -> None:
         """Freeze single layers by name, or with ``frozen=False`` let them learn; the others stay as they are.
@@ -218,15 +227,15 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
             ValueError: A name is none of ``lab.layers``.
             traitlets.TraitError: A run is in progress.
         """
-        unknown = [name for name in names if name not in self._trials.layers]
+        unknown = [name for name in names if name not in self.experiment.layers]
         if unknown:
-            raise ValueError(f"a layer must be one of {', '.join(self._trials.layers)}, got {unknown[0]!r}.")
+            raise ValueError(f"a layer must be one of {', '.join(self.experiment.layers)}, got {unknown[0]!r}.")
         self.frozen = self.frozen | set(names) if frozen else self.frozen - set(names)
 
     @property
     def layers(self) -> dict[str, int]:
         """The stage of each layer that can be frozen: those with weights; BatchNorm has a switch of its own."""
-        return dict(self._trials.layers)
+        return dict(self.experiment.layers)
 
     def train(self, *, wait: bool = True) -> Run | None:
         """Train as the settings say.
@@ -240,12 +249,13 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
             RuntimeError: A run is in progress.
             FloatingPointError: The loss became NaN or infinite (only with ``wait``).
         """
-        self._trials.check(self.settings)
+        self.experiment.check(self.settings)
         if not self._busy.acquire(blocking=False):
             raise RuntimeError("one run at a time: a run is in progress, stop it or wait for it first.")
-        before = len(self._trials.runs)
+        before = len(self.experiment.runs)
         try:
             self._end_background()
+            self._take_memory()
             self._stop.clear()
             self._error = None
             self.status = "running"
@@ -261,7 +271,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         self.wait()
         if self._error is not None:
             raise self._error
-        return self._trials.runs[-1] if len(self._trials.runs) > before else None
+        return self.experiment.runs[-1] if len(self.experiment.runs) > before else None
 
     def wait(self) -> None:
         """Return once no run is in progress; an interrupt stops the run, and waits for its end."""
@@ -287,7 +297,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         if not self._busy.acquire(blocking=False):
             raise RuntimeError("weights must not change while a run is in progress: stop it or wait for it first.")
         try:
-            self._trials.reset()
+            self.experiment.reset()
         finally:
             self._busy.release()
         self._live = []
@@ -301,9 +311,9 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
             ValueError: There is no such run.
             traitlets.TraitError: A run is in progress.
         """
-        if not 1 <= run <= len(self._trials.runs):
-            raise ValueError(f"run must be in 1..{len(self._trials.runs)}, got {run}.")
-        settings = self._trials.runs[run - 1].settings
+        if not 1 <= run <= len(self.experiment.runs):
+            raise ValueError(f"run must be in 1..{len(self.experiment.runs)}, got {run}.")
+        settings = self.experiment.runs[run - 1].settings
         self._check_unlocked()
         with self.hold_trait_notifications():
             for name in (*self.SETTINGS, "frozen"):
@@ -322,7 +332,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
             raise RuntimeError("one run at a time: a run is in progress, stop it or wait for it first.")
         try:
             self._end_background()
-            score = self._trials.measure_scratch(self.per_class)
+            score = self.experiment.measure_scratch(self.per_class)
         finally:
             self._busy.release()
         self._show_curves()
@@ -335,7 +345,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
             self.stop()
             self.wait()
             self._end_background()
-            self._trials.forget()
+            self.experiment.forget()
         super().close()
 
     def to_csv(self, path: str | Path) -> None:
@@ -355,7 +365,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         self._check_unlocked()
         name, value = proposal["trait"].name, proposal["value"]
         allowed = {
-            "per_class": (1, self._trials.most_per_class),
+            "per_class": (1, self.experiment.most_per_class),
             "epochs": (1, 10_000),
             "views": (1, 100),
             "head_rate": (1e-8, 10.0),
@@ -363,12 +373,21 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         }
         if name in allowed and not allowed[name][0] <= value <= allowed[name][1]:
             raise traitlets.TraitError(f"{name} must be in {allowed[name][0]:g}..{allowed[name][1]:g}, got {value!r}.")
-        if name == "views" and self._trials.is_text and value > 1:
+        if name == "views" and self.experiment.is_text and value > 1:
             raise traitlets.TraitError(f"views must be 1 for texts (only images are shifted and turned), got {value}.")
-        if name == "frozen" and not value <= set(self._trials.layers):
-            wrong = min(value - set(self._trials.layers))
+        if name == "frozen" and not value <= set(self.experiment.layers):
+            wrong = min(value - set(self.experiment.layers))
             raise traitlets.TraitError(f"frozen must name layers of lab.layers, got {wrong!r}.")
         return value
+
+    def _take_memory(self) -> None:
+        """ipywidgets keeps every widget alive, so a cell that is run again leaves its former lab behind: only one lab
+        at a time keeps what can be computed again.
+        """
+        for other in list(_LABS):
+            if other is not self and not other._busy.locked():
+                other._end_background()
+                other.experiment.forget()
 
     def _end_background(self) -> None:
         """A measurement in the background steps aside, and goes on after the next run."""
@@ -383,8 +402,8 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         words: str | None = None
         self._live = []
         try:
-            run = self._trials.run(settings, stop=self._stop, report=self._report)
-            self._baselines = self._trials.baselines(settings.per_class)
+            run = self.experiment.run(settings, stop=self._stop, callbacks=[self._report, *self.callbacks])
+            self._baselines = self.experiment.baselines(settings.per_class)
             words = self._run_in_words(run)
         except Exception as error:  # whatever it was: the learner reads it, and the lab goes on
             self._error = error
@@ -400,11 +419,11 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
     def _scratch_in_background(self, settings: Settings) -> None:
         per_class = settings.per_class
         # A learner who goes on at once is not kept waiting; one who looks at the result has a moment for it.
-        if not self._trials.scratch_is_cheap(per_class) or self._yield.wait(PATIENCE):
+        if not (self.measures_scratch and self.experiment.scratch_is_cheap(per_class)) or self._yield.wait(PATIENCE):
             return
-        if math.isnan(self._trials.baselines(per_class).scratch):
+        if math.isnan(self.experiment.baselines(per_class).scratch):
             self._progress_words.value = '<span class="tlkit-quiet">measuring the baseline “from scratch” …</span>'
-            if self._trials.measure_scratch(per_class, interrupt=self._yield) is None:
+            if self.experiment.measure_scratch(per_class, interrupt=self._yield) is None:
                 return
             self._progress_words.value = '<span class="tlkit-quiet">from scratch: measured</span>'
         if not self._busy.locked():
@@ -431,7 +450,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
     # Words ----------------------------------------------------------------------------------------------------------
 
     def _learning_words(self) -> str:
-        described = self._trials.describe_frozen(self.frozen)
+        described = self.experiment.describe_frozen(self.frozen)
         if described == "nothing":
             return "Everything learns."
         if described == "everything":
@@ -441,18 +460,18 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
     def _opening_words(self) -> str:
         return (
             f"{_UNTRAINED} {self._learning_words()} Press Train, and watch target and source. The source is "
-            f"read by its own head ({self._trials.source_head_from})."
+            f"read by its own head ({self.experiment.source_head_from})."
         )
 
     def _run_in_words(self, run: Run) -> str:
         moved = run.audit[run.audit["weights_moved"] | run.audit["statistics_moved"]]
         stages = moved["stage"].unique().tolist()
         if run.settings.from_pretrained or run.number == 1:
-            compared, before = self._trials.raw_name, self._baselines.raw if self._baselines else float("nan")
+            compared, before = self.experiment.raw_name, self._baselines.raw if self._baselines else float("nan")
         else:
-            compared, before = f"run {run.number - 1}", self._trials.runs[run.number - 2].target
+            compared, before = f"run {run.number - 1}", self.experiment.runs[run.number - 2].target
         wrong = int((~run.audit["verdict"].str.endswith("as meant")).sum())
-        parts = [f"{'Stopped: ' if run.stopped else ''}{_moved(stages, self._trials.backbone.n_stages)} moved."]
+        parts = [f"{'Stopped: ' if run.stopped else ''}{_moved(stages, self.experiment.backbone.n_stages)} moved."]
         points = 100 * (run.target - before)
         parts.append(
             f"Target {run.target:.3f}, {abs(points):.0f} points {'above' if points >= 0 else 'below'} {compared}."
@@ -460,7 +479,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         parts.append(self._forgetting_in_words(run))
         if wrong and run.batches:
             parts.append(f"{wrong} {'layer' if wrong == 1 else 'layers'} did not do as meant: see the strip.")
-        parts += [words] if (words := self._trials.scored_words()) else []
+        parts += [words] if (words := self.experiment.scored_words()) else []
         parts.append(
             f"{run.seconds:.1f} s"
             + (f", of which {run.caching_seconds:.1f} s for the frozen part, once." if run.boundary else ".")
@@ -468,7 +487,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         return " ".join(parts)
 
     def _forgetting_in_words(self, run: Run) -> str:
-        before = self._trials.source_before
+        before = self.experiment.source_before
         if math.isnan(before):
             return f"Source {run.source:.3f}."
         lost = before - run.source
@@ -516,7 +535,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         self._toggles, self._infos, self._boxes, self._gaps = [], [], [], []
         self._layer_boxes: list[Any] = []
         self._layer_toggles: dict[str, Any] = {}
-        for info in self._trials.stages:
+        for info in self.experiment.stages:
             toggle = ipywidgets.ToggleButton(value=True, layout=ipywidgets.Layout(width="92px"))
             toggle.add_class("tlkit-toggle").add_class(f"tlkit-toggle-{info.number}")
             toggle.disabled = not info.layers
@@ -549,12 +568,12 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
             self._layer_boxes.append(layers)
             self._gaps.append(gap)
             rows += [box, layers, gap]
-        n_classes = len(self._trials.pair.target.classes)
-        head_weights = sum(int(np.prod(weight.shape)) for weight in self._trials.head.trainable_weights)
+        n_classes = len(self.experiment.pair.target.classes)
+        head_weights = sum(int(np.prod(weight.shape)) for weight in self.experiment.head.trainable_weights)
         head = ipywidgets.HTML(
             '<div class="tlkit-pair"><span><b>● head</b> always learns</span>'
             f"<span>{_count(head_weights)} weights</span></div>"
-            f'<div class="tlkit-quiet">{n_classes} classes: {escape(_few(self._trials.pair.target.classes))}</div>'
+            f'<div class="tlkit-quiet">{n_classes} classes: {escape(_few(self.experiment.pair.target.classes))}</div>'
         )
         head.add_class("tlkit-info")
         box = ipywidgets.HBox([head])
@@ -564,8 +583,8 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         return [self._first_gap, *rows, box]
 
     def _build_settings(self) -> list[Any]:
-        n = self._trials.backbone.n_stages
-        most = self._trials.most_per_class
+        n = self.experiment.backbone.n_stages
+        most = self.experiment.most_per_class
         labels = sorted({k for k in (1, 2, 5, 10, 20, 50, 100, 200, 500) if k <= most} | {min(10, most)})
         wide = ipywidgets.Layout(width="98%")
         self._slider = ipywidgets.IntSlider(
@@ -662,7 +681,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         self._by_hand(lambda: self.freeze_to(stage))
 
     def _stage_toggled(self, stage: int, frozen: bool) -> None:
-        layers = self._trials.stages[stage - 1].layers
+        layers = self.experiment.stages[stage - 1].layers
         self._by_hand(lambda: self.freeze_layers(*layers, frozen=frozen))
 
     def _disclose(self, stage: int, shown: bool) -> None:
@@ -673,7 +692,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         box.layout.display = "" if shown else "none"
 
     def _build_layers(self, stage: int) -> list[Any]:
-        info = self._trials.stages[stage - 1]
+        info = self.experiment.stages[stage - 1]
         children = []
         for path in info.layers:
             toggle = ipywidgets.ToggleButton(value=True, layout=ipywidgets.Layout(width="98%"))
@@ -708,7 +727,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
             self._slider.value = boundary
             for name, control in self._controls.items():
                 self._set_control(name, control, getattr(self, name))
-            for info, toggle, box in zip(self._trials.stages, self._toggles, self._boxes, strict=True):
+            for info, toggle, box in zip(self.experiment.stages, self._toggles, self._boxes, strict=True):
                 inside = [path in self.frozen for path in info.layers]
                 whole = all(inside) if inside else info.number <= boundary
                 some = any(inside) and not whole
@@ -744,7 +763,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
             control.disabled = running
         for name, control in self._controls.items():
             control.disabled = running or name in self._locked
-        for info, toggle in zip(self._trials.stages, self._toggles, strict=True):
+        for info, toggle in zip(self.experiment.stages, self._toggles, strict=True):
             toggle.disabled = running or not info.layers
         if change["new"] == "running":
             self._progress.value = 0
@@ -758,8 +777,8 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
     def _show_curves(self, *, running: bool = False) -> None:
         if self._baselines is None or not running:
             with contextlib.suppress(ValueError):  # fewer than two classes among the labels: no probe
-                self._baselines = self._trials.baselines(self.per_class)
-        runs = self._trials.runs
+                self._baselines = self.experiment.baselines(self.per_class)
+        runs = self.experiment.runs
         shown = list(self._live)
         former = [Curve(list(run.history.itertuples(index=False, name=None))) for run in runs[-8:]]
         if not running and shown and former:
@@ -769,7 +788,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
             former,
             self._baselines,
             epochs=self.epochs,
-            source_before=self._trials.source_before,
+            source_before=self.experiment.source_before,
         )
 
     def _show_end(self, words: str) -> None:
@@ -783,7 +802,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         runs = self.results
-        words = f"FreezeLab: {self._trials.pair.source.name} → {self._trials.pair.target.name}, {len(runs)} runs"
+        words = f"FreezeLab: {self.experiment.pair.source.name} → {self.experiment.pair.target.name}, {len(runs)} runs"
         if len(runs):
             words += "\n" + runs[["run", *COLUMNS]].round(3).to_string(index=False)
         return with_picture(
@@ -794,13 +813,13 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         )
 
     def _draw(self, figure: Figure) -> None:
-        pair = self._trials.pair
+        pair = self.experiment.pair
         draw_figure(
             figure,
             f"FreezeLab: {pair.source.name} → {pair.target.name}",
             self.runs,
             self.results,
-            self._trials.baselines(self.per_class),
+            self.experiment.baselines(self.per_class),
             epochs=self.epochs,
         )
 

@@ -13,10 +13,10 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
+from tlkit.experiment import Baselines, Run
 from tlkit.plots import SOURCE_COLOR, TARGET_COLOR, plot_audit
 from tlkit.widgets.runs_table import COLUMNS
 from tlkit.widgets.theme import escape, literal
-from tlkit.widgets.trials import Baselines, Run
 
 __all__ = ["Curve", "draw_curves", "draw_figure", "draw_strip"]
 
