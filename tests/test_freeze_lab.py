@@ -31,9 +31,9 @@ import tlkit
 from tlkit._tensorflow import keras
 from tlkit.backbones import Backbone
 from tlkit.domains import Domain, DomainPair
+from tlkit.experiment import Baselines, Experiment, Run, Settings
 from tlkit.widgets import FreezeLab
 from tlkit.widgets.pictures import Curve, draw_curves, draw_strip
-from tlkit.experiment import Baselines, Experiment, Run, Settings
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 

@@ -381,8 +381,9 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         return value
 
     def _take_memory(self) -> None:
-        """ipywidgets keeps every widget alive, so a cell that is run again leaves its former lab behind: only one lab
-        at a time keeps what can be computed again.
+        """Only one lab at a time keeps what can be computed again.
+
+        A widget stays alive, so a cell that is run again leaves its former lab behind.
         """
         for other in list(_LABS):
             if other is not self and not other._busy.locked():

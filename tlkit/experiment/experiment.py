@@ -17,16 +17,15 @@ import math
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from tlkit._keras.graph import own_weights
 from tlkit._steps import OneDevice, descend, run_epochs
 from tlkit._tensorflow import keras, tf
-from tlkit._keras.graph import own_weights
 from tlkit.audit.moved import watch
 from tlkit.backbones import Backbone, draw_weights, layers_up_to, stage_layers
 from tlkit.domains import DomainPair, Split, check_count
@@ -51,7 +50,7 @@ BATCH_SIZE = 32
 
 # Live scores: few examples, few moments, so that watching costs less than training. At 0.97 the standard error of 100
 # examples is 1.7 points; the last score of a run is taken on the whole test set.
-LIVE_TARGET, LIVE_SOURCE, LIVE_MOMENTS = 100, 50, 10
+LIVE_TARGET, LIVE_SOURCE = 100, 50
 # With fewer held-out examples than this the test examples are watched.
 LEAST_LIVE = 20
 
@@ -70,196 +69,6 @@ KEPT_BYTES = 200 * 2**20
 KEPT_STEPS = 8
 # Training examples a class of a source without a bundled head, for the logistic regression that reads it.
 SOURCE_PER_CLASS = 50
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What is chosen for a run.
-
-    Args:
-        frozen: What stays as it is: a stage (stages 1 to this one, 0 for nothing), or names of
-            :attr:`Experiment.layers`.
-        train_batchnorm: BatchNorm learns, and moves its statistics, in each stage where a layer learns.
-        per_class: Labels of each class, 1 or more.
-        epochs: Passes over them, 1 or more.
-        head_rate: Learning rate of the head, above 0.
-        base_rate: Learning rate of the backbone's layers that learn, above 0.
-        head_first: Begin with the best head on frozen features (a logistic regression) instead of a random one.
-        views: Versions of each image: 1 is the image itself, more are augmented. Texts have no more than 1.
-        from_pretrained: Begin from the pretrained weights and a new head; otherwise go on from the present ones.
-        seed: Draws the labels, the head's start, the order of batches and the augmentation; ``None`` is the
-            experiment's own.
-    """
-
-    frozen: int | frozenset[str]
-    train_batchnorm: bool = False
-    per_class: int = 10
-    epochs: int = 20
-    head_rate: float = 1e-3
-    base_rate: float = 3e-4
-    head_first: bool = False
-    views: int = 1
-    from_pretrained: bool = True
-    seed: int | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Run:
-    """What came out of a run.
-
-    Args:
-        number: From 1.
-        boundary: Stages 1 to this one were frozen whole, and computed once.
-        history: A row a moment: ``epoch`` (0 is before training), ``target`` and ``source`` (accuracies 0..1). The last
-            row is on the test sets, the others on a few held-out examples.
-        audit: As from :func:`tlkit.audit.audit_fit`.
-        target: Accuracy on the target's test part, 0..1.
-        source: Accuracy on the source's test part, 0..1, by the source's own head.
-        seconds: From the start to the last score, features included.
-        caching_seconds: Of these, for running the frozen part.
-        batches: Training steps taken.
-        stopped: Ended before its last batch.
-    """
-
-    number: int
-    settings: Settings
-    boundary: int
-    history: pd.DataFrame
-    audit: pd.DataFrame
-    target: float
-    source: float
-    seconds: float
-    caching_seconds: float
-    batches: int
-    stopped: bool
-
-
-@dataclass(frozen=True)
-class Baselines:
-    """What runs are compared with: accuracies on the target's test part, 0..1; NaN where it cannot be, or is not yet.
-
-    Args:
-        raw: Logistic regression on the same labels' input as it is: pixels, or the TF-IDF of words.
-        zero_shot: The source's head, when source and target have the same classes.
-        scratch: The same network from random weights, all of it trained on the same labels.
-        raw_name: What ``raw`` reads, in words.
-    """
-
-    raw: float
-    zero_shot: float
-    scratch: float = float("nan")
-    raw_name: str = "raw pixels"
-
-
-@dataclass(frozen=True)
-class StageInfo:
-    """A stage for the eye: what comes out of it, what it costs, and its layers that can be frozen one by one.
-
-    In ``shape`` the number of a text's tokens is ``None``; ``multiply_adds`` are those of one image, or of one text of
-    the target's mean length.
-    """
-
-    number: int
-    end: str
-    shape: tuple[int | None, ...]
-    weights: int
-    multiply_adds: int
-    layers: tuple[str, ...]
-    batchnorms: int
-
-
-@dataclass(eq=False)
-class _Step:
-    """The graph of a training step, and of scoring, for one choice of layers that learn."""
-
-    train: Any
-    predict: Any  # features at the boundary -> the target head's and the source head's answers
-    optimizers: tuple[Any, ...]  # of the head and of the base
-
-    def begin(self, head_rate: float, base_rate: float) -> None:
-        """As if newly compiled: running means and counts of steps are 0."""
-        for optimizer, rate in zip(self.optimizers, (head_rate, base_rate), strict=True):
-            for variable in optimizer.variables:
-                variable.assign(keras.ops.zeros_like(variable))
-            optimizer.learning_rate = rate
-
-
-class _Ready:
-    """The steps of a graph that a run finds ready, on examples in memory: nothing is built before the first one."""
-
-    def __init__(self, model: keras.Model, train: Any) -> None:
-        self.model, self._train, self._loss = model, train, 0.0
-
-    def batches(self, split: Split, batch_size: int, seed: int | None) -> Any:
-        """The batches of :func:`tlkit.training.fit`, in the same order."""
-        return _Shuffled(split, batch_size, seed)
-
-    def step(self, parts: Any) -> None:
-        self._loss = float(self._train(*next(parts)))
-
-    def score(self, parts: Any) -> None:
-        raise AssertionError("an experiment scores both domains itself")
-
-    def reset(self) -> None:
-        pass
-
-    def logs(self) -> dict[str, float]:
-        return {"loss": self._loss}
-
-
-class _Shuffled:
-    """Batches ``(x, y)`` as tensors, in a new order each time they are gone through."""
-
-    def __init__(self, split: Split, batch_size: int, seed: int | None) -> None:
-        self._x = tf.constant(split.x.astype(_computed(split.x.dtype), copy=False))
-        self._y, self._batch_size = tf.constant(split.y), batch_size
-        self._rng = np.random.default_rng(seed)
-
-    def __iter__(self) -> Iterator[tuple[Any, Any]]:
-        order = self._rng.permutation(len(self._y))
-        for start in range(0, len(order), self._batch_size):
-            chosen = order[start : start + self._batch_size]
-            yield tf.gather(self._x, chosen), tf.gather(self._y, chosen)
-
-
-class _Watcher(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
-    """Tells of progress, looks at the scores now and then, and ends a run whose loss is no number."""
-
-    def __init__(self, settings: Settings, per_epoch: int, look: Callable[[float], None], report: Report) -> None:
-        super().__init__()
-        self._settings, self._look, self._report = settings, look, report
-        self.done, self.total = 0, settings.epochs * per_epoch
-        self._clock = _Clock(self.total)
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        self.done += 1
-        self._report("progress", (self.done, self.total, self._clock.left(self.done)))
-        loss = (logs or {})["loss"]
-        if not math.isfinite(loss):
-            raise FloatingPointError(
-                f"the loss must be finite, got {loss} at batch {self.done}: the learning rate is too large "
-                f"({self._settings.head_rate:g} for the head, {self._settings.base_rate:g} for the base)."
-            )
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        every, epochs = -(-self._settings.epochs // LIVE_MOMENTS), epoch + 1
-        if epochs % every == 0 and epochs < self._settings.epochs:  # after the last one come the test examples
-            self._look(epochs)
-
-
-@dataclass
-class _Clock:
-    """Seconds left, from the pace so far."""
-
-    total: int
-    began: float = field(default_factory=time.monotonic)
-
-    def left(self, done: int) -> float:
-        return (time.monotonic() - self.began) / max(done, 1) * (self.total - done)
-
-
-# What a run tells its callbacks while it goes on.
-Report = Callable[[str, Any], None]
 
 
 class Experiment:
@@ -305,7 +114,7 @@ class Experiment:
         self.runs: list[Run] = []
         self._pretrained = backbone.model.get_weights()
         self._new_heads = {seed: self.head.get_weights()}
-        self._steps: OrderedDict[Any, _Step] = OrderedDict()
+        self._steps: OrderedDict[Any, Step] = OrderedDict()
         self._reader: Any = None  # from the input to answers, where no step has that graph
         self._features: OrderedDict[Any, Split] = OrderedDict()
         self._raw: dict[int, float] = {}
@@ -556,7 +365,7 @@ class Experiment:
         return [views, *self._all_at(boundary, once)]
 
     def _train(
-        self, step: _Step, train: Split, live: list[Split], settings: Settings, stop: threading.Event, report: Report
+        self, step: Step, train: Split, live: list[Split], settings: Settings, stop: threading.Event, report: Report
     ) -> tuple[list[tuple[float, float, float]], int, bool]:
         """Rows of the history, batches done, and whether it was stopped."""
         rows: list[tuple[float, float, float]] = []
@@ -566,12 +375,12 @@ class Experiment:
             rows.append((epoch, *scores))
             report("point", rows[-1])
 
-        watcher = _Watcher(settings, -(-len(train) // BATCH_SIZE), look, report)
+        watcher = Watcher(settings, -(-len(train) // BATCH_SIZE), look, report)
         seed = self.seed if settings.seed is None else settings.seed
         look(0)
         if stop.is_set():
             return rows, 0, True
-        ready = _Ready(self.model, step.train)
+        ready = StepsReady(self.model, step.train)
         for _ in run_epochs(
             ready, train, epochs=settings.epochs, batch_size=BATCH_SIZE, seed=seed, callbacks=[watcher]
         ):
@@ -587,7 +396,7 @@ class Experiment:
         x = np.concatenate([tail(cut(part), training=False) for part in parts])
         fit_probe(self.head, Split(np.asarray(x, np.float32), train.y))
 
-    def _step(self, boundary: int) -> _Step:
+    def _step(self, boundary: int) -> Step:
         key = (boundary, tuple(id(weight) for weight in self.model.trainable_weights))
         if key not in self._steps:
             self._steps[key] = self._build_step(boundary)
@@ -596,7 +405,7 @@ class Experiment:
             self._steps.popitem(last=False)
         return self._steps[key]
 
-    def _build_step(self, boundary: int) -> _Step:
+    def _build_step(self, boundary: int) -> Step:
         tail = split_at(self.backbone, boundary)[1]
         model = join(tail, self.head)
         groups = [(keras.optimizers.Adam(), list(part.trainable_weights)) for part in (self.head, tail)]
@@ -609,7 +418,7 @@ class Experiment:
             return descend(lambda: loss_of(y, model(cut(x), training=True)), groups)
 
         signature = [self._input_of(tail, boundary), tf.TensorSpec((None,), tf.int64)]
-        return _Step(
+        return Step(
             train=tf.function(train, input_signature=signature).get_concrete_function(),
             predict=self._build_reader(tail, boundary),
             optimizers=tuple(optimizer for optimizer, _ in groups),
@@ -629,7 +438,7 @@ class Experiment:
         return without_padding if self.is_text and boundary < self.backbone.n_stages else tf.identity
 
     def _input_of(self, tail: keras.Model, boundary: int) -> Any:
-        return tf.TensorSpec((None, *tail.input_shape[1:]), _computed(self._dtype(boundary)))
+        return tf.TensorSpec((None, *tail.input_shape[1:]), computed(self._dtype(boundary)))
 
     def _dtype(self, boundary: int) -> Any:
         return self.pair.target.train.x.dtype if boundary == 0 else np.dtype(np.float32)
@@ -647,7 +456,7 @@ class Experiment:
             scores.append(right / len(split))
         return scores[0], scores[1]
 
-    def _final_scores(self, boundary: int, step: _Step) -> tuple[float, float]:
+    def _final_scores(self, boundary: int, step: Step) -> tuple[float, float]:
         tests = self.tests
         sizes = [tests[0].x.shape[1] if size is None else size for size in self.backbone.boundary(boundary).shape[1:]]
         size = sum(len(split) for split in tests) * 4 * int(np.prod(sizes))
@@ -794,11 +603,6 @@ def _joined(splits: list[Split]) -> Split:
 def _cut(texts: Split) -> Split:
     """The same texts without the padding behind the longest."""
     return Split(texts.x[:, : longest(texts.x)], texts.y)
-
-
-def _computed(dtype: Any) -> Any:
-    """What a graph computes with: half precision is only for storage."""
-    return np.dtype(np.float32) if dtype == np.float16 else np.dtype(dtype)
 
 
 def _augmentation(seed: int) -> keras.Sequential:

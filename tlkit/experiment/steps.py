@@ -1,0 +1,117 @@
+"""What a run trains with: a graph that is built once for each choice of layers, and found ready by the next run."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tlkit._tensorflow import keras, tf
+from tlkit.domains import Split
+from tlkit.experiment.settings import Settings
+
+__all__ = ["Report", "Step", "StepsReady", "Watcher", "computed"]
+
+LIVE_MOMENTS = 10
+
+# What a run tells its callbacks while it goes on.
+Report = Callable[[str, Any], None]
+
+
+@dataclass(eq=False)
+class Step:
+    """The graph of a training step, and of scoring, for one choice of layers that learn."""
+
+    train: Any
+    predict: Any  # features at the boundary -> the target head's and the source head's answers
+    optimizers: tuple[Any, ...]  # of the head and of the base
+
+    def begin(self, head_rate: float, base_rate: float) -> None:
+        """As if newly compiled: running means and counts of steps are 0."""
+        for optimizer, rate in zip(self.optimizers, (head_rate, base_rate), strict=True):
+            for variable in optimizer.variables:
+                variable.assign(keras.ops.zeros_like(variable))
+            optimizer.learning_rate = rate
+
+
+class StepsReady:
+    """The steps of a graph that a run finds ready, on examples in memory: nothing is built before the first one."""
+
+    def __init__(self, model: keras.Model, train: Any) -> None:
+        self.model, self._train, self._loss = model, train, 0.0
+
+    def batches(self, split: Split, batch_size: int, seed: int | None) -> Any:
+        """The batches of :func:`tlkit.training.fit`, in the same order."""
+        return _Shuffled(split, batch_size, seed)
+
+    def step(self, parts: Any) -> None:
+        self._loss = float(self._train(*next(parts)))
+
+    def score(self, parts: Any) -> None:
+        raise AssertionError("an experiment scores both domains itself")
+
+    def reset(self) -> None:
+        pass
+
+    def logs(self) -> dict[str, float]:
+        return {"loss": self._loss}
+
+
+class _Shuffled:
+    """Batches ``(x, y)`` as tensors, in a new order each time they are gone through."""
+
+    def __init__(self, split: Split, batch_size: int, seed: int | None) -> None:
+        self._x = tf.constant(split.x.astype(computed(split.x.dtype), copy=False))
+        self._y, self._batch_size = tf.constant(split.y), batch_size
+        self._rng = np.random.default_rng(seed)
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        order = self._rng.permutation(len(self._y))
+        for start in range(0, len(order), self._batch_size):
+            chosen = order[start : start + self._batch_size]
+            yield tf.gather(self._x, chosen), tf.gather(self._y, chosen)
+
+
+class Watcher(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+    """Tells of progress, looks at the scores now and then, and ends a run whose loss is no number."""
+
+    def __init__(self, settings: Settings, per_epoch: int, look: Callable[[float], None], report: Report) -> None:
+        super().__init__()
+        self._settings, self._look, self._report = settings, look, report
+        self.done, self.total = 0, settings.epochs * per_epoch
+        self._clock = _Clock(self.total)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        self.done += 1
+        self._report("progress", (self.done, self.total, self._clock.left(self.done)))
+        loss = (logs or {})["loss"]
+        if not math.isfinite(loss):
+            raise FloatingPointError(
+                f"the loss must be finite, got {loss} at batch {self.done}: the learning rate is too large "
+                f"({self._settings.head_rate:g} for the head, {self._settings.base_rate:g} for the base)."
+            )
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        every, epochs = -(-self._settings.epochs // LIVE_MOMENTS), epoch + 1
+        if epochs % every == 0 and epochs < self._settings.epochs:  # after the last one come the test examples
+            self._look(epochs)
+
+
+@dataclass
+class _Clock:
+    """Seconds left, from the pace so far."""
+
+    total: int
+    began: float = field(default_factory=time.monotonic)
+
+    def left(self, done: int) -> float:
+        return (time.monotonic() - self.began) / max(done, 1) * (self.total - done)
+
+
+def computed(dtype: Any) -> Any:
+    """What a graph computes with: half precision is only for storage."""
+    return np.dtype(np.float32) if dtype == np.float16 else np.dtype(dtype)
