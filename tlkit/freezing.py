@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from tlkit._keras.graph import all_layers, own_weights
@@ -13,6 +13,7 @@ __all__ = [
     "WeightCounts",
     "copy_flags",
     "count_weights",
+    "flags_of",
     "freeze_layers",
     "freeze_to",
     "frozen_boundary",
@@ -77,10 +78,18 @@ def freeze_layers(backbone: Backbone, names: Collection[str], *, train_batchnorm
     layers = trainable_layers(backbone)
     if unknown := sorted(set(names) - set(layers)):
         raise ValueError(f"frozen layers must be of the {len(layers)} that can learn, got {unknown[0]!r}.")
+    _set_flags(backbone, _all_but(names, layers), train_batchnorm)
+
+
+def flags_of(backbone: Backbone, names: Collection[str], *, train_batchnorm: bool = False) -> dict[str, bool]:
+    """The flags that :func:`freeze_layers` would set, by the layers' paths."""
+    learns = _all_but(names, trainable_layers(backbone))
+    return {layer.path: flag for layer, flag in _flags(backbone, learns, train_batchnorm)}
+
+
+def _all_but(names: Collection[str], layers: dict[str, int]) -> Callable[[keras.layers.Layer, int], bool]:
     learning = {stage for path, stage in layers.items() if path not in names}
-    _set_flags(
-        backbone, lambda layer, of: layer.path not in names if layer.path in layers else of in learning, train_batchnorm
-    )
+    return lambda layer, stage: layer.path not in names if layer.path in layers else stage in learning
 
 
 def trainable_layers(backbone: Backbone) -> dict[str, int]:
@@ -104,14 +113,22 @@ def frozen_boundary(backbone: Backbone, names: Collection[str]) -> int:
     return min(learning, default=backbone.n_stages + 1) - 1
 
 
-def _set_flags(backbone: Backbone, learns: Callable[[keras.layers.Layer, int], bool], train_batchnorm: bool) -> None:
-    """Set each layer's flag, given what learns beside BatchNorm and held layers."""
+def _flags(
+    backbone: Backbone, learns: Callable[[keras.layers.Layer, int], bool], train_batchnorm: bool
+) -> Iterator[tuple[keras.layers.Layer, bool]]:
+    """Each layer and its flag, given what learns beside BatchNorm and held layers; outer layers before inner ones."""
     held = held_layers(backbone)
-    backbone.model.trainable = True  # a model whose own flag is False reports no trainable weights at all
     for stage, layers in stage_layers(backbone).items():
-        for layer in layers:  # outer before inner: a container's flag is passed on, and the inner ones then have theirs
+        for layer in layers:
             still = id(layer) in held or (is_batchnorm(layer) and not train_batchnorm)
-            layer.trainable = learns(layer, stage) and not still
+            yield layer, learns(layer, stage) and not still
+
+
+def _set_flags(backbone: Backbone, learns: Callable[[keras.layers.Layer, int], bool], train_batchnorm: bool) -> None:
+    backbone.model.trainable = True  # a model whose own flag is False reports no trainable weights at all
+    # A container's flag is passed on to its layers, which have theirs afterwards.
+    for layer, flag in _flags(backbone, learns, train_batchnorm):
+        layer.trainable = flag
 
 
 def unfreeze(model: keras.Model) -> None:

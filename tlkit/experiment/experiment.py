@@ -1,14 +1,4 @@
-"""The transfer experiment without a screen: one backbone, trained run after run, scored on both domains.
-
-    experiment = Experiment(tlkit.load_pair(), tlkit.load_backbone("resnet_printed"))
-    for seed in range(10):
-        experiment.run(Settings(frozen=4, epochs=20, seed=seed))
-    experiment.results
-
-What a run needs is kept from run to run: features at the boundary, and the graph of a training step for each choice of
-frozen layers. So a second run begins at once, where ``fit`` would compile first. :class:`tlkit.widgets.FreezeLab` is a
-view of it.
-"""
+"""The class, and what it keeps from run to run."""
 
 from __future__ import annotations
 
@@ -18,6 +8,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +21,9 @@ from tlkit.audit.moved import watch
 from tlkit.backbones import Backbone, draw_weights, layers_up_to, stage_layers
 from tlkit.domains import DomainPair, Split, check_count
 from tlkit.evaluation import accuracy, linear_probe
+from tlkit.experiment.script import keras_script, write_script
+from tlkit.experiment.settings import BATCH_SIZE, Baselines, Run, Settings, StageInfo
+from tlkit.experiment.steps import Report, Step, StepsReady, Watcher, computed
 from tlkit.features import (
     cache_features,
     check_shape,
@@ -44,11 +38,9 @@ from tlkit.freezing import freeze_layers, frozen_boundary, is_batchnorm, trainab
 from tlkit.heads import build_head, join, load_source_head
 from tlkit.training import fit_probe
 
-__all__ = ["Baselines", "Experiment", "Run", "Settings", "StageInfo"]
+__all__ = ["Experiment"]
 
-BATCH_SIZE = 32
-
-# Live scores: few examples, few moments, so that watching costs less than training. At 0.97 the standard error of 100
+# Live scores: few examples, so that watching costs less than training. At 0.97 the standard error of 100
 # examples is 1.7 points; the last score of a run is taken on the whole test set.
 LIVE_TARGET, LIVE_SOURCE = 100, 50
 # With fewer held-out examples than this the test examples are watched.
@@ -113,7 +105,6 @@ class Experiment:
         self.model = join(backbone.model, self.head)
         self.runs: list[Run] = []
         self._pretrained = backbone.model.get_weights()
-        self._new_heads = {seed: self.head.get_weights()}
         self._steps: OrderedDict[Any, Step] = OrderedDict()
         self._reader: Any = None  # from the input to answers, where no step has that graph
         self._features: OrderedDict[Any, Split] = OrderedDict()
@@ -285,12 +276,18 @@ class Experiment:
 
     def reset(self, *, seed: int | None = None) -> None:
         """The pretrained weights again, exactly, and a new head, drawn by ``seed`` (``None``: the experiment's own)."""
-        seed = self.seed if seed is None else seed
-        if seed not in self._new_heads:
-            n_classes = len(self.pair.target.classes)
-            self._new_heads[seed] = build_head(self.backbone, n_classes, seed=seed).get_weights()
         self.backbone.model.set_weights(self._pretrained)
-        self.head.set_weights(self._new_heads[seed])
+        self.head.set_weights(self.new_head(self.seed if seed is None else seed).get_weights())
+
+    def new_head(self, seed: int) -> keras.Model:
+        """A head that has learned nothing, as the runs of this seed begin with."""
+        return build_head(self.backbone, len(self.pair.target.classes), seed=seed)
+
+    def pretrained_model(self) -> keras.Model:
+        """A copy of the backbone's model with the pretrained weights."""
+        model = keras.models.clone_model(self.backbone.model)
+        model.set_weights(self._pretrained)
+        return model
 
     def run(self, settings: Settings, *, stop: threading.Event | None = None, callbacks: Sequence[Report] = ()) -> Run:
         """Train, score both domains, and compare the weights.
@@ -351,6 +348,12 @@ class Experiment:
         )
         self.runs.append(run)
         return run
+
+    def shown(self, settings: Settings) -> Split:
+        """The raw examples that a run of these settings learns from; with ``views`` above 1 the augmented ones."""
+        seed = self.seed if settings.seed is None else settings.seed
+        few = self.labels(settings.per_class, seed=seed)
+        return few if settings.views == 1 else self._run_trunk(0, few, settings.views, seed)
 
     def _examples(self, settings: Settings, boundary: int) -> list[Split]:
         """Features at the boundary: what is learnt from, and what is watched of target and source."""
@@ -547,6 +550,25 @@ class Experiment:
             right += int(np.sum(answers == test.y[start : start + 128]))
             yield None
         yield right / len(test)
+
+    # In plain Keras -------------------------------------------------------------------------------------------------
+
+    def to_keras(self, run: Run) -> str:
+        """A short program of plain Keras that does what the run did, without tlkit.
+
+        Raises:
+            ValueError: The run cannot be written so: it was stopped, went on from another, or is on texts; or the
+                backbone has added layers (:mod:`tlkit.efficient`) or nested models.
+        """
+        return keras_script(self, run)
+
+    def save_keras(self, run: Run, folder: str | Path) -> Path:
+        """Write :meth:`to_keras` and the files that it reads into a folder; returns the program's path.
+
+        Raises:
+            ValueError: As from :meth:`to_keras`.
+        """
+        return write_script(self, run, Path(folder))
 
     # Tables ---------------------------------------------------------------------------------------------------------
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlkit.backbones import layers_up_to
-from tlkit.freezing import is_batchnorm
+from tlkit.experiment.settings import BATCH_SIZE, Run
+from tlkit.freezing import flags_of
 
 if TYPE_CHECKING:
-    from tlkit.experiment import Experiment, Run
+    from tlkit.experiment.experiment import Experiment
 
 __all__ = ["keras_script", "write_script"]
 
@@ -104,7 +104,7 @@ def keras_script(experiment: Experiment, run: Run) -> str:
         optimizer=f"{'TwoRates' if two_rates else 'keras.optimizers.Adam'}({settings.head_rate:g})",
         seed=seed,
         epochs=settings.epochs,
-        batch_size=experiment.BATCH_SIZE,
+        batch_size=BATCH_SIZE,
     )
 
 
@@ -124,28 +124,24 @@ def _check(experiment: Experiment, run: Run) -> None:
 
 def _freezing(experiment: Experiment, run: Run) -> str:
     """Lines that set each layer's flag as it was in the run."""
-    backbone, settings = experiment.backbone, run.settings
-    held = "" if settings.train_batchnorm else " and not isinstance(layer, keras.layers.BatchNormalization)"
-    still = "" if settings.train_batchnorm else "  # BatchNorm keeps its statistics only by its own flag"
-    if experiment.names(settings.frozen) == experiment.frozen_to(run.boundary):
-        if run.boundary == backbone.n_stages:
-            return "base.trainable = False\n"
-        before = {layer.name for layer in layers_up_to(backbone, run.boundary)}
-        last = [layer.name for layer in backbone.model.layers if layer.name in before]
-        if not run.boundary:
-            return f"for layer in base.layers:{still}\n    layer.trainable = True{held}\n"
-        if before == {layer.name for layer in backbone.model.layers[: len(last)]}:
-            return (
-                f'last_frozen = [layer.name for layer in base.layers].index("{last[-1]}")\n'
-                f"for i, layer in enumerate(base.layers):{still}\n"
-                f"    layer.trainable = i > last_frozen{held}\n"
-            )
-    flags = {layer.name for layer in backbone.model.layers if not is_batchnorm(layer)}
-    frozen = sorted(flags & set(experiment.names(settings.frozen)))
-    batchnorm = sorted(layer.name for layer in backbone.model.layers if is_batchnorm(layer) and not layer.trainable)
+    backbone, train_batchnorm = experiment.backbone, run.settings.train_batchnorm
+    layers, ends = backbone.model.layers, backbone.stage_ends[: run.boundary]
+    flags = flags_of(backbone, experiment.names(run.settings.frozen), train_batchnorm=train_batchnorm)
+    learns = [flags[layer.path] for layer in layers]
+    if not any(learns):
+        return "base.trainable = False\n"
+    held = "" if train_batchnorm else " and not isinstance(layer, keras.layers.BatchNormalization)"
+    why = "" if train_batchnorm else "  # BatchNorm keeps its statistics only by its own flag"
+    last = max((i for i, layer in enumerate(layers) if layer.name in ends), default=-1)
+    batchnorm = [isinstance(layer, keras.layers.BatchNormalization) for layer in layers]
+    if learns != [i > last and (train_batchnorm or not batchnorm[i]) for i in range(len(layers))]:
+        frozen = [layer.name for layer, own in zip(layers, learns, strict=True) if not own and layer.weights]
+        return f"frozen = {frozen!r}\nfor layer in base.layers:\n    layer.trainable = layer.name not in frozen\n"
+    if last < 0:
+        return f"for layer in base.layers:{why}\n    layer.trainable = True{held}\n"
     return (
-        f"frozen = {frozen + (batchnorm if settings.train_batchnorm else [])!r}\n"
-        f"for layer in base.layers:{still}\n    layer.trainable = layer.name not in frozen{held}\n"
+        f'last_frozen = [layer.name for layer in base.layers].index("{layers[last].name}")\n'
+        f"for i, layer in enumerate(base.layers):{why}\n    layer.trainable = i > last_frozen{held}\n"
     )
 
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-__all__ = ["Baselines", "Run", "Settings", "StageInfo"]
+__all__ = ["BATCH_SIZE", "Baselines", "Run", "Settings", "StageInfo"]
+
+BATCH_SIZE = 32
 
 
 @dataclass(frozen=True)

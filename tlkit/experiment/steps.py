@@ -49,15 +49,18 @@ class StepsReady:
         return _Shuffled(split, batch_size, seed)
 
     def step(self, parts: Any) -> None:
+        """See :class:`tlkit._steps.Steps`."""
         self._loss = float(self._train(*next(parts)))
 
     def score(self, parts: Any) -> None:
+        """Not used: an experiment scores both domains itself."""
         raise AssertionError("an experiment scores both domains itself")
 
     def reset(self) -> None:
-        pass
+        """There are no means to begin anew."""
 
     def logs(self) -> dict[str, float]:
+        """The loss of the last batch."""
         return {"loss": self._loss}
 
 
@@ -86,6 +89,7 @@ class Watcher(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no
         self._clock = _Clock(self.total)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Tell of progress; raise ``FloatingPointError`` for a loss that is no number."""
         self.done += 1
         self._report("progress", (self.done, self.total, self._clock.left(self.done)))
         loss = (logs or {})["loss"]
@@ -96,6 +100,7 @@ class Watcher(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no
             )
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Look at the scores at ten moments at most."""
         every, epochs = -(-self._settings.epochs // LIVE_MOMENTS), epoch + 1
         if epochs % every == 0 and epochs < self._settings.epochs:  # after the last one come the test examples
             self._look(epochs)

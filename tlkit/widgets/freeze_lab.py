@@ -99,8 +99,8 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
     that no one stops by looking at the test examples; the scores of the table on the test parts, or where the backbone
     is large on an even part of them, as the sentence below the controls then says.
 
-    It is a view: ``lab.experiment``, an :class:`tlkit.experiment.Experiment`, does the work, and has more of it; ``lab.callbacks``
-    are called while a run goes on, as those of its ``run``.
+    It is a view: ``lab.experiment``, an :class:`tlkit.experiment.Experiment`, does the work, and has more of it;
+    ``lab.callbacks`` are called while a run goes on, as those of its ``run``.
 
     Args:
         pair: Source and target: images of the shape that the backbone takes, or texts for a text backbone.
