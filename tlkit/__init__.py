@@ -28,7 +28,9 @@ _MODULE_OF = {
     "load_source_head": "heads",
     "WeightCounts": "freezing",
     "count_weights": "freezing",
+    "freeze_layers": "freezing",
     "freeze_to": "freezing",
+    "trainable_layers": "freezing",
     "cache_features": "features",
     "multiply_adds": "features",
     "pool_features": "features",
@@ -39,6 +41,8 @@ _MODULE_OF = {
     "audit_fit": "audit",
     "diagnose": "audit",
     "watch": "audit",
+    "Experiment": "experiment",
+    "Settings": "experiment",
     "gradient_triangle": "gradients",
     "Interval": "evaluation",
     "PairedTest": "evaluation",
@@ -111,11 +115,12 @@ if TYPE_CHECKING:  # what __getattr__ finds, for editors and type checkers
         predict_probabilities,
         score_pair,
     )
+    from tlkit.experiment import Experiment, Settings
     from tlkit.explain import grad_cam
     from tlkit.export import Exported, export_model, load_exported, predict_images, predict_texts
     from tlkit.features import cache_features, multiply_adds, pool_features, split_at
     from tlkit.folders import inspect_folder, load_folder
-    from tlkit.freezing import WeightCounts, count_weights, freeze_to
+    from tlkit.freezing import WeightCounts, count_weights, freeze_layers, freeze_to, trainable_layers
     from tlkit.gradients import gradient_triangle
     from tlkit.heads import build_head, join, load_source_head
     from tlkit.training import fine_tune, fit, fit_probe

@@ -120,6 +120,11 @@ class Experiment:
         """Bytes of the features that are kept in memory; :meth:`forget` gives them back, and graphs with them."""
         return sum(kept.x.nbytes for kept in self._features.values())
 
+    @property
+    def kept_steps(self) -> int:
+        """How many choices of layers have their training step at hand: their next run builds no graph."""
+        return len(self._steps)
+
     def forget(self) -> None:
         """Give back what can be computed again: features, graphs, and a training from scratch half done."""
         self._features.clear()
@@ -215,7 +220,10 @@ class Experiment:
         return self.pair.target.train.take(per_class, seed=self.seed if seed is None else seed)
 
     def held_out(self, per_class: int, *, seed: int | None = None) -> tuple[Split, Split]:
-        """Examples of target and source to watch: of the target's training part, so that no one stops by looking at the test."""
+        """Examples of target and source to watch.
+
+        The target's are of its training part, so that no one stops by looking at the test.
+        """
         target = self.pair.target
         # Nested samples: what take() gives after the labels are other examples.
         more = min(self.most_per_class, per_class + math.ceil(LIVE_TARGET / len(target.classes)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tlkit.experiment.settings import BATCH_SIZE, Run
-from tlkit.freezing import flags_of
+from tlkit.freezing import flags_of, is_batchnorm
 
 if TYPE_CHECKING:
     from tlkit.experiment.experiment import Experiment
@@ -133,7 +133,7 @@ def _freezing(experiment: Experiment, run: Run) -> str:
     held = "" if train_batchnorm else " and not isinstance(layer, keras.layers.BatchNormalization)"
     why = "" if train_batchnorm else "  # BatchNorm keeps its statistics only by its own flag"
     last = max((i for i, layer in enumerate(layers) if layer.name in ends), default=-1)
-    batchnorm = [isinstance(layer, keras.layers.BatchNormalization) for layer in layers]
+    batchnorm = [is_batchnorm(layer) for layer in layers]
     if learns != [i > last and (train_batchnorm or not batchnorm[i]) for i in range(len(layers))]:
         frozen = [layer.name for layer, own in zip(layers, learns, strict=True) if not own and layer.weights]
         return f"frozen = {frozen!r}\nfor layer in base.layers:\n    layer.trainable = layer.name not in frozen\n"

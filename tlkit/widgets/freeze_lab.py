@@ -61,6 +61,8 @@ _STYLE = """
 .tlkit-settings .widget-toggle-buttons { display: flex; flex-flow: row nowrap; align-items: center; }
 .tlkit-settings .widget-toggle-buttons .widget-toggle-button { width: auto; padding: 0 5px; font-size: 12px; }
 .tlkit-settings .widget-toggle-buttons > div { display: flex; flex-flow: row nowrap; }
+.tlkit-code pre { font-size: 12px; line-height: 1.35; overflow-x: auto; max-height: 340px; }
+.tlkit-to-keras { width: auto; }
 .tlkit-settings .widget-readout { min-width: 46px; width: 46px; }
 """
 
@@ -529,7 +531,16 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         self._strip.add_class("tlkit-moved")
         below = ipywidgets.Box([self._runs, self._strip])
         below.add_class("tlkit-columns")
-        self.children = [style_sheet(_STYLE + RUNS_STYLE), title, columns, self._words, below]
+        self._code_button = ipywidgets.ToggleButton(
+            description="this run as Keras code", tooltip="The last run as a program of plain Keras", disabled=True
+        )
+        self._code_button.add_class("tlkit-to-keras")
+        self._code_button.observe(lambda _: self._show_code(), "value")
+        self._code = ipywidgets.HTML()
+        self._code.add_class("tlkit-code")
+        self.children = [
+            style_sheet(_STYLE + RUNS_STYLE), title, columns, self._words, below, self._code_button, self._code,
+        ]  # fmt: skip
 
     def _build_stages(self) -> list[Any]:
         rows: list[Any] = []
@@ -792,11 +803,29 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
             source_before=self.experiment.source_before,
         )
 
+    def _show_code(self) -> None:
+        """The last run as a program of plain Keras, or why it cannot be one."""
+        self._code_button.disabled = not self.runs
+        if not (self._code_button.value and self.runs):
+            self._code.value = ""
+            return
+        number = len(self.runs)
+        try:
+            program = escape(self.experiment.to_keras(self.runs[-1]))
+        except ValueError as error:
+            self._code.value = f'<span class="tlkit-quiet">{escape(error)}</span>'
+            return
+        self._code.value = (
+            f'<span class="tlkit-quiet"><code>lab.experiment.save_keras(lab.runs[{number - 1}], "folder")</code> writes '
+            f"it and the files that it reads.</span><pre>{program}</pre>"
+        )
+
     def _show_end(self, words: str) -> None:
         self._progress_words.value = '<span class="tlkit-quiet">ready</span>'
         self.sentence = words
         self._show_curves()
         self._runs.show(self.results)
+        self._show_code()
         self._strip.value = f"<b>Which weights moved</b><br>{draw_strip(self.audit)}"
 
     # For readers without a kernel -----------------------------------------------------------------------------------

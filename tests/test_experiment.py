@@ -1,0 +1,187 @@
+"""The experiment without a screen: what learns, draws, what is kept, and the same in plain Keras."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import (
+    KERAS_SAVES_WITH_A_WARNING,
+    TOY_STAGE_ENDS,
+    raises_one_line,
+    random_split,
+    run_python,
+    same_weights,
+    toy_backbone,
+    weights_of,
+)
+
+import tlkit
+from tlkit._tensorflow import keras
+from tlkit.backbones import Backbone
+from tlkit.domains import Domain, DomainPair
+from tlkit.experiment import Experiment, Settings
+
+pytestmark = pytest.mark.filterwarnings(KERAS_SAVES_WITH_A_WARNING)
+
+
+@pytest.fixture(scope="module")
+def pair() -> DomainPair:
+    parts = [random_split(60, classes=3, seed=i, signal=True) for i in range(4)]
+    return DomainPair(Domain("source", *parts[:2], ("a", "b", "c")), Domain("target", *parts[2:], ("a", "b", "c")))
+
+
+def moved(backbone: Backbone, before: dict[str, np.ndarray]) -> set[str]:
+    after = weights_of(backbone.model)
+    return {path.split("/")[0] for path in before if not np.array_equal(before[path], after[path])}
+
+
+# What learns ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stage", [0, 1, 2])
+def test_beside_added_layers_nothing_else_learns(pair: DomainPair, stage: int) -> None:
+    backbone = tlkit.add_lora(toy_backbone(), rank=2)
+    experiment = Experiment(pair, backbone)
+    assert set(experiment.layers) == set(backbone.added)
+    before = weights_of(backbone.model)
+    run = experiment.run(Settings(stage, per_class=5, epochs=2, base_rate=0.1, train_batchnorm=True))
+    assert run.boundary == stage
+    assert moved(backbone, before) == {name for name, of in experiment.layers.items() if of > stage}
+    assert run.audit["verdict"].str.endswith("as meant").all()
+
+
+@pytest.mark.parametrize("train_batchnorm", [False, True])
+@pytest.mark.parametrize("stage", [0, 1, 2])
+def test_a_stage_is_the_names_of_its_layers(stage: int, train_batchnorm: bool) -> None:
+    by_stage, by_name = toy_backbone(), toy_backbone()
+    tlkit.freeze_to(by_stage, stage, train_batchnorm=train_batchnorm)
+    names = [name for name, of in tlkit.trainable_layers(by_name).items() if of <= stage]
+    tlkit.freeze_layers(by_name, names, train_batchnorm=train_batchnorm)
+    flags = [[layer.trainable for layer in each.model.layers if layer.weights] for each in (by_stage, by_name)]
+    assert flags[0] == flags[1]
+
+
+def test_names_that_are_none(pair: DomainPair) -> None:
+    with raises_one_line(ValueError, "of the 3 that can learn", "got 'one_bn'"):
+        tlkit.freeze_layers(toy_backbone(), ["one_bn"])
+    experiment = Experiment(pair, toy_backbone())
+    with raises_one_line(ValueError, "of the 3 that can learn", "got 'nine'"):
+        experiment.run(Settings(frozenset({"nine"})))
+    with raises_one_line(ValueError, "stage must be in 0..2", "got 3"):
+        experiment.run(Settings(3))
+    assert experiment.runs == []
+
+
+def depthwise() -> Backbone:
+    image = keras.Input((8, 8, 1), name="image")
+    x = keras.layers.Rescaling(1 / 255)(image)
+    x = keras.layers.DepthwiseConv2D(3, depth_multiplier=4, name="one_out")(x)
+    x = keras.layers.SeparableConv2D(4, 3, activation="relu", name="two_out")(x)
+    return Backbone("depthwise", keras.Model(image, x), TOY_STAGE_ENDS)
+
+
+def test_from_scratch_depends_on_the_seed_alone(pair: DomainPair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A depthwise kernel keeps its initializer under another name, and was left to Keras' global seed."""
+    clone, clones = keras.models.clone_model, []
+    monkeypatch.setattr(keras.models, "clone_model", lambda model: clones.append(clone(model)) or clones[-1])
+    monkeypatch.setattr("tlkit.experiment.experiment.SCRATCH_EPOCHS", 1)
+    monkeypatch.setattr("tlkit.experiment.experiment.SCRATCH_RATE", 1e-30)  # the start weights stay
+    for seed, global_seed in ((3, 0), (3, 1), (4, 1)):
+        keras.utils.set_random_seed(global_seed)
+        Experiment(pair, depthwise(), seed=seed).measure_scratch(5)
+    assert same_weights(clones[0], clones[1])
+    kernels = [[weight for weight in each.get_weights() if weight.ndim == 4] for each in clones[1:]]
+    assert len(kernels[0]) == 3
+    assert not any(np.array_equal(one, other) for one, other in zip(*kernels, strict=True))
+
+
+# Draws, and what is kept -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("frozen", "views"), [(0, 1), (1, 1), (2, 1), (1, 3)])
+def test_a_draw_is_that_of_an_experiment_of_its_own(pair: DomainPair, frozen: int, views: int) -> None:
+    many = Experiment(pair, toy_backbone())
+    options = {"per_class": 5, "epochs": 3, "views": views}
+    runs = [many.run(Settings(frozen, **options, seed=seed)) for seed in (5, 6, 5)]
+    weights = many.model.get_weights()
+    alone = Experiment(pair, toy_backbone(), seed=5)
+    run = alone.run(Settings(frozen, **options))
+    assert same_weights(weights, alone.model)
+    assert run.history.equals(runs[0].history)
+    assert run.history.equals(runs[2].history)
+    assert not runs[1].history.equals(runs[0].history)
+    assert many.results["run"].tolist() == [1, 2, 3]
+
+
+def test_a_second_run_builds_no_graph(pair: DomainPair, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tlkit._tensorflow import tf
+
+    experiment = Experiment(pair, toy_backbone())
+    settings = [Settings(stage, per_class=5, epochs=1) for stage in (2, 1)]
+    for each in settings:
+        experiment.run(each)
+    assert experiment.kept_steps == 2
+    monkeypatch.setattr(tf, "function", lambda *_, **__: pytest.fail("a graph was built"))
+    for seed, each in enumerate(settings):
+        experiment.run(Settings(each.frozen, per_class=5, epochs=2, head_rate=1e-2, seed=seed))
+    assert experiment.kept_steps == 2
+    assert experiment.kept_bytes > 0
+    experiment.forget()
+    assert (experiment.kept_steps, experiment.kept_bytes) == (0, 0)
+
+
+def test_callbacks_are_told_what_goes_on(pair: DomainPair) -> None:
+    told: list[str] = []
+    experiment = Experiment(pair, toy_backbone())
+    experiment.run(Settings(1, per_class=5, epochs=2), callbacks=[lambda kind, _: told.append(kind)] * 2)
+    assert {kind: told.count(kind) // 2 for kind in set(told)} == {"phase": 3, "progress": 2, "point": 2}
+
+
+# The same in plain Keras -----------------------------------------------------------------------------------------------
+
+SETTINGS = {
+    "everything learns": Settings(0, head_rate=1e-2, base_rate=1e-2),
+    "one stage frozen": Settings(1, head_rate=1e-2, base_rate=1e-3),
+    "all frozen": Settings(2, head_rate=1e-2),
+    "head first": Settings(1, head_first=True, head_rate=1e-3, base_rate=1e-3),
+    "layer by layer": Settings(frozenset({"one_conv", "two_b_conv"}), head_rate=1e-2, base_rate=1e-2),
+    "BatchNorm learns": Settings(1, head_rate=1e-2, base_rate=1e-2, train_batchnorm=True, seed=4),
+    "views": Settings(1, head_rate=1e-2, base_rate=1e-3, views=2),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_program_in_plain_keras_scores_what_the_run_scored(name: str, pair: DomainPair, tmp_path: Path) -> None:
+    experiment = Experiment(pair, toy_backbone())
+    chosen = SETTINGS[name]
+    run = experiment.run(Settings(**{**vars(chosen), "per_class": 15, "epochs": 4}))
+    program = experiment.save_keras(run, tmp_path / "mine")
+    assert program.read_text(encoding="utf-8") == experiment.to_keras(run)
+    assert "tlkit" not in program.read_text(encoding="utf-8")
+    done = run_python("-W", "ignore", program.name, cwd=program.parent)
+    assert done.returncode == 0, done.stderr
+    scores = dict(line.split() for line in done.stdout.splitlines())
+    one = 1.5 / 60  # another graph rounds otherwise: at most one of the 60 test images may change sides
+    assert float(scores["target"]) == pytest.approx(run.target, abs=one)
+    assert float(scores["source"]) == pytest.approx(run.source, abs=one)
+
+
+def test_the_program_is_short_and_freezes_as_the_run_did(pair: DomainPair) -> None:
+    experiment = Experiment(pair, toy_backbone())
+    for frozen, words in ((2, "base.trainable = False"), (1, '.index("one_out")'), (0, "layer.trainable = True and")):
+        program = experiment.to_keras(experiment.run(Settings(frozen, per_class=5, epochs=1)))
+        assert words in program
+        assert len(program.splitlines()) < 50
+        assert re.search(r"^import keras$", program, re.MULTILINE)
+        compile(program, "run.py", "exec")
+
+
+def test_what_plain_keras_cannot_say_is_refused(pair: DomainPair) -> None:
+    added = Experiment(pair, tlkit.add_lora(toy_backbone(), rank=2))
+    with raises_one_line(ValueError, "without added layers", "got run 1"):
+        added.to_keras(added.run(Settings(1, per_class=5, epochs=1)))
+    experiment = Experiment(pair, toy_backbone())
+    with raises_one_line(ValueError, "began from the pretrained weights", "got run 1"):
+        experiment.to_keras(experiment.run(Settings(1, per_class=5, epochs=1, from_pretrained=False)))
