@@ -96,7 +96,7 @@ def test_from_scratch_depends_on_the_seed_alone(pair: DomainPair, monkeypatch: p
     assert not any(np.array_equal(one, other) for one, other in zip(*kernels, strict=True))
 
 
-# Draws, and what is kept -----------------------------------------------------------------------------------------------
+# Draws, and what is kept ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("frozen", "views"), [(0, 1), (1, 1), (2, 1), (1, 3)])
@@ -138,7 +138,7 @@ def test_callbacks_are_told_what_goes_on(pair: DomainPair) -> None:
     assert {kind: told.count(kind) // 2 for kind in set(told)} == {"phase": 3, "progress": 2, "point": 2}
 
 
-# The same in plain Keras -----------------------------------------------------------------------------------------------
+# The same in plain Keras ---------------------------------------------------------------------------------------------
 
 SETTINGS = {
     "everything learns": Settings(0, head_rate=1e-2, base_rate=1e-2),

@@ -809,15 +809,15 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         if not (self._code_button.value and self.runs):
             self._code.value = ""
             return
-        number = len(self.runs)
         try:
             program = escape(self.experiment.to_keras(self.runs[-1]))
         except ValueError as error:
             self._code.value = f'<span class="tlkit-quiet">{escape(error)}</span>'
             return
+        saving = f'lab.experiment.save_keras(lab.runs[{len(self.runs) - 1}], "folder")'
         self._code.value = (
-            f'<span class="tlkit-quiet"><code>lab.experiment.save_keras(lab.runs[{number - 1}], "folder")</code> writes '
-            f"it and the files that it reads.</span><pre>{program}</pre>"
+            f'<span class="tlkit-quiet"><code>{escape(saving)}</code> writes it and the files that it reads.</span>'
+            f"<pre>{program}</pre>"
         )
 
     def _show_end(self, words: str) -> None:
