@@ -6,9 +6,13 @@ ifeq ($(OS),Windows_NT)
 BIN := $(VENV)/Scripts
 endif
 WORKERS ?= 2
+PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+# What each test took is written here, and tests/conftest.py deals the tests out by what was recorded of it.
+SECONDS := build/seconds
 # Files are dealt out in the order of collection, which tests/conftest.py makes: xdist's own puts the longest last.
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -o junit_duration_report=total
 STAMP := $(VENV)/.installed
+LIGHT := $(VENV)/.light
 # These compile large networks again and again, which TensorFlow gives no memory back for: a run, and so processes, of their own.
 LARGE := tests/test_backbones.py tests/test_text.py tests/test_text_toolkit.py tests/test_freeze_lab.py tests/test_export.py
 
@@ -18,8 +22,15 @@ LARGE := tests/test_backbones.py tests/test_text.py tests/test_text_toolkit.py t
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[lab,test,exercises,text,docs]'
-	touch $(STAMP)
+	$(PIP) --group test --group docs --editable '.[lab,exercises,text]'
+	touch $(LIGHT) $(STAMP)
+
+# What `make check` needs, a part of the above; where that was installed nothing is left to do.
+$(LIGHT): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(PIP) --group check --editable .
+	touch $(LIGHT)
 
 # Notebooks 11 and 12 need 94 MB that the package cannot hold; without a network all the others work, and these say so.
 text: $(STAMP)  ## fetch the text encoder and its sentences, once
@@ -32,13 +43,16 @@ demo: $(STAMP)  ## the experiment on the command line: does transfer help?
 	$(BIN)/tlkit demo
 
 test: $(STAMP) lint text  ## everything, notebooks and wheel included
-	$(PYTEST) -m "not bank" $(LARGE)
-	$(PYTEST) -m "not bank" $(addprefix --ignore=,$(LARGE))
+	$(PYTEST) --junitxml=$(SECONDS)/large.xml -m "not bank" $(LARGE)
+	$(PYTEST) --junitxml=$(SECONDS)/rest.xml -m "not bank" $(addprefix --ignore=,$(LARGE))
+	$(BIN)/python tools/seconds_of_tests.py $(SECONDS)/large.xml $(SECONDS)/rest.xml
 
 bank: $(STAMP) text  ## what takes too long for `make test`: further answers, a crowd of 200 submissions, long notebooks
-	$(BIN)/python -m pytest -m bank
+	$(PYTEST) --junitxml=$(SECONDS)/bank.xml -m bank
+	$(BIN)/python tools/seconds_of_tests.py $(SECONDS)/bank.xml
 
-check: $(STAMP)  ## the quick part: no notebook, no browser, little training
+check: $(LIGHT)  ## the quick part, for each change: no notebook, no browser, little training
+	$(BIN)/python -m ruff check .
 	$(PYTEST) -m "not slow"
 
 notebooks: $(STAMP)  ## build notebooks/*.ipynb from notebooks/source/*.py, outputs included

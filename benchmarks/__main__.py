@@ -10,7 +10,9 @@ import typer
 
 from benchmarks.measure import machine
 
-NAMES = ("startup", "freezing", "frozen", "conv5", "views", "scale", "peers", "freezelab", "grading", "accelerator")
+NAMES = (
+    "speed", "startup", "freezing", "frozen", "conv5", "views", "scale", "peers", "freezelab", "grading", "accelerator",
+)  # fmt: skip
 
 
 def main(

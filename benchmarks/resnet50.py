@@ -33,7 +33,7 @@ def make_data(image_size: int = IMAGE_SIZE) -> Data:
     return Data(split(N_TRAIN), split(N_VALIDATION))
 
 
-def plain_keras(data: Data, *, trainable_from: str | None) -> float:
+def plain_keras(data: Data, *, trainable_from: str | None, epochs: int = EPOCHS) -> float:
     """The article's program: seconds of ``fit``, the model being built beforehand.
 
     ``trainable_from`` names the first layer that learns (BatchNorm stays frozen); ``None`` freezes the whole base.
@@ -55,7 +55,7 @@ def plain_keras(data: Data, *, trainable_from: str | None) -> float:
         for part in (data.train, data.validation)
     ]
     start = time.perf_counter()
-    model.fit(*pairs[0], validation_data=pairs[1], epochs=EPOCHS, batch_size=BATCH_SIZE, verbose=0)
+    model.fit(*pairs[0], validation_data=pairs[1], epochs=epochs, batch_size=BATCH_SIZE, verbose=0)
     return time.perf_counter() - start
 
 

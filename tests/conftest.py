@@ -1,5 +1,6 @@
 """Fixtures that several test files share. What is session-scoped must not be trained or changed."""
 
+import collections
 import gc
 import signal
 import sys
@@ -16,28 +17,44 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from helpers import NO_NETWORK, random_split, toy_backbone
+from seconds_of_tests import read_record
 
 from tlkit.backbones import Backbone
 from tlkit.domains import Domain, DomainPair, Split
 
-# Their tests take up to two minutes each and share nothing.
+# Their tests take up to a minute each and share nothing, so each is dealt out by itself.
 ONE_BY_ONE = ("test_notebooks.py", "test_banks.py", "test_mutations.py")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest tests first: no worker is left alone with one, and their kernels come while workers are small."""
-    items.sort(key=lambda item: item.path.name not in ONE_BY_ONE)
+def dealt_out_with(nodeid: str) -> str:
+    """What xdist gives to one worker: a file, which makes its fixtures once, or a single long test."""
+    file = nodeid.split("::")[0]
+    return nodeid if file.endswith(ONE_BY_ONE) else file
+
+
+# Every test that was found, those included that -m leaves out.
+COLLECTED = pytest.StashKey[set[str]]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes longest first, by tests/seconds.csv: no worker is left alone with a long file at the end."""
+    config.stash[COLLECTED] = {item.nodeid for item in items}
+    seconds = read_record()
+    together: collections.Counter[str] = collections.Counter()
+    for item in items:
+        together[dealt_out_with(item.nodeid)] += seconds.get(item.nodeid, 0)
+    items.sort(key=lambda item: -together[dealt_out_with(item.nodeid)])
 
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """A file goes to one worker, which makes its fixtures once; of the long files a test does."""
+    """Files go to the workers whole, the long tests of ONE_BY_ONE one by one."""
     from xdist.scheduler import LoadFileScheduling
 
     class LongOnesOneByOne(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            file = super()._split_scope(nodeid)
-            return nodeid if file.endswith(ONE_BY_ONE) else file
+            return dealt_out_with(nodeid)
 
     return LongOnesOneByOne(config, log) if config.getoption("dist") == "loadfile" else None
 

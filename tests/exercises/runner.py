@@ -1,5 +1,7 @@
 """Grade an answer of the bank: its cells in the instructor's notebook, run as nbgrader's autograder runs them.
 
+The lessons' notebooks, too, run here on a broken package (``test_mutations.py``): TensorFlow is imported once for all.
+
     python tests/exercises/runner.py ps1            # the report: each answer, what it loses, and why
     python tests/exercises/runner.py ps1 axis       # the answers whose name contains "axis"
 
@@ -29,7 +31,8 @@ CELL_SECONDS = 10.0  # a check's own limit is 5
 KERAS_CELL_SECONDS = 120.0  # where a notebook loads TensorFlow and trains; its checks have limits of 20 to 90
 GRACE = 3.0  # seconds that an interrupted cell has to end
 
-# Where there is a fork server, it has imported what every notebook needs, and a process starts in no time.
+# Where there is a fork server, it has imported what every notebook needs, and a process starts in no time. TensorFlow
+# may be forked as long as it has run nothing: its threads come with the first operation.
 PROCESSES: Any = multiprocessing.get_context(
     "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 )
@@ -39,6 +42,7 @@ PRELOADED = [
     "scipy.special",
     "scipy.stats",
     "sklearn.metrics",
+    "tlkit._tensorflow",
     "tlkit.domains",
     "tlkit.grading",
 ]
@@ -120,10 +124,10 @@ def grade(cells: list[Any], cell_seconds: float | None = None) -> dict[str, Chec
     return graded
 
 
-def run(sources: list[str], cell_seconds: float) -> list[str | None]:
-    """The error that each cell ended with, or ``None``."""
+def run(sources: list[str], cell_seconds: float, *, fenced: bool = True) -> list[str | None]:
+    """The error that each cell ended with, or ``None``. Without the fence, the first error is the last word."""
     ours, theirs = PROCESSES.Pipe(duplex=False)
-    process = PROCESSES.Process(target=run_notebook.run_cells, args=(sources, theirs), daemon=True)
+    process = PROCESSES.Process(target=run_notebook.run_cells, args=(sources, theirs, fenced), daemon=True)
     process.start()
     theirs.close()
     errors: list[str | None] = []
@@ -139,6 +143,8 @@ def run(sources: list[str], cell_seconds: float) -> list[str | None]:
                 return _ended(errors, len(sources), f"the process was ended after {cell_seconds:g} s in this cell.")
             error = json.loads(ours.recv_bytes())
             errors.append(f"the cell was stopped after {cell_seconds:g} s." if late else error)
+            if error and not fenced:
+                break
     except EOFError:
         return _ended(errors, len(sources), "the process ended in this cell.")
     finally:
