@@ -16,7 +16,7 @@ from helpers import (
     toy_model,
 )
 
-from tlkit._tensorflow import keras
+from tlkit._keras import keras
 from tlkit.audit import audit_fit, diagnose
 from tlkit.backbones import (
     _APPLICATIONS,

@@ -13,7 +13,7 @@ from helpers import KERAS_SAVES_WITH_A_WARNING, html_of, largest_difference, rai
 from PIL import Image
 
 import tlkit
-from tlkit._tensorflow import keras, tf
+from tlkit._keras import keras, tf
 from tlkit.audit import audit_fit, diagnose, watch
 from tlkit.audit.data_rules import bare_words
 from tlkit.backbones import Backbone, layers_up_to

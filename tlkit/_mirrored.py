@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tlkit._tensorflow import keras, tf
+from tlkit._keras import keras, tf
+from tlkit._keras.graph import all_layers
 from tlkit.domains import Split
 from tlkit.features import batches
 
@@ -174,7 +175,7 @@ def _check_mirrored(model: keras.Model) -> None:
 
 def _layers(model: keras.Model) -> list[keras.layers.Layer]:
     """All layers, those of nested models too, outer ones first."""
-    return list(model._flatten_layers())
+    return all_layers(model)
 
 
 def _state(model: keras.Model) -> list[keras.Variable]:

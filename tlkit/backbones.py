@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from tlkit._tensorflow import keras
+from tlkit._keras import keras
 from tlkit.assets import asset_path
 from tlkit.domains import nearest_name
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tlkit._tensorflow import keras
+from tlkit._keras import keras
+from tlkit._keras.graph import all_layers
 from tlkit.backbones import Backbone, layers_up_to
 
 __all__ = ["WeightCounts", "count_weights", "freeze_to", "held_layers"]
@@ -63,7 +64,7 @@ def held_layers(backbone: Backbone) -> set[int]:
 
 def _with_inner_layers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
     # Outer before inner: setting a container's flag passes it on, and the inner ones are then set one by one.
-    return list(layer._flatten_layers(include_self=True, recursive=True))
+    return all_layers(layer)
 
 
 def count_weights(model: keras.Model) -> WeightCounts:

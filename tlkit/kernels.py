@@ -98,7 +98,7 @@ def load_ipython_extension(shell: Any) -> None:
     """
     policy = os.environ.get(_POLICY)
     if policy:
-        from tlkit._tensorflow import keras
+        from tlkit._keras import keras
 
         keras.config.set_dtype_policy(policy)
 
@@ -233,7 +233,7 @@ def _about_the_machine(facts: dict[str, Any]) -> None:
 
 
 def _about_tensorflow(facts: dict[str, Any]) -> None:
-    from tlkit._tensorflow import keras, tf
+    from tlkit._keras import keras, tf
 
     build = tf.sysconfig.get_build_info()
     gpus = tf.config.list_physical_devices("GPU")
@@ -255,7 +255,7 @@ def _about_tensorflow(facts: dict[str, Any]) -> None:
 def _one_step(facts: dict[str, Any]) -> None:
     import numpy as np
 
-    from tlkit._tensorflow import keras
+    from tlkit._keras import keras
 
     layers = keras.layers
     model = keras.Sequential(

@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from tlkit._tensorflow import keras, tf
+from tlkit._keras import keras, tf
+from tlkit._keras.graph import own_weights
+from tlkit._keras.state import built_for
 from tlkit.audit.case import Case, Unknown
 from tlkit.audit.graph import (
     Placed,
     entering,
     first_weighted,
     most_on_a_path,
-    own_weights,
     placed_layers,
     training_false_calls,
 )
@@ -182,7 +183,7 @@ def _optimizer_variables(case: Case) -> list[Any]:
     if not case.model.compiled or case.model.optimizer is None:
         raise Unknown("model not compiled")
     optimizer = getattr(case.model.optimizer, "inner_optimizer", case.model.optimizer)
-    return list(optimizer._trainable_variables) if optimizer.built else []
+    return built_for(optimizer)
 
 
 def _trainable_changed_after_compile(case: Case) -> str | None:

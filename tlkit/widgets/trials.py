@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tlkit._tensorflow import keras, tf
-from tlkit.audit.graph import own_weights
+from tlkit._keras import keras, tf
+from tlkit._keras.graph import all_layers, own_weights
 from tlkit.audit.moved import watch
 from tlkit.backbones import Backbone, layers_up_to
 from tlkit.domains import DomainPair, Split, check_count
@@ -179,7 +179,7 @@ def _stage_layers(backbone: Backbone) -> dict[int, list[keras.layers.Layer]]:
     for stage in range(1, backbone.n_stages + 1):
         stages[stage] = []
         for outer in layers_up_to(backbone, stage):
-            for layer in outer._flatten_layers(include_self=True, recursive=True):
+            for layer in all_layers(outer):
                 if id(layer) not in seen:
                     seen.add(id(layer))
                     stages[stage].append(layer)
@@ -693,7 +693,7 @@ class Trials:
     def _scratch_training(self, per_class: int) -> Iterator[float | None]:
         core = keras.models.clone_model(self.backbone.model)
         seeds = itertools.count(self.seed)
-        for layer in core._flatten_layers(include_self=True, recursive=True):
+        for layer in all_layers(core):
             layer.trainable = True
             _draw_anew(layer, seeds)
         model = join(core, build_head(self.backbone, len(self.pair.target.classes), seed=self.seed))
