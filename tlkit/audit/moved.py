@@ -14,7 +14,7 @@ from tlkit._keras import keras, tf
 from tlkit._keras.graph import all_layers, own_statistics, own_weights
 from tlkit._keras.state import name_scopes_kept, random_states_kept, without_traces_of_fit
 from tlkit.audit.graph import Placed, placed_layers
-from tlkit.backbones import Backbone, layers_up_to
+from tlkit.backbones import Backbone, stage_layers
 from tlkit.domains import Array, Split, check_count
 from tlkit.features import check_tokens
 from tlkit.freezing import held_layers
@@ -188,20 +188,10 @@ def stage_by_layer(backbone: Backbone | keras.Model | None, model: keras.Model) 
         return {}
     if not isinstance(backbone, (Backbone, keras.layers.Layer)):
         raise ValueError(f"backbone must be a Backbone or a Keras model, got {type(backbone).__name__}.")
-    stages = _stages(backbone)
+    parts = stage_layers(backbone) if isinstance(backbone, Backbone) else {1: all_layers(backbone)}
+    stages = {id(layer): stage for stage, layers in parts.items() for layer in layers}
     if not any(id(placed.layer) in stages for placed in placed_layers(model)):
         raise ValueError(f"backbone must be part of the model, got {backbone.name!r}, no layer of which is in it.")
-    return stages
-
-
-def _stages(backbone: Backbone | keras.Model) -> dict[int, int]:
-    if not isinstance(backbone, Backbone):
-        return {id(layer): 1 for layer in all_layers(backbone)}
-    stages: dict[int, int] = {}
-    for stage in range(1, backbone.n_stages + 1):
-        for layer in layers_up_to(backbone, stage):
-            for inner in all_layers(layer):
-                stages.setdefault(id(inner), stage)
     return stages
 
 
