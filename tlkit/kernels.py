@@ -33,6 +33,7 @@ __all__ = [
     "find_faults",
     "install_kernel",
     "load_ipython_extension",
+    "quiet_start",
     "remove_kernel",
     "summary",
 ]
@@ -101,6 +102,18 @@ def load_ipython_extension(shell: Any) -> None:
         from tlkit._keras import keras
 
         keras.config.set_dtype_policy(policy)
+
+
+def quiet_start() -> None:
+    """Load TensorFlow and Keras without the lines that TensorFlow writes to stderr as it starts.
+
+    Call it once before ``import keras`` or ``import tensorflow``, which then say nothing. What uses tlkit alone needs
+    no such call. Whatever is no start-up line still comes through, and all of it when the import fails.
+
+    Raises:
+        ImportError: Keras runs on another backend than TensorFlow.
+    """
+    import tlkit._keras  # noqa: F401  # its import is what is asked for
 
 
 def install_kernel(
