@@ -458,7 +458,8 @@ def test_start_weights_of_each_kind_of_layer_come_from_the_seed_alone(kind: str)
     assert len({weight.tobytes() for weight in moved}) == drawn
     # What is drawn is what the layer itself draws: about as large as in the new model.
     for weight, new in zip(one, before, strict=True):
-        assert np.std(weight) == pytest.approx(np.std(new), rel=0.75)
+        if weight.size >= 20:  # of fewer numbers chance decides
+            assert np.std(weight) == pytest.approx(np.std(new), rel=0.75)
 
 
 def test_the_numbers_of_a_seed_are_those_that_stored_results_rest_on() -> None:
