@@ -14,7 +14,7 @@ JOBS: dict[str, tuple[int, str | None]] = {"frozen": (5, None), "conv5": (4, "co
 
 def run(repeats: int = 3) -> dict[str, Any]:
     """Seconds of plain Keras and of tlkit (cold) for each job and precision; one line where there is no GPU."""
-    from tlkit._tensorflow import keras, tf
+    from tlkit._keras import keras, tf
 
     devices = tf.config.list_physical_devices("GPU")
     if not devices:

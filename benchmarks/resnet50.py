@@ -76,7 +76,7 @@ def with_tlkit(data: Data, *, stage: int, cache_dir: Path | str) -> float:
 def floor(data: Data, *, stage: int) -> float:
     """The least that the job can take: one pass of the trunk over the images, and the training of what is left."""
     import tlkit
-    from tlkit._tensorflow import tf
+    from tlkit._keras import tf
 
     backbone = tlkit.load_backbone("resnet50", weights=None, image_size=data.train.x.shape[1])
     head = tlkit.build_head(backbone, N_CLASSES, hidden=(HIDDEN,))

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tlkit._tensorflow import keras
+from tlkit._keras import keras
 from tlkit.backbones import Backbone
 from tlkit.domains import Split
 

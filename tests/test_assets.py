@@ -101,14 +101,15 @@ def test_loading_a_domain_checks_the_hash(monkeypatch: pytest.MonkeyPatch, name:
 
 
 def test_loading_an_altered_domain_or_backbone_fails(monkeypatch: pytest.MonkeyPatch, copy: Path) -> None:
-    from tlkit import backbones, domains
+    from tlkit import domains
+    from tlkit.backbones import loading
 
     manifest = {name: {"sha256": "0" * 64} for name in ("mnist.npz", "resnet_printed.weights.h5")}
     (copy / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     (copy / "resnet_printed.weights.h5").write_bytes(b"no weights")
-    for module in (domains, backbones):
+    for module in (domains, loading):
         monkeypatch.setattr(module, "asset_path", lambda name: asset_path(name, copy))
     with raises_one_line(AssetError, "mnist.npz"):
         domains.load_domain.__wrapped__("mnist")
     with raises_one_line(AssetError, "resnet_printed.weights.h5"):
-        backbones.load_backbone("resnet_printed")
+        loading.load_backbone("resnet_printed")

@@ -28,7 +28,7 @@ from traps import (
 
 import tlkit
 from tlkit import plots
-from tlkit._tensorflow import keras, tf
+from tlkit._keras import keras, tf
 from tlkit.audit import audit_fit, watch
 from tlkit.domains import Split
 from tlkit.freezing import freeze_to
@@ -854,7 +854,7 @@ RESNET50 = """
 import resource, sys, time
 import numpy as np
 import tlkit
-from tlkit._tensorflow import keras
+from tlkit._keras import keras
 from tlkit.audit import audit_fit
 
 backbone = tlkit.load_backbone("resnet50", image_size=64, weights=None)

@@ -16,20 +16,20 @@ from helpers import (
     toy_model,
 )
 
-from tlkit._tensorflow import keras
+from tlkit._keras import keras
 from tlkit.audit import audit_fit, diagnose
 from tlkit.backbones import (
-    _APPLICATIONS,
-    _WEIGHTS_BY_NAME,
-    IMAGENET_DEVIATIONS,
-    IMAGENET_MEANS,
     Backbone,
+    draw_weights,
     find_boundaries,
     layers_up_to,
     load_backbone,
     small_resnet,
+    stage_layers,
     wrap_backbone,
 )
+from tlkit.backbones.applications import APPLICATIONS, IMAGENET_DEVIATIONS, IMAGENET_MEANS
+from tlkit.backbones.loading import _WEIGHTS_BY_NAME
 from tlkit.domains import Domain, DomainPair, load_domain
 from tlkit.evaluation import accuracy
 from tlkit.explain import grad_cam
@@ -55,6 +55,20 @@ def test_layers_up_to_grow_to_the_whole_model(still_toy: Backbone) -> None:
     assert names[0] == []
     assert names[1] == ["image", "rescale", "one_conv", "one_bn", "one_out"]
     assert names[2] == [layer.name for layer in still_toy.model.layers]
+
+
+def test_each_layer_is_in_the_first_stage_that_needs_it(still_toy: Backbone) -> None:
+    stages = stage_layers(still_toy)
+    assert list(stages) == [1, 2]
+    assert stages[1] == layers_up_to(still_toy, 1)
+    assert stages[1] + stages[2] == list(still_toy.model.layers)
+    stem = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(1, 1, name="inside")], name="stem")
+    image = keras.Input((8, 8, 1))
+    end = keras.layers.Conv2D(4, 3, name="end")
+    nested = wrap_backbone(keras.Model(image, end(stem(image))), ("stem", "end"))
+    names = [[layer.name for layer in layers] for layers in stage_layers(nested).values()]
+    assert "inside" in names[0]
+    assert names[1] == ["end"]
 
 
 @pytest.mark.parametrize("stage", [-1, 3, 0.5, True, "one", None])
@@ -371,7 +385,7 @@ def test_pretrained_weights_are_not_the_random_ones_and_always_the_same() -> Non
     assert same_weights(one.model, load_backbone("resnet_printed", weights="printed").model)
 
 
-@pytest.mark.parametrize("name", sorted(set(_WEIGHTS_BY_NAME) - set(_APPLICATIONS)))
+@pytest.mark.parametrize("name", sorted(set(_WEIGHTS_BY_NAME) - set(APPLICATIONS)))
 def test_every_bundled_backbone_is_there_with_its_head(name: str) -> None:
     backbone = load_backbone(name)
     source = load_domain(name.removeprefix("resnet_"))
@@ -381,10 +395,10 @@ def test_every_bundled_backbone_is_there_with_its_head(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["resnet_printed", *(pytest.param(name, marks=pytest.mark.slow) for name in _APPLICATIONS)]
+    "name", ["resnet_printed", *(pytest.param(name, marks=pytest.mark.slow) for name in APPLICATIONS)]
 )
 def test_random_weights_come_from_the_seed_alone(name: str) -> None:
-    size = {"image_size": 32} if name in _APPLICATIONS else {}
+    size = {"image_size": 32} if name in APPLICATIONS else {}
     python, numpy_, keras_ = global_random_states()
     one, again, other = (load_backbone(name, weights=None, seed=seed, **size).model for seed in (1, 1, 2))
     assert global_random_states() == (python, numpy_, keras_)
@@ -399,6 +413,63 @@ def test_random_weights_come_from_the_seed_alone(name: str) -> None:
 def kernels_of(model: keras.Model) -> list[keras.Variable]:
     layers = model._flatten_layers(include_self=False, recursive=True)
     return [layer.kernel for layer in layers if hasattr(layer, "kernel")]
+
+
+def images(*layers: keras.layers.Layer) -> keras.Model:
+    return keras.Sequential([keras.Input((8, 8, 3)), *layers])
+
+
+def ids(*layers: keras.layers.Layer) -> keras.Model:
+    return keras.Sequential([keras.Input((6,), dtype="int32"), keras.layers.Embedding(50, 4), *layers])
+
+
+L = keras.layers
+# Each kind of layer, and how many of its weights start at random.
+KINDS = {
+    "dense": (lambda: images(L.Flatten(), L.Dense(5)), 1),
+    "random bias": (lambda: images(L.Flatten(), L.Dense(5, bias_initializer="random_normal")), 2),
+    "conv": (lambda: images(L.Conv2D(5, 3)), 1),
+    "conv transpose": (lambda: images(L.Conv2DTranspose(5, 3)), 1),
+    "depthwise": (lambda: images(L.DepthwiseConv2D(3)), 1),
+    "separable": (lambda: images(L.SeparableConv2D(5, 3)), 2),
+    "einsum": (lambda: ids(L.EinsumDense("abc,cd->abd", output_shape=(None, 5))), 2),
+    "embedding": (ids, 1),
+    "recurrent": (lambda: ids(L.LSTM(3)), 3),
+    "inside a layer": (lambda: ids(L.Bidirectional(L.GRU(3))), 5),
+    "inside a model": (lambda: images(images(L.DepthwiseConv2D(3)), L.BatchNormalization(), L.Conv2D(2, 1)), 2),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_start_weights_of_each_kind_of_layer_come_from_the_seed_alone(kind: str) -> None:
+    build, drawn = KINDS[kind]
+    model = build()
+
+    def after(seed: int) -> list[np.ndarray]:
+        draw_weights(model, seed)
+        return model.get_weights()
+
+    before, states = model.get_weights(), global_random_states()
+    one, other, again = after(1), after(2), after(1)
+    assert global_random_states() == states
+    assert same_weights(one, again)
+    assert sum(not np.array_equal(a, b) for a, b in zip(before, one, strict=True)) == drawn
+    moved = [weight for weight, former in zip(one, other, strict=True) if not np.array_equal(weight, former)]
+    assert len({weight.tobytes() for weight in moved}) == drawn
+    # What is drawn is what the layer itself draws: about as large as in the new model.
+    for weight, new in zip(one, before, strict=True):
+        if weight.size >= 20:  # of fewer numbers chance decides
+            assert np.std(weight) == pytest.approx(np.std(new), rel=0.75)
+
+
+def test_the_numbers_of_a_seed_are_those_that_stored_results_rest_on() -> None:
+    # Each kernel, in the order of the layers, from the next state of the seed: so networks were always drawn.
+    model, by_hand = small_resnet(seed=1), small_resnet(seed=2)
+    draw_weights(model, 7)
+    kernels = kernels_of(by_hand)
+    for kernel, state in zip(kernels, np.random.SeedSequence(7).generate_state(len(kernels)), strict=True):
+        kernel.assign(keras.initializers.HeNormal(seed=int(state))(kernel.shape))
+    assert same_weights(model, by_hand)
 
 
 def global_random_states() -> tuple[object, bytes, object]:
@@ -460,26 +531,24 @@ OWN_PREPROCESSING = {
     "densenet121": keras.applications.densenet,
 }
 SAME_WAY = ("resnet50v2", "densenet121", "convnexttiny")
-SLOW_APPLICATIONS = [pytest.param(name, marks=pytest.mark.slow) for name in _APPLICATIONS]
+SLOW_APPLICATIONS = [pytest.param(name, marks=pytest.mark.slow) for name in APPLICATIONS]
 # `make test` has resnet50, mobilenetv2 and efficientnetb0; the others load their weights by the same code.
 SLOW_WITH_WEIGHTS = [
     pytest.param(name, marks=[pytest.mark.slow, *([pytest.mark.bank] if name in SAME_WAY else [])])
-    for name in _APPLICATIONS
+    for name in APPLICATIONS
 ]
 
 
 def original(name: str, side: int = 40, **options: object) -> keras.Model:
     """The network as keras.applications builds it, without any layer of tlkit's."""
-    build = getattr(keras.applications, _APPLICATIONS[name].builder)
+    build = getattr(keras.applications, APPLICATIONS[name].builder)
     with warnings.catch_warnings():  # MobileNetV2: its weights were trained on images of another size
         warnings.filterwarnings("ignore", message="`input_shape` is undefined or non-square")
         return build(include_top=False, input_shape=(side, side, 3), **{"weights": None, **options})
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "input_shape"), [*((name, None) for name in _APPLICATIONS), ("resnet50", (20, 24, 1))]
-)
+@pytest.mark.parametrize(("name", "input_shape"), [*((name, None) for name in APPLICATIONS), ("resnet50", (20, 24, 1))])
 def test_applications_prepare_pixels_as_keras_applications_does(
     name: str, input_shape: tuple[int, int, int] | None
 ) -> None:
@@ -655,7 +724,7 @@ def test_imagenet_without_a_network_is_one_line(
 def test_a_download_that_begins_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     import sys
 
-    from tlkit.backbones import _AfterTheFirstLine
+    from tlkit.backbones.applications import _AfterTheFirstLine
 
     out = _AfterTheFirstLine(sys.stdout)
     print("Downloading data from https://example.org/weights.h5", file=out, flush=True)
@@ -707,14 +776,14 @@ def test_weights_of_another_architecture_are_refused(tmp_path: Path, other) -> N
 
 
 def test_a_refused_file_leaves_the_model_as_it_was(tmp_path: Path) -> None:
-    from tlkit.backbones import _load_weights
+    from tlkit.backbones.weights import load_weights
 
     path = tmp_path / "other.weights.h5"
     small_resnet(widths=(32, 64, 128, 200), seed=9).save_weights(path)  # its first layers do fit
     model = small_resnet(seed=1)
     before = model.get_weights()
     with raises_one_line(ValueError, "weights must fit"):
-        _load_weights(model, path, "small")
+        load_weights(model, path, "small")
     assert same_weights(before, model)
 
 

@@ -161,7 +161,7 @@ def test_startup_does_not_measure_a_command_that_fails(monkeypatch: pytest.Monke
 
 
 def test_accelerator_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tlkit._tensorflow import tf
+    from tlkit._keras import tf
 
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: [])
     monkeypatch.setattr(accelerator, "make_data", lambda: pytest.fail("there was nothing to measure"))
@@ -240,7 +240,7 @@ def test_all_ways_are_measured_on_the_same_data() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("job", ["frozen", "conv5"])
 def test_plain_keras_trains_what_tlkit_trains(job: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tlkit._tensorflow import keras
+    from tlkit._keras import keras
     from tlkit.freezing import count_weights
 
     trained: list[tuple[int, int]] = []

@@ -8,7 +8,7 @@ import build_notebooks
 import launch_links
 import nbformat
 import pytest
-from helpers import raises_one_line
+from helpers import raises_one_line, run_python
 
 SOURCES = build_notebooks.sources([])
 
@@ -44,6 +44,11 @@ def test_where_tlkit_is_there_setting_up_says_and_does_nothing(capfd, no_network
     monkeypatch.setattr("subprocess.run", lambda *args, **options: pytest.fail("a program was started"))
     exec(build_notebooks.SETUP, {})
     assert capfd.readouterr() == ("", "")
+
+
+def test_after_setting_up_a_plain_import_of_keras_says_nothing():
+    run = run_python("-c", f"{build_notebooks.SETUP}\nimport keras, tensorflow as tf\ntf.constant(1)")
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize("spec", [None, importlib.machinery.ModuleSpec("tlkit", None, is_package=True)])

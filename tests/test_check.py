@@ -13,7 +13,7 @@ from PIL import Image
 from traps import CLASSES, LOGITS, compiled, fitted, small_base, with_head
 
 from tlkit import cli
-from tlkit._tensorflow import keras
+from tlkit._keras import keras
 from tlkit.audit import RULES
 
 pytestmark = pytest.mark.filterwarnings(KERAS_SAVES_WITH_A_WARNING)

@@ -34,7 +34,7 @@ from traps import (
     with_head,
 )
 
-from tlkit._tensorflow import keras, tf
+from tlkit._keras import keras, tf
 from tlkit.audit import RULES, Finding, Findings, diagnose
 from tlkit.backbones import load_backbone
 from tlkit.domains import Split, load_pair

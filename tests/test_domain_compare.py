@@ -11,7 +11,7 @@ import pytest
 import scipy
 from helpers import control, raises_one_line, random_split, toy_backbone
 
-from tlkit._tensorflow import keras
+from tlkit._keras import keras
 from tlkit.backbones import Backbone, load_backbone
 from tlkit.domains import Domain, DomainPair, load_pair
 from tlkit.evaluation import predict_classes, score_pair

@@ -14,7 +14,7 @@ from helpers import (
 )
 from scipy.special import erf
 
-from tlkit._tensorflow import keras, tf
+from tlkit._keras import keras, tf
 from tlkit.audit import audit_fit
 from tlkit.backbones import Backbone, layers_up_to
 from tlkit.domains import Split

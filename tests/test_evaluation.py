@@ -9,7 +9,7 @@ import pytest
 from helpers import raises_one_line, random_split, toy_backbone
 
 from tlkit import evaluation
-from tlkit._tensorflow import keras
+from tlkit._keras import keras
 from tlkit.backbones import Backbone
 from tlkit.domains import DomainPair, Split
 from tlkit.evaluation import (

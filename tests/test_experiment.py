@@ -17,7 +17,7 @@ from helpers import (
 )
 
 import tlkit
-from tlkit._tensorflow import keras
+from tlkit._keras import keras
 from tlkit.backbones import Backbone
 from tlkit.domains import Domain, DomainPair
 from tlkit.experiment import Experiment, Settings
@@ -115,7 +115,7 @@ def test_a_draw_is_that_of_an_experiment_of_its_own(pair: DomainPair, frozen: in
 
 
 def test_a_second_run_builds_no_graph(pair: DomainPair, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tlkit._tensorflow import tf
+    from tlkit._keras import tf
 
     experiment = Experiment(pair, toy_backbone())
     settings = [Settings(stage, per_class=5, epochs=1) for stage in (2, 1)]

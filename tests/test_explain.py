@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers import TOY_STAGE_ENDS, raises_one_line, random_split, same_weights, toy_model
 
-from tlkit._tensorflow import keras, tf
+from tlkit._keras import keras, tf
 from tlkit.backbones import Backbone
 from tlkit.domains import Split
 from tlkit.evaluation import predict_classes

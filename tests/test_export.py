@@ -16,7 +16,7 @@ from helpers import KERAS_SAVES_WITH_A_WARNING, raises_one_line, random_split, r
 from PIL import Image
 
 from tlkit import cli
-from tlkit._tensorflow import keras, tf
+from tlkit._keras import keras, tf
 from tlkit.backbones import Backbone
 from tlkit.evaluation import predict_probabilities
 from tlkit.export import Exported, export_model, find_pictures, load_exported, predict_images

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from helpers import raises_one_line, random_split, same_weights, toy_backbone, weights_of
 
-from tlkit._tensorflow import keras
+from tlkit._keras import keras
 from tlkit.backbones import Backbone, load_backbone
 from tlkit.domains import Split
 from tlkit.features import cache_features, split_at

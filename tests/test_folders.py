@@ -723,7 +723,7 @@ def test_folder_on_a_full_disk(folder: Path, tmp_path: Path, monkeypatch: pytest
 def test_training_on_a_streamed_folder_gives_the_same_weights(folder: Path, tmp_path: Path) -> None:
     from helpers import same_weights
 
-    from tlkit._tensorflow import keras
+    from tlkit._keras import keras
     from tlkit.training import fit
 
     heads = []

@@ -28,7 +28,7 @@ from helpers import (
 from PIL import Image
 
 import tlkit
-from tlkit._tensorflow import keras
+from tlkit._keras import keras
 from tlkit.backbones import Backbone
 from tlkit.domains import Domain, DomainPair
 from tlkit.experiment import Baselines, Experiment, Run, Settings

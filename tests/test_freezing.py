@@ -12,7 +12,7 @@ from helpers import (
     weights_of,
 )
 
-from tlkit._tensorflow import keras
+from tlkit._keras import keras
 from tlkit.backbones import Backbone, layers_up_to, load_backbone, wrap_backbone
 from tlkit.domains import Split
 from tlkit.freezing import WeightCounts, count_weights, freeze_to

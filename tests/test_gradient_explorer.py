@@ -11,7 +11,7 @@ import pytest
 import traitlets
 from helpers import control, raises_one_line, run_python
 
-from tlkit._tensorflow import tf
+from tlkit._keras import tf
 from tlkit.gradients import gradient_triangle
 from tlkit.widgets.gradient_explorer import GradientExplorer
 

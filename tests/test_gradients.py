@@ -10,7 +10,7 @@ from hypothesis import given as with_random
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from tlkit._tensorflow import keras, tf
+from tlkit._keras import keras, tf
 from tlkit.gradients import GradientTriangle, gradient_triangle
 
 ALL_THREE = ("symbolic", "automatic", "numeric")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers import raises_one_line, random_split, same_weights, toy_backbone
 
-from tlkit._tensorflow import keras
+from tlkit._keras import keras
 from tlkit.backbones import Backbone, load_backbone, wrap_backbone
 from tlkit.domains import load_domain
 from tlkit.features import cache_features

@@ -14,7 +14,7 @@ from scipy.special import softmax
 from sklearn.metrics import confusion_matrix, f1_score, log_loss
 
 from tlkit import plots
-from tlkit._tensorflow import keras
+from tlkit._keras import keras
 from tlkit.domains import Split
 from tlkit.evaluation import (
     Interval,

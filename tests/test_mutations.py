@@ -58,8 +58,8 @@ MUTATIONS = {
     "pretrained weights are not loaded": (
         "00_start_here",
         """
-        from tlkit import backbones
-        backbones._load_weights = lambda model, path, name: None
+        from tlkit.backbones import loading
+        loading.load_weights = lambda model, path, name: None
         """,
     ),
     "pixels are rescaled twice": (

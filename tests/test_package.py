@@ -1,6 +1,7 @@
 """The package as a whole: layers, the public list, what importing does, and the wheel."""
 
 import ast
+import functools
 import graphlib
 import importlib
 import inspect
@@ -24,6 +25,7 @@ PACKAGE = Path(tlkit.__file__).parent
 
 # The table of shared/design.md: a module imports from lower layers, and within its layer without a cycle.
 LAYERS = {
+    "_keras": 0,
     "_tensorflow": 0,
     "assets": 0,
     "store": 0,
@@ -103,6 +105,124 @@ def test_imports_point_downwards(name: str) -> None:
 
 def test_imports_have_no_cycle() -> None:
     graphlib.TopologicalSorter({name: imports_within(name) for name in MODULES}).prepare()
+
+
+# Private names of others
+
+ROOM = PACKAGE / "_keras"
+# What another library documents for names with an underscore, or where it leaves no other way; none is of Keras.
+NOT_OF_KERAS = {
+    "_exit": "os",
+    "_mmap": "NumPy's map of a file",
+    "_repr_html_": "IPython's protocol",
+    "_repr_mimebundle_": "IPython's protocol",
+    "_schedule_remaining_events": "pyzmq",
+}
+
+
+def is_private(name: object) -> bool:
+    return isinstance(name, str) and name.startswith("_") and not name.startswith("__") and name.isidentifier()
+
+
+@functools.cache
+def private_in_keras() -> frozenset[str]:
+    """The private attributes of a model, a layer, a symbolic tensor, an optimizer."""
+    import keras
+
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    functional = keras.Model(model.inputs, model.outputs)
+    things = [model, functional, model.layers[0], model.outputs[0], model.optimizer]
+    return frozenset(name for thing in things for name in dir(thing) if is_private(name))
+
+
+def defined_in_classes(module: ast.Module) -> set[str]:
+    """Names of methods and fields, and of what methods set on ``self``: a module's own, on whatever object they are."""
+    found: set[str] = set()
+    for owner in [node for node in ast.walk(module) if isinstance(node, ast.ClassDef)]:
+        for node in ast.walk(owner):
+            if isinstance(node, ast.FunctionDef):
+                found.add(node.name)
+            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                found.add(node.target.id)
+            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and is_self(node.value):
+                found.add(node.attr)
+    return found
+
+
+def is_self(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name) and node.id in ("self", "cls")
+
+
+def borrowed(source: str) -> list[str]:
+    """The private names of other libraries that a module uses, one for each place."""
+    module = ast.parse(source)
+    own = defined_in_classes(module) | set(NOT_OF_KERAS)
+    endings = {id(part) for node in ast.walk(module) if isinstance(node, ast.JoinedStr) for part in node.values}
+    found = []
+    for node in ast.walk(module):
+        if isinstance(node, ast.Attribute) and is_private(node.attr) and node.attr not in own:
+            found += [] if is_self(node.value) else [node.attr]
+        elif isinstance(node, ast.Constant) and is_private(node.value) and id(node) not in endings:
+            found += [node.value] if node.value in private_in_keras() - own else []
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names = [alias.name for alias in node.names]
+            imported = [f"{node.module}.{name}" for name in names] if isinstance(node, ast.ImportFrom) else names
+            found += [name for name in imported if f"{name}.".startswith(("keras.src.", "tensorflow.python."))]
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_private_names_of_keras_stand_in_one_room(path: Path) -> None:
+    found = borrowed(path.read_text(encoding="utf-8"))
+    if path.parent != ROOM:
+        assert found == [], "ask tlkit._keras, or let it know one name more"
+    assert len(found) == len(set(found)), "one place for each"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "layer._flatten_layers(include_self=True)",
+        "tensor._keras_history.operation",
+        "getattr(model, '_functional', None) or model",
+        "SET = ('optimizer', '_compile_metrics')",
+        "def f():\n    from keras.src.backend.common import global_state",
+        "from keras import src",
+        "import tensorflow.python.eager.context",
+        "class A:\n    def f(self, model):\n        return model._layers",
+        "model._inbound_nodes = []",
+    ],
+)
+def test_a_private_name_of_keras_is_found(code: str) -> None:
+    assert len(borrowed(code)) == 1
+
+
+@pytest.mark.parametrize(
+    "code", ["os._exit(0)", "self._model", "class A:\n    def _run(self): ...\n    def __lt__(self, o): o._run()"]
+)
+def test_what_is_not_of_keras_may_stay(code: str) -> None:
+    assert borrowed(code) == []
+
+
+COURSE = sorted([*ROOT.glob("notebooks/source/*.py"), *ROOT.glob("exercises/source/*/*.py")])
+COURSE += sorted([*ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("exercises/source/*/*.ipynb")])
+
+
+@pytest.mark.parametrize("path", COURSE, ids=lambda path: path.name)
+def test_the_course_imports_no_private_module(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
+        text = "\n\n".join("".join(cell["source"]) for cell in cells)
+    names: list[str] = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom):
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+    private = [n for n in names if n.startswith("tlkit.") and any(part.startswith("_") for part in n.split("."))]
+    assert private == []
 
 
 # The public list
@@ -222,8 +342,16 @@ def test_import_loads_nothing_but_itself_and_the_standard_library() -> None:
     assert set(run.stdout.split()) - set(sys.stdlib_module_names) == {"tlkit"}
 
 
-def test_loading_tensorflow_says_nothing() -> None:
-    run = run_python("-c", "from tlkit._tensorflow import keras, tf; tf.constant(1)")
+@pytest.mark.parametrize(
+    "load",
+    [
+        "from tlkit._keras import keras, tf",
+        "from tlkit._tensorflow import keras, tf",  # as notebooks do that were handed in before
+        "import tlkit; tlkit.quiet_start(); import keras, tensorflow as tf",
+    ],
+)
+def test_loading_tensorflow_says_nothing(load: str) -> None:
+    run = run_python("-c", f"{load}; tf.constant(1)")
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
 
 

@@ -18,7 +18,7 @@ import text_reference
 from helpers import KERAS_SAVES_WITH_A_WARNING, largest_difference, raises_one_line, same_weights
 from test_backbones import global_random_states
 
-from tlkit._tensorflow import keras
+from tlkit._keras import keras
 from tlkit.backbones import Backbone
 from tlkit.domains import Domain, Split
 from tlkit.evaluation import linear_probe

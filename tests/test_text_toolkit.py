@@ -21,7 +21,7 @@ from helpers import (
 from PIL import Image
 
 import tlkit
-from tlkit._tensorflow import keras, tf
+from tlkit._keras import keras, tf
 from tlkit.audit import audit_fit, diagnose, watch
 from tlkit.audit.data_rules import bare_words
 from tlkit.backbones import Backbone, layers_up_to

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from helpers import ROOT, raises_one_line, random_split, run_python, same_weights, toy_backbone, weights_of
 
-from tlkit._tensorflow import keras, tf
+from tlkit._keras import keras, tf
 from tlkit.backbones import Backbone
 from tlkit.domains import Split
 from tlkit.freezing import freeze_to
@@ -479,7 +479,7 @@ def test_mirrored_keeps_regularizers(split: Split) -> None:
 TWO_DEVICES = """
 import json
 import numpy as np
-from tlkit._tensorflow import keras, tf
+from tlkit._keras import keras, tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from helpers import random_split

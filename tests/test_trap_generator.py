@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from traps import Given, compiled, images, one_hot, predictions, state_of
 
-from tlkit._tensorflow import keras, tf
+from tlkit._keras import keras, tf
 from tlkit.audit import RULES
 from tlkit.domains import Split
 

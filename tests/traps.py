@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from helpers import toy_backbone
 
-from tlkit._tensorflow import keras, tf
+from tlkit._keras import keras, tf
 from tlkit.audit import Findings, diagnose
 from tlkit.backbones import Backbone
 from tlkit.domains import Split

@@ -76,6 +76,7 @@ _MODULE_OF = {
     "leep": "transferability",
     "log_me": "transferability",
     "nce": "transferability",
+    "quiet_start": "kernels",
 }
 
 __all__ = [*_MODULE_OF, "__version__"]
@@ -123,5 +124,6 @@ if TYPE_CHECKING:  # what __getattr__ finds, for editors and type checkers
     from tlkit.freezing import WeightCounts, count_weights, freeze_layers, freeze_to, trainable_layers
     from tlkit.gradients import gradient_triangle
     from tlkit.heads import build_head, join, load_source_head
+    from tlkit.kernels import quiet_start
     from tlkit.training import fine_tune, fit, fit_probe
     from tlkit.transferability import h_score, leep, log_me, nce

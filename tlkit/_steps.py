@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
+from tlkit._keras import keras, tf
 from tlkit._keras.graph import all_layers
-from tlkit._tensorflow import keras, tf
 from tlkit.domains import Split
 from tlkit.features import batches
 from tlkit.freezing import copy_flags

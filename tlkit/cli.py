@@ -476,7 +476,7 @@ def info(
     for name, state in status.items():
         typer.echo(f"  {name:<32} {state}")
     if devices:
-        from tlkit._tensorflow import tf
+        from tlkit._keras import tf
 
         typer.echo("devices")
         for device in tf.config.list_physical_devices():

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from tlkit._tensorflow import keras
+from tlkit._keras import keras
+from tlkit._keras.graph import call_of
 from tlkit.backbones import Backbone
 from tlkit.domains import Array, check_count
 from tlkit.freezing import freeze_to
@@ -321,7 +322,7 @@ def _before_sums(backbone: Backbone) -> list[str]:
     sums = [layer for layer in backbone.model.layers if isinstance(layer, keras.layers.Add)]
     if not sums:
         raise ValueError(f"backbone must have residual branches, or layers must be named, got {backbone.name!r}.")
-    return [layer.input[-1]._keras_history.operation.name for layer in sums]
+    return [call_of(layer.input[-1]).operation.name for layer in sums]
 
 
 def _with_added(backbone: Backbone, new: dict[str, keras.layers.Layer], *, before_activation: bool) -> Backbone:
@@ -380,8 +381,8 @@ def _rebuilt(
         else:
             result = layer(*inputs, **options)
             result = result if after is None else after(layer.name, result, inputs)
-        if hasattr(result, "_keras_history"):
-            end_of[layer.name] = result._keras_history.operation.name
+        if isinstance(result, keras.KerasTensor):
+            end_of[layer.name] = call_of(result).operation.name
         return result
 
     model = keras.models.clone_model(backbone.model, clone_function=copy, call_function=call)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tlkit._tensorflow import keras, tf
+from tlkit._keras import keras, tf
 from tlkit.backbones import Backbone
 from tlkit.domains import Array, Split
 from tlkit.features import check_shape, split_at

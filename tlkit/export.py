@@ -27,7 +27,8 @@ import pandas as pd
 # A saved model may be made of the layers of these two, which Keras finds once they are registered.
 import tlkit.efficient
 import tlkit.text.encoder  # noqa: F401
-from tlkit._tensorflow import _start_up_lines_dropped, keras, tf
+from tlkit._keras import keras, tf
+from tlkit._keras.start import start_up_lines_dropped
 from tlkit.audit.graph import has_graph, last_operations, placed_layers
 from tlkit.backbones import Backbone
 from tlkit.domains import Split, check_count, nearest_name
@@ -274,7 +275,7 @@ def _write_litert(model: keras.Model, path: Path, classes: list[str], name: str)
 
 def _convert(model: keras.Model, path: Path, kind: str) -> None:
     try:
-        with _start_up_lines_dropped(), warnings.catch_warnings():
+        with start_up_lines_dropped(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the converters' remarks on each other's versions
             model.export(path, format=kind, verbose=False)
     except Exception as error:  # the converters raise many types, over many lines

@@ -6,6 +6,7 @@ epoch, this run or the next.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
@@ -16,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from tlkit._tensorflow import keras, tf
+from tlkit._keras import keras, tf
+from tlkit._keras.graph import all_layers, calls_of, layers_within
 from tlkit.backbones import Backbone
 from tlkit.domains import Array, Split, check_count
 from tlkit.store import MAX_BYTES, Store, array_digest, drop_pages, open_store
@@ -82,7 +84,7 @@ def multiply_adds(model: keras.Model, *, length: int | None = None) -> int:
         ValueError: A layer's output size is not known, as with images of any size, or texts without ``length``.
     """
     total = 0
-    for layer in model._flatten_layers(include_self=False, recursive=True):
+    for layer in layers_within(model):
         if isinstance(layer, keras.layers.Dense):
             inner = [length if size is None else size for size in layer.output.shape[1:-1]]
             if None in inner:
@@ -274,7 +276,7 @@ def _batch_size(trunk: keras.Model) -> int:
 
 
 def _outputs(layer: keras.layers.Layer) -> list[Any]:
-    tensors = [tensor for node in layer._inbound_nodes[:1] for tensor in node.output_tensors]
+    tensors = [tensor for call in itertools.islice(calls_of(layer), 1) for tensor in call.outputs]
     return [tensor for tensor in tensors if None not in tensor.shape[1:]]
 
 
@@ -357,7 +359,7 @@ def check_tokens(model: keras.Model, ids: Array) -> None:
     if np.max(ids, initial=0) >= known or np.min(ids, initial=0) < 0:
         wrong = int(ids.max()) if ids.max() >= known else int(ids.min())
         raise ValueError(f"token ids must be in 0..{known - 1}, the words of {model.name!r}, got {wrong}.")
-    of_layers = (getattr(layer, "most_positions", None) for layer in model._flatten_layers())
+    of_layers = (getattr(layer, "most_positions", None) for layer in all_layers(model))
     most = min((number for number in of_layers if number is not None), default=None)
     if most is not None and longest(ids) > most:
         raise ValueError(f"a text must have up to {most} tokens, the positions of {model.name!r}, got {longest(ids)}.")
@@ -365,10 +367,9 @@ def check_tokens(model: keras.Model, ids: Array) -> None:
 
 def _vocabulary(model: keras.Model) -> int | None:
     """How many words a model knows that looks its input up in a table; ``None`` for any other."""
-    graph = getattr(model, "_functional", None) or model
-    entry = next(iter(getattr(graph, "inputs", None) or ()), None)
-    for layer in graph.layers:
-        if any(tensor is entry for node in layer._inbound_nodes for tensor in node.input_tensors):
+    entry = next(iter(getattr(model, "inputs", None) or ()), None)
+    for layer in model.layers:
+        if any(tensor is entry for call in calls_of(layer) for tensor in call.inputs):
             if isinstance(layer, keras.layers.Embedding):
                 return int(layer.input_dim)
             if isinstance(layer, keras.Model) and (known := _vocabulary(layer)) is not None:

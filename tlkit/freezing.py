@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
+from tlkit._keras import keras
 from tlkit._keras.graph import all_layers, own_weights
-from tlkit._tensorflow import keras
 from tlkit.backbones import Backbone, stage_layers
 
 __all__ = [

@@ -19,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tlkit._tensorflow import _start_up_lines_dropped, keras, tf
+from tlkit._keras import keras, tf
+from tlkit._keras.start import start_up_lines_dropped
 
 __all__ = ["GradientTriangle", "gradient_triangle"]
 
@@ -256,7 +257,7 @@ class _Loss:
         self.flat = _flatten(point)
         self.largest = 0.0  # |loss|, over all points it was asked for
         self.on_tensors = True
-        with _start_up_lines_dropped():  # TensorFlow logs a failing operation like a start-up line
+        with start_up_lines_dropped():  # TensorFlow logs a failing operation like a start-up line
             try:
                 self.on_tensors = tf.is_tensor(self._call(self.flat))
             except ValueError:  # perhaps NumPy that takes no tensor; the call on arrays tells

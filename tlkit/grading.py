@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:  # a check of NumPy functions must not wait for TensorFlow
-    from tlkit._tensorflow import keras
+    from tlkit._keras import keras
     from tlkit.domains import Array
 
 __all__ = [

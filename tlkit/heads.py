@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tlkit._tensorflow import keras
+from tlkit._keras import keras
 from tlkit.assets import asset_names, asset_path
 from tlkit.backbones import Backbone
 from tlkit.domains import load_domain, nearest_name

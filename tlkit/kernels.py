@@ -33,6 +33,7 @@ __all__ = [
     "find_faults",
     "install_kernel",
     "load_ipython_extension",
+    "quiet_start",
     "remove_kernel",
     "summary",
 ]
@@ -98,9 +99,21 @@ def load_ipython_extension(shell: Any) -> None:
     """
     policy = os.environ.get(_POLICY)
     if policy:
-        from tlkit._tensorflow import keras
+        from tlkit._keras import keras
 
         keras.config.set_dtype_policy(policy)
+
+
+def quiet_start() -> None:
+    """Load TensorFlow and Keras without the lines that TensorFlow writes to stderr as it starts.
+
+    Call it once before ``import keras`` or ``import tensorflow``, which then say nothing. What uses tlkit alone needs
+    no such call. Whatever is no start-up line still comes through, and all of it when the import fails.
+
+    Raises:
+        ImportError: Keras runs on another backend than TensorFlow.
+    """
+    import tlkit._keras  # noqa: F401  # its import is what is asked for
 
 
 def install_kernel(
@@ -233,7 +246,7 @@ def _about_the_machine(facts: dict[str, Any]) -> None:
 
 
 def _about_tensorflow(facts: dict[str, Any]) -> None:
-    from tlkit._tensorflow import keras, tf
+    from tlkit._keras import keras, tf
 
     build = tf.sysconfig.get_build_info()
     gpus = tf.config.list_physical_devices("GPU")
@@ -255,7 +268,7 @@ def _about_tensorflow(facts: dict[str, Any]) -> None:
 def _one_step(facts: dict[str, Any]) -> None:
     import numpy as np
 
-    from tlkit._tensorflow import keras
+    from tlkit._keras import keras
 
     layers = keras.layers
     model = keras.Sequential(

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tlkit._keras import keras, tf
 from tlkit._steps import Mirrored, OneDevice, mirrored_strategy, run_epochs
-from tlkit._tensorflow import keras, tf
 from tlkit.backbones import Backbone
 from tlkit.domains import Array, Split, check_count, nearest_name
 from tlkit.features import cache_features, check_shape, pool_features, split_at

@@ -4,7 +4,8 @@ The .py file (jupytext's py:percent) is the only one that people edit. The built
 fresh kernel, keeps its outputs and counts (nbval checks no cell without a count), and drops stderr, where TensorFlow
 writes lines that differ from machine to machine. Of a widget the picture stays, for readers without a kernel.
 
-Before the first code cell the build puts one that no source has: it installs tlkit where that is missing, as on Colab.
+Before the first code cell the build puts one that no source has: it installs tlkit where that is missing, as on Colab,
+and loads TensorFlow without its start-up lines, so that a plain ``import keras`` says nothing.
 
     python tools/build_notebooks.py              # all of them
     python tools/build_notebooks.py 03           # those whose name begins with 03
@@ -33,18 +34,18 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 SETUP_TAG = "tlkit-setup"
 # A folder that is called tlkit, such as a checkout's, is found as well, but has no origin.
 SETUP = f"""\
-# Installs tlkit where it is missing, as on Colab; does nothing where it is there.
+# Installs tlkit where it is missing, as on Colab, and loads TensorFlow without its start-up lines.
 import subprocess
 import sys
 from importlib.util import find_spec
-
 TLKIT_FROM = "git+https://github.com/{repository()}"
 if getattr(find_spec("tlkit"), "origin", None) is None:
     command = [sys.executable, "-m", "pip", "install", "--quiet", TLKIT_FROM]
-    pip = subprocess.run(command, capture_output=True, text=True)
-    if pip.returncode:
+    if (pip := subprocess.run(command, capture_output=True, text=True)).returncode:
         print(pip.stderr)
-        raise ModuleNotFoundError(f"TLKIT_FROM must be tlkit's address, a folder or a wheel, got {{TLKIT_FROM}}.")"""
+        raise ModuleNotFoundError(f"TLKIT_FROM must be tlkit's address, a folder or a wheel, got {{TLKIT_FROM}}.")
+import tlkit
+tlkit.quiet_start()"""
 
 
 def sources(prefixes: list[str]) -> list[Path]:

@@ -38,7 +38,7 @@ import typer
 from text_tables import BATCH, EPOCHS, LABELS, OTHER_TASK, TABLES, by_length, pool, reset_optimizer, store, test_part
 
 import tlkit
-from tlkit._tensorflow import keras
+from tlkit._keras import keras
 from tlkit.backbones import Backbone
 from tlkit.domains import Array, Split
 from tlkit.efficient import add_adapters, add_biases, add_lora

@@ -28,7 +28,7 @@ import pandas as pd
 import typer
 
 import tlkit
-from tlkit._tensorflow import keras
+from tlkit._keras import keras
 from tlkit.backbones import Backbone
 from tlkit.domains import Array, Split
 from tlkit.features import batches, lengths

@@ -31,20 +31,21 @@
 # nothing else changes.
 
 # %%
+import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import scipy
 import sympy
+import tensorflow as tf
 from threadpoolctl import threadpool_limits
 
+# %%
 import tlkit
-from tlkit._tensorflow import keras, tf
 from tlkit.gradients import gradient_triangle
 from tlkit.plots import SOURCE_COLOR, TARGET_COLOR
 from tlkit.widgets import GradientExplorer
 
-# %%
 SEED = 0
 SEEDS = 5  # draws of images for each claim that depends on luck
 PER_CLASS = 10  # labelled images of each digit

@@ -28,6 +28,7 @@
 # %%
 from types import SimpleNamespace
 
+import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -35,7 +36,6 @@ import seaborn as sns
 
 import tlkit
 from tlkit import plots
-from tlkit._tensorflow import keras
 from tlkit.features import batches
 
 # %%

@@ -13,14 +13,15 @@
 # %%
 import time
 
+import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+import tensorflow as tf
 
 import tlkit
 from tlkit import plots
-from tlkit._tensorflow import keras, tf  # Keras, without TensorFlow's start-up lines
 from tlkit.evaluation import predict_classes
 
 # %%

@@ -18,6 +18,7 @@
 import tempfile
 from pathlib import Path
 
+import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -25,7 +26,6 @@ from PIL import Image
 
 import tlkit
 from tlkit import plots
-from tlkit._tensorflow import keras
 
 # %%
 FOLDER = None  # the path of your pictures, a folder a class; None: a small one is made in section 1

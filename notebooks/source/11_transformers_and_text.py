@@ -28,17 +28,16 @@ import io
 import itertools
 from importlib import resources
 
+import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from scipy import special
 
+# %%
 import tlkit
 from tlkit import plots
-
-# %%
-from tlkit._tensorflow import keras
 from tlkit.text import attention_maps, tokenize, tokens_of
 from tlkit.text.encoder import AttentionWeights, MeanOfTokens, MixValues
 from tlkit.training import logistic_regression

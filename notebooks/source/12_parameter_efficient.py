@@ -33,6 +33,7 @@ from importlib import resources
 from types import SimpleNamespace
 
 # %%
+import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -40,7 +41,6 @@ import seaborn as sns
 
 import tlkit
 from tlkit import plots
-from tlkit._tensorflow import keras
 from tlkit.features import batches
 
 # %%

@@ -42,7 +42,7 @@ PRELOADED = [
     "scipy.special",
     "scipy.stats",
     "sklearn.metrics",
-    "tlkit._tensorflow",
+    "tlkit._keras",
     "tlkit.domains",
     "tlkit.grading",
 ]
@@ -113,7 +113,7 @@ def grade(cells: list[Any], cell_seconds: float | None = None) -> dict[str, Chec
     checks = [place for place, cell in enumerate(cells) if cell.metadata.get("nbgrader", {}).get("grade")]
     cells = cells[: checks[-1] + 1]
     if cell_seconds is None:
-        uses_keras = any("tlkit._tensorflow" in cell.source for cell in cells)
+        uses_keras = any(re.search(r"^\s*import (keras|tensorflow)", cell.source, re.M) for cell in cells)
         cell_seconds = KERAS_CELL_SECONDS if uses_keras else CELL_SECONDS
     errors = run([cell.source for cell in cells], cell_seconds)
     graded = {}

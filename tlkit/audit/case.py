@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tlkit._tensorflow import keras, tf
+from tlkit._keras import keras, tf
 from tlkit.audit.graph import has_graph, last_operations
 from tlkit.audit.moved import Data, arrays, audit_fit, stage_by_layer
 from tlkit.backbones import Backbone

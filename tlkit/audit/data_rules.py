@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tlkit._tensorflow import keras, tf
+from tlkit._keras import keras, tf
+from tlkit._keras.graph import layers_within
 from tlkit.audit.case import MAX_EXAMPLES, Case, Examples, Unknown, are_tokens, read
 from tlkit.audit.model_rules import DOMAINS, EVALUATION, FINE_TUNING, MUSEUM, Rule, counted
 from tlkit.domains import Array
@@ -336,7 +337,7 @@ def _validation_better(case: Case) -> str | None:
     last = both.iloc[-1]
     reasons = ["the training figure is the mean over the epoch, while the weights were still improving"]
     noisy = (keras.layers.Dropout, keras.layers.SpatialDropout2D, keras.layers.GaussianNoise)
-    layers = case.model._flatten_layers(include_self=False, recursive=True)
+    layers = layers_within(case.model)
     active = [layer.name for layer in layers if isinstance(layer, noisy) and getattr(layer, "rate", True)]
     active += [layer.name for layer in layers if type(layer).__name__.startswith("Random")]
     if active:

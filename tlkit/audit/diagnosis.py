@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tlkit._tensorflow import keras, tf
+from tlkit._keras import keras, tf
 from tlkit.audit.case import Case, Unknown
 from tlkit.audit.data_rules import DATA_RULES, tidy_history
 from tlkit.audit.findings import Finding, Findings

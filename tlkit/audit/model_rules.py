@@ -10,19 +10,21 @@ from typing import Any
 
 import numpy as np
 
-from tlkit._tensorflow import keras, tf
+from tlkit._keras import keras, tf
+from tlkit._keras.graph import own_weights
+from tlkit._keras.state import built_for
 from tlkit.audit.case import Case, Unknown
 from tlkit.audit.graph import (
     Placed,
     entering,
     first_weighted,
     most_on_a_path,
-    own_weights,
     placed_layers,
     training_false_calls,
 )
 from tlkit.audit.moved import as_it_was
 from tlkit.backbones import Backbone
+from tlkit.backbones.applications import PREPROCESSING, preprocessing_of
 from tlkit.domains import Array
 from tlkit.features import fits_shape, split_at
 
@@ -182,7 +184,7 @@ def _optimizer_variables(case: Case) -> list[Any]:
     if not case.model.compiled or case.model.optimizer is None:
         raise Unknown("model not compiled")
     optimizer = getattr(case.model.optimizer, "inner_optimizer", case.model.optimizer)
-    return list(optimizer._trainable_variables) if optimizer.built else []
+    return built_for(optimizer)
 
 
 def _trainable_changed_after_compile(case: Case) -> str | None:
@@ -419,35 +421,13 @@ def _already_scaled(case: Case) -> str | None:
     )
 
 
-# What the pretrained networks of keras.applications were trained on, by the beginning of their names: the documented
-# mode of preprocess_input. Longer names first, since resnet50 begins resnet50v2.
-_MODES = {
-    "resnet50v2": "tf", "resnet101v2": "tf", "resnet152v2": "tf", "mobilenetv3": "raw", "mobilenet": "tf",
-    "inception": "tf", "xception": "tf", "nasnet": "tf", "resnet": "caffe", "vgg": "caffe", "densenet": "torch",
-    "efficientnet": "raw", "convnext": "raw",
-}  # fmt: skip
-_WANTED = {
-    "caffe": "BGR with the ImageNet means subtracted (about -124..152)",
-    "tf": "-1..1",
-    "torch": "ImageNet's mean 0 and deviation 1 in each channel (about -2.2..2.7)",
-    "raw": "raw pixels in 0..255",
-}
-
-
-def _mode(name: str) -> str | None:
-    plain = name.lower().replace("_", "").replace("-", "")
-    if plain.startswith(("resnetprinted", "resnetfashion")):
-        return None  # tlkit's own: raw pixels, which already-scaled looks after
-    return next((mode for beginning, mode in _MODES.items() if plain.startswith(beginning)), None)
-
-
 def _input_statistics(case: Case) -> str | None:
     case.needs_graph()
     raw, values, _ = _entering(case)
     base = case.backbone.model if isinstance(case.backbone, Backbone) else case.backbone
     given = [] if base is None else [base]
     networks = [case.model, *given, *(p.layer for p in placed_layers(case.model) if isinstance(p.layer, keras.Model))]
-    named = next(((network, mode) for network in networks if (mode := _mode(network.name))), None)
+    named = next(((network, mode) for network in networks if (mode := preprocessing_of(network.name))), None)
     if named is None:
         raise Unknown("no network of keras.applications found by its name")
     network, mode = named
@@ -465,7 +445,8 @@ def _input_statistics(case: Case) -> str | None:
     if not wrong:
         return None
     means = ", ".join(f"{mean:.3g}" for mean in values.mean(axis=(0, 1, 2)))
-    return f"{network.name} was trained on {_WANTED[mode]}; here {low:.3g}..{high:.3g} enters, channel means {means}"
+    wanted = PREPROCESSING[mode].wanted
+    return f"{network.name} was trained on {wanted}; here {low:.3g}..{high:.3g} enters, channel means {means}"
 
 
 def _before(case: Case, network: keras.Model, raw: Array) -> Array:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import random
 import warnings
 from collections.abc import Iterator
 from typing import Any, TypeAlias
@@ -11,10 +10,12 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
+from tlkit._keras import keras, tf
+from tlkit._keras.graph import all_layers, own_statistics, own_weights
+from tlkit._keras.state import name_scopes_kept, random_states_kept, without_traces_of_fit
 from tlkit._steps import descend
-from tlkit._tensorflow import keras, tf
-from tlkit.audit.graph import Placed, own_statistics, own_weights, placed_layers
-from tlkit.backbones import Backbone, layers_up_to
+from tlkit.audit.graph import Placed, placed_layers
+from tlkit.backbones import Backbone, stage_layers
 from tlkit.domains import Array, Split, check_count
 from tlkit.features import check_tokens
 from tlkit.freezing import held_layers
@@ -23,9 +24,6 @@ __all__ = ["AuditCallback", "Data", "audit_fit", "watch"]
 
 Data: TypeAlias = "Split | tuple[Array, Array] | tf.data.Dataset"
 """What a model can be trained on: a split, arrays ``(x, y)``, or a ``tf.data`` set of batches ``(x, y)``."""
-
-# What a training step, or this module, sets on a model beside its variables.
-_SET_BY_FIT = ("optimizer", "_compile_metrics", "history", "stop_training")
 
 # The largest batch that is tried to find the signature of an earlier fit.
 _MOST_IN_A_STEP = 256
@@ -191,20 +189,10 @@ def stage_by_layer(backbone: Backbone | keras.Model | None, model: keras.Model) 
         return {}
     if not isinstance(backbone, (Backbone, keras.layers.Layer)):
         raise ValueError(f"backbone must be a Backbone or a Keras model, got {type(backbone).__name__}.")
-    stages = _stages(backbone)
+    parts = stage_layers(backbone) if isinstance(backbone, Backbone) else {1: all_layers(backbone)}
+    stages = {id(layer): stage for stage, layers in parts.items() for layer in layers}
     if not any(id(placed.layer) in stages for placed in placed_layers(model)):
         raise ValueError(f"backbone must be part of the model, got {backbone.name!r}, no layer of which is in it.")
-    return stages
-
-
-def _stages(backbone: Backbone | keras.Model) -> dict[int, int]:
-    if not isinstance(backbone, Backbone):
-        return {id(layer): 1 for layer in backbone._flatten_layers(include_self=True, recursive=True)}
-    stages: dict[int, int] = {}
-    for stage in range(1, backbone.n_stages + 1):
-        for layer in layers_up_to(backbone, stage):
-            for inner in layer._flatten_layers(include_self=True, recursive=True):
-                stages.setdefault(id(inner), stage)
     return stages
 
 
@@ -437,63 +425,14 @@ def as_it_was(model: keras.Model) -> Iterator[dict[int, Array]]:
 
     Yields a copy of each weight and statistic, by the variable's identity.
     """
-    optimizer = model.optimizer if model.compiled else None
-    metrics = getattr(model, "_compile_metrics", None)
-    attributes = vars(model)  # set here and not as attributes, which Keras would track as new parts of the model
-    kept = {name: attributes[name] for name in _SET_BY_FIT if name in attributes}
-    variables = [*model.variables, *(optimizer.variables if optimizer is not None else [])]
-    variables += [variable for metric in model.metrics for variable in metric.variables] if model.compiled else []
+    variables = list(model.variables)
+    if model.compiled:
+        variables += [] if model.optimizer is None else model.optimizer.variables
+        variables += [variable for metric in model.metrics for variable in metric.variables]
     before = {id(variable): variable.numpy().copy() for variable in variables}
-    random_states = _random_states()
-    scopes = len(_name_scopes())
-    try:
-        if optimizer is not None and not optimizer.built:  # a clone takes its place: building cannot be undone
-            attributes["optimizer"] = type(optimizer).from_config(optimizer.get_config())
-        if metrics is not None and not metrics.built:
-            attributes["_compile_metrics"] = None
-        yield before
-    finally:
-        for name in set(_SET_BY_FIT) & set(attributes):
-            del attributes[name]
-        attributes.update(kept)
-        for variable in variables:
-            variable.assign(before[id(variable)])
-        _restore(random_states)
-        # A name that TensorFlow's graphs do not take raises when its scope opens, and Keras then leaves it open.
-        del _name_scopes()[scopes:]
-
-
-def _name_scopes() -> list[Any]:
-    """Keras' open name scopes, outermost first: the very list that it keeps."""
-    from keras.src.backend.common import global_state
-
-    scopes: list[Any] = global_state.get_global_attribute("name_scope_stack", default=[], set_to_default=True)
-    return scopes
-
-
-def _random_states() -> dict[str, Any]:
-    from keras.src.backend.common import global_state
-    from tensorflow.python.eager import context
-
-    generator = global_state.get_global_attribute("global_seed_generator")
-    tensorflow = getattr(context.context(), "_rng", None)
-    return {
-        "python": random.getstate(),
-        "numpy": np.random.get_state(),  # noqa: NPY002  # the global state is what is kept, not used
-        "keras": (generator, None if generator is None else generator.state.numpy().copy()),
-        "tensorflow": (tensorflow, None if tensorflow is None else tensorflow.getstate()),
-    }
-
-
-def _restore(states: dict[str, Any]) -> None:
-    from keras.src.backend.common import global_state
-
-    random.setstate(states["python"])
-    np.random.set_state(states["numpy"])  # noqa: NPY002
-    generator, state = states["keras"]
-    global_state.set_global_attribute("global_seed_generator", generator)
-    if generator is not None:
-        generator.state.assign(state)
-    tensorflow, rng_state = states["tensorflow"]
-    if tensorflow is not None:
-        tensorflow.setstate(rng_state)
+    with name_scopes_kept(), random_states_kept(), without_traces_of_fit(model):
+        try:
+            yield before
+        finally:
+            for variable in variables:
+                variable.assign(before[id(variable)])

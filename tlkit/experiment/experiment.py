@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tlkit._keras import keras, tf
 from tlkit._keras.graph import own_weights
 from tlkit._steps import OneDevice, descend, run_epochs
-from tlkit._tensorflow import keras, tf
 from tlkit.audit.moved import watch
 from tlkit.backbones import Backbone, draw_weights, layers_up_to, stage_layers
 from tlkit.domains import DomainPair, Split, check_count

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tlkit._tensorflow import keras, tf
+from tlkit._keras import keras, tf
 from tlkit.domains import Split
 from tlkit.experiment.settings import Settings
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tlkit._tensorflow import keras
+from tlkit._keras import keras
 from tlkit.backbones import Backbone
 from tlkit.domains import Array, nearest_name
 from tlkit.features import check_tokens

@@ -20,7 +20,8 @@ from scipy import stats
 from scipy.special import softmax
 from sklearn.metrics import confusion_matrix
 
-from tlkit._tensorflow import keras
+from tlkit._keras import keras
+from tlkit._keras.graph import calls_of
 from tlkit.backbones import Backbone
 from tlkit.domains import Array, Domain, DomainPair, Split, nearest_name
 from tlkit.evaluation import predict_probabilities
@@ -780,8 +781,8 @@ def _check_model(name: str, model: object, pair: DomainPair) -> None:
 def _last_map(model: keras.Model) -> tuple[Backbone, keras.Model] | None:
     """The model cut at its last feature map that is more than one position, for Grad-CAM; ``None`` if it has none."""
     for layer in reversed(model.layers):
-        for node in layer._inbound_nodes:
-            end = node.output_tensors[0]
+        for call in calls_of(layer):
+            end = call.outputs[0]
             if len(end.shape) != 4 or end.shape[1] == 1 or isinstance(layer, keras.layers.InputLayer):
                 continue
             try:

@@ -18,7 +18,7 @@ import pandas as pd
 import traitlets
 from matplotlib.figure import Figure
 
-from tlkit._tensorflow import keras
+from tlkit._keras import keras
 from tlkit.backbones import Backbone
 from tlkit.domains import DomainPair
 from tlkit.experiment import Baselines, Experiment, Run, Settings

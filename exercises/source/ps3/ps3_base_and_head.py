@@ -18,10 +18,13 @@
 # | frozen | not one weight moves in training, BatchNorm's moving statistics included |
 
 # %% readonly="setup"
+import tlkit
+
+tlkit.quiet_start()  # or TensorFlow's start-up lines would stand here in red
+
+import keras
 import numpy as np
 from threadpoolctl import threadpool_limits
-
-from tlkit._tensorflow import keras
 
 limits = threadpool_limits(1)  # on arrays this small, several threads of scikit-learn wait for each other
 
@@ -53,9 +56,9 @@ def build(base, n_classes):
 
 
 # %% test="build_gives_logits" points=8
+import keras
 import numpy as np
 
-from tlkit._tensorflow import keras
 from tlkit.grading import call_student, check_logits
 
 five_images = np.random.default_rng(0).integers(0, 256, size=(5, 8, 8, 1)).astype("float32")
@@ -83,9 +86,9 @@ for _seed, (_size, _channels, _n_maps, _K) in enumerate([(8, 1, 4, 2), (12, 3, 6
 # %% test="build_shares_the_base" points=8
 # Hidden: when a weight of the base changes, the model's logits change with it. The base itself comes out as it was.
 ### BEGIN HIDDEN TESTS
+import keras
 import numpy as np
 
-from tlkit._tensorflow import keras
 from tlkit.grading import call_student, check_unmoved, copy_weights
 
 
@@ -125,9 +128,9 @@ def pooled_features(base, images):
 
 
 # %% test="pooled_features_any_base" points=12
+import keras
 import numpy as np
 
-from tlkit._tensorflow import keras
 from tlkit.grading import check_example
 
 # A base that gives each pixel and its double: the features are the mean pixel and its double.
@@ -203,9 +206,9 @@ def train_head(model, base, images, labels, epochs, learning_rate):
 
 
 # %% test="train_head_keeps_the_base" points=12
+import keras
 import numpy as np
 
-from tlkit._tensorflow import keras
 from tlkit.grading import call_student, check_unmoved, copy_weights
 
 small_base = toy_base(0)
@@ -234,9 +237,9 @@ check_unmoved(_before, _base, reread="notebook 04: freeze first, then compile")
 # %% test="train_head_keeps_batchnorm" points=8
 # Hidden: in training, BatchNorm's moving statistics, its scale and its shift stay as they are.
 ### BEGIN HIDDEN TESTS
+import keras
 import numpy as np
 
-from tlkit._tensorflow import keras
 from tlkit.grading import call_student, check_batchnorm_still, check_unmoved, copy_weights
 
 _image = keras.Input((6, 6, 1))
@@ -253,10 +256,10 @@ check_unmoved(_before, _base, layers=_norms, reread="notebook 04, on BatchNorm")
 # %% test="train_head_learns" points=10
 # Hidden: on images that are easy to tell apart, the loss falls to less than half.
 ### BEGIN HIDDEN TESTS
+import keras
 import numpy as np
 import scipy.special
 
-from tlkit._tensorflow import keras
 from tlkit.grading import call_student, check_moved, copy_weights
 
 _start = keras.initializers.GlorotUniform(seed=7)

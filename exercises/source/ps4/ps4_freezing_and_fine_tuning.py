@@ -17,10 +17,13 @@
 # BatchNorm and a ReLU. Training it takes a second.
 
 # %% readonly="setup"
+import tlkit
+
+tlkit.quiet_start()  # or TensorFlow's start-up lines would stand here in red
+
+import keras
 import numpy as np
 
-import tlkit
-from tlkit._tensorflow import keras
 from tlkit.domains import Split
 
 
@@ -153,10 +156,10 @@ def freeze_stages(backbone, stage):
 # %% test="freeze_stages_holds_the_frozen" points=8
 # With three stages frozen, this must pass. Hidden: other stages, and flags that stand the other way at the start.
 ### BEGIN HIDDEN TESTS
+import keras
 import numpy as np
 
 import tlkit
-from tlkit._tensorflow import keras
 from tlkit.grading import call_student, check_unmoved, copy_weights
 
 
@@ -500,7 +503,7 @@ def repaired(backbone, head, train):
 
 # %% test="repaired_gives_logits" points=6
 # What you return gives logits: on this toy, and hidden on another backbone, whose training the next cells look at.
-from tlkit._tensorflow import keras
+import keras
 
 ### BEGIN HIDDEN TESTS
 from tlkit.grading import call_student, check_logits, copy_weights
@@ -539,7 +542,8 @@ check_logits(_mended_model, _examples(42).x, 4, reread="notebook 13, room 2")
 # %% test="repaired_tunes_the_last_stage" points=6
 # Hidden: the last stage's dense layer moved, and the head.
 ### BEGIN HIDDEN TESTS
-from tlkit._tensorflow import keras
+import keras
+
 from tlkit.grading import call_student, check_moved
 
 if "_mended_model" not in globals():

@@ -23,11 +23,13 @@
 # | `PER_CLASS` | labels of each class that a model learns from |
 
 # %% readonly="setup"
+import tlkit
+
+tlkit.quiet_start()  # or TensorFlow's start-up lines would stand here in red
+
+import keras
 import numpy as np
 from threadpoolctl import threadpool_limits
-
-import tlkit
-from tlkit._tensorflow import keras
 
 limits = threadpool_limits(1)  # on arrays this small, several threads of scikit-learn wait for each other
 
@@ -257,10 +259,10 @@ for _seed, _budget in ((721, 5_000_000), (722, 20_000_000)):
 # Hidden: two targets with 20 labels of each class, for which different plans are best. A linear probe on the features
 # of your plan scores, on test images, at most 0.04 less than on those of the best affordable plan.
 ### BEGIN HIDDEN TESTS
+import keras
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from tlkit._tensorflow import keras
 from tlkit.backbones import load_backbone
 from tlkit.domains import load_domain
 from tlkit.grading import call_student
@@ -334,8 +336,9 @@ def build_and_train(labelled, plan, seed):
 
 
 # %% test="model_gives_logits" points=3
+import keras
+
 import tlkit
-from tlkit._tensorflow import keras
 from tlkit.grading import call_student, check_logits
 
 two_digits = tlkit.load_domain("optdigits").restrict_to(("3", "8")).train.take(6, seed=0)
@@ -364,7 +367,8 @@ check_logits(_model, _digits.x[:6].astype("float32"), 7, reread="notebook 03, se
 # Hidden: for two plans, the kernels of the planned stages stand in the model as they were pretrained, bit by bit, and
 # those of later stages do not.
 ### BEGIN HIDDEN TESTS
-from tlkit._tensorflow import keras
+import keras
+
 from tlkit.backbones import layers_up_to, load_backbone
 from tlkit.domains import load_domain
 from tlkit.grading import call_student
@@ -400,7 +404,8 @@ for _name, _depth in (("resnet_printed", 3), ("resnet_fashion", 2)):
 # %% test="model_keeps_batchnorm" points=4
 # Hidden: for two plans, BatchNorm's scale, shift and moving statistics stand in the model as they were pretrained.
 ### BEGIN HIDDEN TESTS
-from tlkit._tensorflow import keras
+import keras
+
 from tlkit.backbones import layers_up_to, load_backbone
 from tlkit.domains import load_domain
 from tlkit.grading import call_student
@@ -429,7 +434,8 @@ for _name, _depth in (("resnet_printed", 2), ("resnet_fashion", 3)):
 ### BEGIN HIDDEN TESTS
 import math
 
-from tlkit._tensorflow import keras
+import keras
+
 from tlkit.backbones import load_backbone
 from tlkit.domains import load_domain
 from tlkit.grading import call_student
@@ -480,10 +486,10 @@ if _cost > 40_000_000:
 # makes clearly fewer errors than a logistic regression on the pixels of the same images: at most 0.6 of them on
 # handwriting, at most 0.9 of them on clothes.
 ### BEGIN HIDDEN TESTS
+import keras
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from tlkit._tensorflow import keras
 from tlkit.domains import load_domain
 from tlkit.grading import call_student
 
@@ -524,10 +530,10 @@ for _name, _pool, _test, _plan, _share in _targets:
 # Hidden: handwriting again, with the classes numbered in another way. What a model knows of them it can know only from
 # the images that it is given.
 ### BEGIN HIDDEN TESTS
+import keras
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from tlkit._tensorflow import keras
 from tlkit.domains import load_domain
 from tlkit.grading import call_student
 
@@ -575,10 +581,10 @@ def compare(domain, train_model, seeds):
 
 
 # %% test="compare_scores" points=6
+import keras
 import numpy as np
 
 import tlkit
-from tlkit._tensorflow import keras
 from tlkit.grading import check_result
 
 
@@ -665,10 +671,10 @@ check_same(
 # Hidden: what `compare` gives to `train_model`: once for each seed, ten images of each class of the training part, with
 # that seed. The test part is for scoring.
 ### BEGIN HIDDEN TESTS
+import keras
 import numpy as np
 
 import tlkit
-from tlkit._tensorflow import keras
 from tlkit.domains import load_domain
 from tlkit.grading import call_student
 
@@ -796,10 +802,10 @@ check_result(my_scores, in_five_rows, lambda rng: (), points=1, dims=2, seed=0, 
 # %% test="my_result_is_true" points=3
 # Hidden: the plan is chosen again, and two of the five draws are trained and scored again, by the functions above.
 ### BEGIN HIDDEN TESTS
+import keras
 import numpy as np
 
 import tlkit
-from tlkit._tensorflow import keras
 from tlkit.grading import call_student
 
 if {"plan", "scores"} <= globals().keys():

@@ -22,6 +22,10 @@
 # | probe | a function from examples, their labels, and new examples to **answers**: a label for each new example |
 
 # %% readonly="setup"
+import tlkit
+
+tlkit.quiet_start()  # or TensorFlow's start-up lines would stand here in red
+
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
@@ -462,9 +466,9 @@ def embed(encoder, ids):
 
 
 # %% test="embed_any_encoder" points=6
+import keras
 import numpy as np
 
-from tlkit._tensorflow import keras
 from tlkit.grading import check_example
 
 # An encoder that says the ids back as they are. (While it is trained, Dropout would hide half of them.)

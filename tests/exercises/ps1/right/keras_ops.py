@@ -1,7 +1,8 @@
 """Keras' operations and tensors of 32 bits, the gradients by GradientTape."""
 
 # %% softmax
-from tlkit._tensorflow import keras, tf
+import keras
+import tensorflow as tf
 
 
 def softmax(Z):

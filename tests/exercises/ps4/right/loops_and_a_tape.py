@@ -42,7 +42,7 @@ def measure_forgetting(backbone, source_head, source_test, tune):
 
 
 # %% repaired
-from tlkit._tensorflow import tf
+import tensorflow as tf
 
 
 def repaired(backbone, head, train):

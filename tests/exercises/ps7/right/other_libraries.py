@@ -1,7 +1,7 @@
 """Keras ops in 32 bits, scikit-learn's splits and metrics, tlkit's cache, pandas, a support vector machine."""
 
 # %% mean_of_tokens
-from tlkit._tensorflow import keras
+import keras
 
 
 def mean_of_tokens(vectors, mask):

@@ -1,0 +1,72 @@
+"""TensorFlow and Keras, imported once and quietly.
+
+TensorFlow 2.21 writes start-up lines straight to file descriptor 2, and no environment variable turns them all off.
+They would frighten a learner and break the comparison of notebook outputs, so descriptor 2 is redirected around the
+import. Lines that are not known start-up noise are written back, and all of them when the import fails.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from typing import IO
+
+__all__ = ["keras", "start_up_lines_dropped", "tf"]
+
+_START_UP_LINE = re.compile(
+    r"^(WARNING: All log messages before absl::InitializeLog"
+    r"|[IWE]\d{4,} [\d:. ]+\d+ \S+:\d+\]"  # absl: I0000 00:00:1795.98 3086 cpu_feature_guard.cc:227]
+    r"|\d{4}-\d\d-\d\d [\d:.]+: [IWE] "  # tsl: 2026-11-24 14:00:00.1: I tensorflow/core/...
+    r"|To enable the following instructions)"
+)
+
+
+@contextlib.contextmanager
+def start_up_lines_dropped() -> Iterator[None]:
+    """Within it nothing that TensorFlow and CUDA write to descriptor 2 on starting gets through; other lines do."""
+    try:
+        sys.stderr.flush()
+        saved = os.dup(2)
+    except (OSError, AttributeError):  # no stderr at all, as under pythonw on Windows
+        yield
+        return
+    captured: IO[bytes]
+    with tempfile.TemporaryFile() as captured:
+        os.dup2(captured.fileno(), 2)
+        failed = True
+        try:
+            yield
+            failed = False
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            captured.seek(0)
+            lines = captured.read().decode(errors="replace").splitlines(keepends=True)
+            kept = lines if failed else [line for line in lines if not _START_UP_LINE.match(line)]
+            os.write(2, "".join(kept).encode())
+
+
+with start_up_lines_dropped():
+    import keras
+    import tensorflow as tf
+
+    # The first look at the devices is what makes the CUDA lines appear; it initialises nothing else.
+    tf.config.list_physical_devices()
+
+
+def _not_about_retracing(record: logging.LogRecord) -> bool:
+    # TensorFlow assumes that many graphs are a mistake. Here a graph a model is what cutting and joining means.
+    return "triggered tf.function retracing" not in record.getMessage()
+
+
+tf.get_logger().addFilter(_not_about_retracing)
+
+if keras.backend.backend() != "tensorflow":
+    raise ImportError(
+        f"tlkit needs Keras on its 'tensorflow' backend, got {keras.backend.backend()!r}: unset KERAS_BACKEND."
+    )

@@ -1,0 +1,178 @@
+"""Backbones by name: the bundled small ResNets, and the networks of keras.applications."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tlkit._keras import keras
+from tlkit.assets import asset_path
+from tlkit.backbones.applications import APPLICATIONS, build_application, download_application, mend_normalization
+from tlkit.backbones.backbone import Backbone
+from tlkit.backbones.graph import maker
+from tlkit.backbones.weights import draw_weights, load_weights
+from tlkit.domains import nearest_name
+
+__all__ = ["load_backbone", "small_resnet"]
+
+# With Keras' default of 0.99 the moving statistics need some 500 steps to forget their start; in short trainings
+# inference accuracy then sits at chance.
+BATCHNORM_MOMENTUM = 0.95
+
+# A boundary must be a place where the graph narrows to one tensor: the end of a residual block, never its inside.
+SMALL_RESNET_STAGE_ENDS = ("stem_out", "stage1_out", "stage2_out", "stage3_out", "stage4_out")
+
+
+def small_resnet(
+    input_shape: tuple[int, int, int] = (28, 28, 1),
+    widths: tuple[int, ...] = (32, 64, 128, 256),
+    *,
+    seed: int = 0,
+    name: str = "small_resnet",
+) -> keras.Model:
+    """A ResNet for small images: a stem, then one residual block a stage (He et al., 2015, arXiv:1512.03385).
+
+    Args:
+        input_shape: Height, width and channels of the raw images.
+        widths: Channels of each stage; every stage but the first halves height and width.
+        seed: Makes the He-normal start weights; it does not touch Keras' global seed.
+
+    Returns:
+        A model from ``(n, h, w, c)`` pixels in 0..255 to ``(n, h', w', widths[-1])``.
+    """
+    seeds = np.random.SeedSequence(seed).generate_state(3 * len(widths) + 1).tolist()
+
+    def conv_bn(x: Any, width: int, kernel: int, strides: int, part: str) -> Any:
+        x = keras.layers.Conv2D(
+            width,
+            kernel,
+            strides=strides,
+            padding="same",
+            use_bias=False,
+            kernel_initializer=keras.initializers.HeNormal(seed=seeds.pop()),
+            name=f"{part}_conv",
+        )(x)
+        return keras.layers.BatchNormalization(momentum=BATCHNORM_MOMENTUM, name=f"{part}_bn")(x)
+
+    image = keras.Input(input_shape, name="image")
+    x = keras.layers.Rescaling(1 / 255, name="rescale")(image)
+    x = keras.layers.ReLU(name="stem_out")(conv_bn(x, widths[0], 3, 1, "stem"))
+    for i, width in enumerate(widths, start=1):
+        strides = 1 if i == 1 else 2
+        y = keras.layers.ReLU(name=f"stage{i}_a_relu")(conv_bn(x, width, 3, strides, f"stage{i}_a"))
+        y = conv_bn(y, width, 3, 1, f"stage{i}_b")
+        if strides != 1 or x.shape[-1] != width:  # the shortcut must have the shape of what it is added to
+            x = conv_bn(x, width, 1, strides, f"stage{i}_shortcut")
+        x = keras.layers.Add(name=f"stage{i}_add")([x, y])
+        x = keras.layers.ReLU(name=f"stage{i}_out")(x)
+    return keras.Model(image, x, name=name)
+
+
+def _load_application(
+    name: str, input_shape: tuple[int, int, int] | None, image_size: int, weights: str | Path | None, seed: int
+) -> Backbone:
+    shape = input_shape or (image_size, image_size, 3)
+    if weights == "imagenet":
+        model = download_application(name, shape, image_size)
+    else:
+        model = build_application(name, shape, image_size, None)
+        draw_weights(model, seed)
+        if weights is not None:
+            load_weights(model, Path(weights), name)
+            mend_normalization(model)
+    return Backbone(name, model, (*APPLICATIONS[name].inner_stage_ends, maker(model.output).name))
+
+
+def _load_small_resnet(
+    name: str, input_shape: tuple[int, int, int] | None, image_size: int, weights: str | Path | None, seed: int
+) -> Backbone:
+    model = small_resnet((image_size, image_size, 1), seed=seed, name=name)
+    if weights in ("printed", "fashion"):
+        weights = asset_path(f"resnet_{weights}.weights.h5")
+    if weights is not None:
+        load_weights(model, Path(weights), name)
+    if input_shape not in (None, model.input_shape[1:]):
+        model = _with_adapter(model, input_shape)
+    # Random weights have another name, so that no one reads them with the bundled source head.
+    return Backbone(name if weights is not None else f"{name}_random", model, SMALL_RESNET_STAGE_ENDS)
+
+
+def _with_adapter(model: keras.Model, input_shape: tuple[int, int, int]) -> keras.Model:
+    """The same layers behind new ones that bring ``input_shape`` to the shape and channels that ``model`` wants."""
+    height, width, channels = model.input_shape[1:]
+    image = keras.Input(input_shape, name="raw_image")
+    x: Any = image
+    if channels == 1 and input_shape[-1] == 3:
+        x = keras.ops.image.rgb_to_grayscale(x)
+    if input_shape[:2] != (height, width):
+        x = keras.layers.Resizing(height, width, name="resize")(x)
+    # Each layer is called on the new graph, which stays flat: the stages stay visible and can be cut.
+    layers = keras.Function(model.inputs, model.outputs, name=model.name)
+    return keras.Model(image, layers.call([x])[0], name=model.name)
+
+
+_WEIGHTS_BY_NAME = {
+    "resnet_printed": "printed",
+    "resnet_fashion": "fashion",
+    **dict.fromkeys(APPLICATIONS, "imagenet"),
+}
+
+
+def load_backbone(
+    name: str,
+    *,
+    image_size: int | None = None,
+    input_shape: tuple[int, int, int] | None = None,
+    weights: str | Path | None = "pretrained",
+    seed: int = 0,
+) -> Backbone:
+    """A backbone by name, with pretrained, your own, or random weights.
+
+    ``"resnet_printed"``: a ResNet of four one-block stages, 1.2 M weights, pretrained on the bundled printed domain.
+    ``"resnet_fashion"``: the same, pretrained on the bundled clothes: an example of negative transfer on digits.
+    From keras.applications, with ImageNet weights that need a download: ``"resnet50"`` (He et al., 2015,
+    arXiv:1512.03385), ``"resnet50v2"`` (He et al., 2016, arXiv:1603.05027), ``"mobilenetv2"`` (Sandler et al., 2018,
+    arXiv:1801.04381), ``"efficientnetb0"`` (Tan & Le, 2019, arXiv:1905.11946), ``"convnexttiny"`` (Liu et al., 2022,
+    arXiv:2201.03545) and ``"densenet121"`` (Huang et al., 2016, arXiv:1608.06993). What preprocess_input does is inside
+    the model: all of them take raw pixels.
+
+    EfficientNet drops whole branches while training, also in frozen stages of a whole model; cached features are those
+    of inference, where nothing is dropped.
+
+    Args:
+        image_size: The side, in pixels, of the square images that the network itself sees; 28 or 224 by default, 8 or
+            32 at least.
+        input_shape: ``(h, w, c)`` of the images you have, when it differs from that: the model then resizes them and
+            turns grey into RGB or RGB into grey. ``c`` is 1 or 3.
+        weights: ``"pretrained"`` (or ``"printed"``, ``"fashion"``, ``"imagenet"``), the path of a ``.weights.h5`` or
+            ``.h5`` file for the same architecture, or ``None`` for random weights made from ``seed``; a bundled
+            network is then called ``NAME_random``, and has no source head.
+        seed: Makes the random weights; read only with ``weights=None``.
+
+    Raises:
+        ValueError: An unknown name, a weights file that is absent or fits another architecture, a bad size or shape.
+        ConnectionError: ImageNet weights were asked for, are not on this machine, and cannot be downloaded.
+        tlkit.assets.AssetError: A bundled weights file is missing or altered.
+    """
+    if name not in _WEIGHTS_BY_NAME:
+        raise ValueError(f"backbone must be {nearest_name(name, _WEIGHTS_BY_NAME)}")
+    native, smallest = (224, 32) if name in APPLICATIONS else (28, 8)
+    size = native if image_size is None else image_size
+    if isinstance(size, bool) or not isinstance(size, int) or size < smallest:
+        raise ValueError(f"image_size must be {smallest} pixels or more, got {image_size!r}.")
+    if input_shape is not None and (len(input_shape) != 3 or min(input_shape) < 1 or input_shape[-1] not in (1, 3)):
+        raise ValueError(f"input_shape must be (height, width, channels) with 1 or 3 channels, got {input_shape}.")
+    known = _WEIGHTS_BY_NAME[name]
+    if weights == "pretrained":
+        weights = known
+    elif isinstance(weights, str) and weights != known and not _looks_like_a_path(weights):
+        raise ValueError(f"weights of {name!r} must be a path, None or {nearest_name(weights, (known, 'pretrained'))}")
+    if name in APPLICATIONS:
+        return _load_application(name, input_shape, size, weights, seed)
+    return _load_small_resnet(name, input_shape, size, weights, seed)
+
+
+def _looks_like_a_path(text: str) -> bool:
+    return "/" in text or "\\" in text or text.endswith((".h5", ".keras")) or Path(text).exists()
