@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from tlkit.audit.graph import (
     Placed,
     entering,
     first_weighted,
+    has_graph,
     most_on_a_path,
     own_weights,
     placed_layers,
@@ -71,11 +73,6 @@ def _weighted(case: Case) -> list[Placed]:
     return [placed for placed in placed_layers(case.model) if own_weights(placed.layer)]
 
 
-def _learning(case: Case) -> set[int]:
-    """The identities of the variables that a fresh compile would train."""
-    return {id(variable) for variable in case.model.trainable_variables}
-
-
 # What moves ---------------------------------------------------------------------------------------------------------
 
 
@@ -98,12 +95,10 @@ def _weights_move_while_frozen(case: Case) -> str | None:
 
 def _will_learn_though_frozen(case: Case, intended_stage: int) -> str | None:
     """What the flags say, where no step can be taken."""
-    learning = _learning(case)
     wrong = [
         placed.path
         for placed in _weighted(case)
-        if case.stages.get(id(placed.layer), intended_stage + 1) <= intended_stage
-        and any(id(variable) in learning for variable in own_weights(placed.layer))
+        if case.stages.get(id(placed.layer), intended_stage + 1) <= intended_stage and case.learns(placed.layer)
     ]
     if not wrong:
         return None
@@ -112,13 +107,8 @@ def _will_learn_though_frozen(case: Case, intended_stage: int) -> str | None:
 
 def _batchnorm_moves_while_frozen(case: Case) -> str | None:
     rows = case.step
-    learning = _learning(case)
-    still = {
-        placed.path
-        for placed in _weighted(case)
-        if not any(id(variable) in learning for variable in own_weights(placed.layer))
-    }
-    meant = (rows["meant"] == "frozen") | rows.index.isin(list(still))
+    still = [placed.path for placed in _weighted(case) if not case.learns(placed.layer)]
+    meant = (rows["meant"] == "frozen") | rows.index.isin(still)
     drifting = rows[rows["statistics_moved"] & ~rows["weights_moved"] & meant]
     if drifting.empty:
         return None
@@ -129,13 +119,20 @@ def _batchnorm_moves_while_frozen(case: Case) -> str | None:
 
 
 def _batchnorm_moves_after_unfreezing(case: Case) -> str | None:
-    if not case.stages:
-        raise Unknown("no backbone given, so what was pretrained is not known")
     if case.train_batchnorm:
         return None
-    in_backbone = [p for p in placed_layers(case.model) if _is_batchnorm(p.layer) and id(p.layer) in case.stages]
-    learning = [placed.path for placed in in_backbone if placed.layer.trainable]
+    layers = placed_layers(case.model)
+    if case.stages:
+        pretrained, where = [placed for placed in layers if id(placed.layer) in case.stages], "of the backbone"
+    else:
+        pretrained = _frozen_but_for_batchnorm(case, layers)
+        held = sum(bool(own_weights(p.layer)) and not _is_batchnorm(p.layer) for p in pretrained)
+        where = f"beside {counted(held, 'frozen layer')}"
+    batchnorm = [placed for placed in pretrained if _is_batchnorm(placed.layer)]
+    learning = [placed.path for placed in batchnorm if case.learns(placed.layer)]
     if not learning:
+        if not case.stages and any(_is_batchnorm(placed.layer) and case.learns(placed.layer) for placed in layers):
+            raise Unknown("no backbone given, so what was pretrained is not known")
         return None
     moved = ""
     try:
@@ -145,8 +142,28 @@ def _batchnorm_moves_after_unfreezing(case: Case) -> str | None:
         moved = f"; one step moved their statistics by up to {rows['max_abs_change'].max():.2g}"
     except Unknown:
         pass
-    of_them = f"{len(learning)} of {counted(len(in_backbone), 'BatchNorm layer')} of the backbone"
+    of_them = f"{len(learning)} of {counted(len(batchnorm), 'BatchNorm layer')} {where}"
     return f"{of_them} will learn: {_names(learning)}{moved}"
+
+
+def _frozen_but_for_batchnorm(case: Case, layers: list[Placed]) -> list[Placed]:
+    """What must be pretrained, though no backbone names it: layers that are frozen, BatchNorm left out, and BatchNorm.
+
+    That is a nested model; and, where the order is that of one graph, what stands between the first frozen layer and
+    the last before one that learns. BatchNorm before and after those may be the input's or the head's.
+    """
+    own = [i for i, p in enumerate(layers) if own_weights(p.layer) and not _is_batchnorm(p.layer)]
+    still = {i for i in own if not case.learns(layers[i].layer)}
+    found: set[int] = set()
+    for placed in layers:
+        if isinstance(placed.layer, keras.Model):
+            inside = {i for i, inner in enumerate(layers) if inner.path.startswith(f"{placed.path}/")}
+            if inside & still and inside & set(own) <= still:
+                found |= inside
+    first = list(itertools.takewhile(still.__contains__, own))
+    if first and has_graph(case.model) and len(case.model.inputs) == 1:
+        found |= set(range(first[0], first[-1] + 1))
+    return [layers[i] for i in sorted(found)]
 
 
 def _training_false_relied_on(case: Case) -> str | None:
@@ -187,7 +204,7 @@ def _optimizer_variables(case: Case) -> list[Any]:
 
 def _trainable_changed_after_compile(case: Case) -> str | None:
     held, own = {id(v) for v in _optimizer_variables(case)}, {id(v) for v in case.model.variables}
-    learning = _learning(case)
+    learning = case.learning
     if not held or not held & own or held == learning or not held <= own or case.model.train_function is None:
         return None
     moving, still = len(held - learning), len(learning - held)
@@ -210,7 +227,6 @@ def _optimizer_of_other_variables(case: Case) -> str | None:
 def _unfreeze_without_effect(case: Case) -> str | None:
     if not case.stages:
         raise Unknown("no backbone given")
-    learning = _learning(case)
     inside = [placed for placed in _weighted(case) if id(placed.layer) in case.stages]
     if case.intended_stage is None:
         raise Unknown("no intended_stage given")  # frozen one by one is also what feature extraction looks like
@@ -220,7 +236,7 @@ def _unfreeze_without_effect(case: Case) -> str | None:
         if case.stages[id(placed.layer)] > case.intended_stage
         and (case.train_batchnorm or not _is_batchnorm(placed.layer))
     ]
-    still = [p.path for p in candidates if not any(id(v) in learning for v in own_weights(p.layer))]
+    still = [placed.path for placed in candidates if not case.learns(placed.layer)]
     if not still:
         return None
     return (
@@ -237,10 +253,9 @@ def _head_frozen(case: Case) -> str | None:
         case.needs_graph()  # the order in which attributes were set is not the order of the layers
     head = [placed for placed in layers if case.stages and id(placed.layer) not in case.stages]
     last = head or layers[-1:]
-    learning = _learning(case)
     if case.stages and not head:
         raise Unknown("the model has no layers with weights after its backbone")
-    if any(id(variable) in learning for placed in last for variable in own_weights(placed.layer)):
+    if any(case.learns(placed.layer) for placed in last):
         return None
     total = sum(int(np.prod(variable.shape)) for placed in last for variable in own_weights(placed.layer))
     return f"none of the {total:,} weights of {_names([placed.path for placed in last])} will learn"
