@@ -34,6 +34,7 @@ LAYERS = {
     "heads": 1,
     "freezing": 1,
     "features": 1,
+    "probe": 2,
     "_mirrored": 2,
     "training": 2,
     "evaluation": 2,

@@ -468,7 +468,7 @@ def pool_features(split: Split) -> Array:
     tokens, padding left out; images are flattened and scaled to 0..1, the raw-pixels baseline.
 
     Raises:
-        ValueError: Token ids, which are numbers by name only: :func:`tlkit.evaluation.linear_probe` counts words.
+        ValueError: Token ids, which are numbers by name only: :func:`tlkit.probe.linear_probe` counts words.
     """
     if split.is_text:
         raise ValueError("features must be vectors or images, got token ids: run them through a trunk first.")

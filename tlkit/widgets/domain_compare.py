@@ -28,7 +28,7 @@ from tlkit.explain import grad_cam
 from tlkit.features import cache_features, check_shape, pool_features, split_at
 from tlkit.heads import build_head, load_source_head
 from tlkit.plots import SOURCE_COLOR, TARGET_COLOR, plot_confusion
-from tlkit.training import logistic_regression
+from tlkit.probe import logistic_regression
 from tlkit.widgets.theme import escape, literal, shortened, style_sheet, with_picture
 
 __all__ = ["DomainCompare"]
