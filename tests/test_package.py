@@ -26,7 +26,7 @@ PACKAGE = Path(tlkit.__file__).parent
 LAYERS = {
     "_tensorflow": 0,
     "assets": 0,
-    "store": 0,
+    "files": 0,
     "domains": 0,
     "folders": 0,
     "backbones": 0,

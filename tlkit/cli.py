@@ -489,7 +489,7 @@ def info(
 @cache_app.command("info")
 def cache_info() -> None:
     """Where stored features are, how many there are and how much space they take."""
-    from tlkit.store import user_store
+    from tlkit.files import user_store
 
     store = user_store()
     entries = store.entries()
@@ -501,7 +501,7 @@ def cache_info() -> None:
 @cache_app.command("clear")
 def cache_clear() -> None:
     """Remove all stored features; they are computed anew when they are needed."""
-    from tlkit.store import user_store
+    from tlkit.files import user_store
 
     store = user_store()
     count, size = store.clear()

@@ -19,7 +19,7 @@ import numpy as np
 from tlkit._tensorflow import keras, tf
 from tlkit.backbones import Backbone
 from tlkit.domains import Array, Split, check_count
-from tlkit.store import MAX_BYTES, Store, array_digest, drop_pages, open_store
+from tlkit.files.store import MAX_BYTES, Store, array_digest, drop_pages, open_store
 
 __all__ = [
     "batches",

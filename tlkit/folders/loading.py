@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from tlkit.domains import Array, Domain, Split
+from tlkit.files.store import MAX_BYTES, Store, open_store
 from tlkit.folders.groups import Groups, name_groups, split_groups
 from tlkit.folders.listing import OUTSIDE, Listing, list_folder, one_line
 from tlkit.folders.pictures import READING, PictureError, read_picture
-from tlkit.store import MAX_BYTES, Store, open_store
 
 __all__ = ["load_folder", "passing"]
 
