@@ -23,7 +23,7 @@ import numpy as np
 
 from tlkit._tensorflow import keras
 from tlkit.assets import asset_path
-from tlkit.domains import nearest_name
+from tlkit.words import nearest_name, one_line
 
 __all__ = ["Backbone", "find_boundaries", "layers_up_to", "load_backbone", "small_resnet", "wrap_backbone"]
 
@@ -585,7 +585,7 @@ def _opened(model: Any, closed: tuple[str, ...]) -> keras.Model:
             raise
         raise ValueError(
             "a model inside the backbone must have other layer names than the one around it, so that a name says which "
-            f"layer is meant: {' '.join(str(error).split())}"
+            f"layer is meant: {one_line(error)}"
         ) from error
 
 

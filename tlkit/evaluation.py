@@ -12,11 +12,12 @@ import pandas as pd
 
 from tlkit._tensorflow import keras
 from tlkit.backbones import Backbone
-from tlkit.domains import Array, DomainPair, Split, check_count, nearest_name
+from tlkit.domains import Array, DomainPair, Split, check_count
 from tlkit.features import batches, check_shape
 from tlkit.heads import join
 from tlkit.probe import few_shot_curve as few_shot_curve  # they were here
 from tlkit.probe import linear_probe as linear_probe
+from tlkit.words import nearest_name
 
 __all__ = [
     "Interval",

@@ -20,6 +20,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from tlkit._tensorflow import _start_up_lines_dropped, keras, tf
+from tlkit.words import one_line
 
 __all__ = ["GradientTriangle", "gradient_triangle"]
 
@@ -449,7 +450,7 @@ def _values(values: Mapping[str, npt.ArrayLike], argument: str) -> Values:
         )
     checked = {}
     for name, value in values.items():
-        got = " ".join(repr(value).split())[:60]
+        got = one_line(repr(value), 60)
         try:
             # NumPy reads a variable with a warning.
             array = np.array(value.numpy() if isinstance(value, keras.Variable | tf.Variable) else value)

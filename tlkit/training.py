@@ -12,13 +12,14 @@ import pandas as pd
 from tlkit._mirrored import VALIDATION_BATCH, Mirrored, mirrored_strategy
 from tlkit._tensorflow import keras, tf
 from tlkit.backbones import Backbone
-from tlkit.domains import Split, check_count, nearest_name
+from tlkit.domains import Split, check_count
 from tlkit.features import batches, cache_features, check_shape, split_at
 from tlkit.files.store import MAX_BYTES
 from tlkit.freezing import freeze_to
 from tlkit.heads import join
 from tlkit.probe import fit_probe as fit_probe  # they were here
 from tlkit.probe import logistic_regression as logistic_regression
+from tlkit.words import nearest_name
 
 __all__ = ["fine_tune", "fit"]
 

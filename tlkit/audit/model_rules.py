@@ -27,6 +27,7 @@ from tlkit.audit.moved import as_it_was
 from tlkit.backbones import Backbone
 from tlkit.domains import Array
 from tlkit.features import fits_shape, split_at
+from tlkit.words import counted, some_of
 
 __all__ = ["MODEL_RULES", "Rule"]
 
@@ -54,17 +55,6 @@ class Rule:
         return self.fix if isinstance(backbone, Backbone) or not self.plain_fix else self.plain_fix
 
 
-def _names(paths: list[str], limit: int = 3) -> str:
-    """The first few names, and how many more."""
-    shown = ", ".join(paths[:limit])
-    return shown if len(paths) <= limit else f"{shown} and {len(paths) - limit} more"
-
-
-def counted(n: int, noun: str, last: str = "") -> str:
-    """``1 layer``, ``2 layers``; ``last`` is the plural where an s does not make it."""
-    return f"{n:,} {noun if n == 1 else last or noun + 's'}"
-
-
 def _is_batchnorm(layer: Any) -> bool:
     return isinstance(layer, keras.layers.BatchNormalization)
 
@@ -89,7 +79,7 @@ def _weights_move_while_frozen(case: Case) -> str | None:
     largest = moved["max_abs_change"].max()
     return (
         f"one step moved {counted(len(moved), 'layer')} meant to be frozen by up to {largest:.2g}: "
-        f"{_names(list(moved.index))}"
+        f"{some_of(list(moved.index))}"
     )
 
 
@@ -102,7 +92,7 @@ def _will_learn_though_frozen(case: Case, intended_stage: int) -> str | None:
     ]
     if not wrong:
         return None
-    return f"{counted(len(wrong), 'layer')} meant to be frozen will learn: {_names(wrong)}"
+    return f"{counted(len(wrong), 'layer')} meant to be frozen will learn: {some_of(wrong)}"
 
 
 def _batchnorm_moves_while_frozen(case: Case) -> str | None:
@@ -114,7 +104,7 @@ def _batchnorm_moves_while_frozen(case: Case) -> str | None:
         return None
     return (
         f"one step moved the statistics of {counted(len(drifting), 'layer')} whose weights are frozen, by up to "
-        f"{drifting['max_abs_change'].max():.2g}: {_names(list(drifting.index))}"
+        f"{drifting['max_abs_change'].max():.2g}: {some_of(list(drifting.index))}"
     )
 
 
@@ -143,7 +133,7 @@ def _batchnorm_moves_after_unfreezing(case: Case) -> str | None:
     except Unknown:
         pass
     of_them = f"{len(learning)} of {counted(len(batchnorm), 'BatchNorm layer')} {where}"
-    return f"{of_them} will learn: {_names(learning)}{moved}"
+    return f"{of_them} will learn: {some_of(learning)}{moved}"
 
 
 def _frozen_but_for_batchnorm(case: Case, layers: list[Placed]) -> list[Placed]:
@@ -221,7 +211,7 @@ def _optimizer_of_other_variables(case: Case) -> str | None:
     if not foreign:
         return None
     of_them = f"{len(foreign)} of {counted(len(held), 'variable')} of the optimizer"
-    return f"{of_them} {'is' if len(foreign) == 1 else 'are'} not in the model: {_names(foreign)}"
+    return f"{of_them} {'is' if len(foreign) == 1 else 'are'} not in the model: {some_of(foreign)}"
 
 
 def _unfreeze_without_effect(case: Case) -> str | None:
@@ -241,7 +231,7 @@ def _unfreeze_without_effect(case: Case) -> str | None:
         return None
     return (
         f"{len(still)} of {counted(len(candidates), 'layer')} after stage {case.intended_stage} meant to learn will "
-        f"not: {_names(still)}"
+        f"not: {some_of(still)}"
     )
 
 
@@ -258,7 +248,7 @@ def _head_frozen(case: Case) -> str | None:
     if any(case.learns(placed.layer) for placed in last):
         return None
     total = sum(int(np.prod(variable.shape)) for placed in last for variable in own_weights(placed.layer))
-    return f"none of the {total:,} weights of {_names([placed.path for placed in last])} will learn"
+    return f"none of the {total:,} weights of {some_of([placed.path for placed in last])} will learn"
 
 
 _SPELLINGS = ("trainable",)
@@ -277,7 +267,7 @@ def _misspelt_attribute(case: Case) -> str | None:
     if not found:
         return None
     verb = "was" if len(found) == 1 else "were"
-    return f"{counted(len(found), 'attribute')} {verb} set that Keras does not know: {_names(found)}"
+    return f"{counted(len(found), 'attribute')} {verb} set that Keras does not know: {some_of(found)}"
 
 
 # Loss and labels ----------------------------------------------------------------------------------------------------
@@ -418,7 +408,7 @@ def _rescaled_twice(case: Case) -> str | None:
     if most_on_a_path(case.model, lambda operation: bool(_small_rescalings([operation]))) < 2:
         return None
     scales = " · ".join(f"{float(np.max(placed.layer.scale)):.4g}" for placed in found)
-    return f"{len(found)} layers divide the pixels ({_names([p.path for p in found])}): {scales}"
+    return f"{len(found)} layers divide the pixels ({some_of([p.path for p in found])}): {scales}"
 
 
 def _already_scaled(case: Case) -> str | None:
@@ -531,7 +521,7 @@ def _momentum_too_slow(case: Case) -> str | None:
         # A variance that began at 1 cannot have come below what is left of it: these were not trained before.
         begun = [p for p in slow if np.all(p.layer.moving_variance.numpy() >= 0.999 * p.layer.momentum**steps)]
         layers = f"in {counted(len(begun), 'BatchNorm layer')} that can be the start (mean 0, variance 1)"
-        return f"{kept} still in them; {layers}: {_names([placed.path for placed in begun])}" if begun else None
+        return f"{kept} still in them; {layers}: {some_of([placed.path for placed in begun])}" if begun else None
     off = _off_in_inference(case, [placed.layer for placed in slow])
     far = [(distance, placed) for distance, placed in zip(off, slow, strict=True) if distance > FAR]
     if not far:
@@ -539,7 +529,7 @@ def _momentum_too_slow(case: Case) -> str | None:
     largest, layers = max(distance for distance, _ in far), counted(len(far), "BatchNorm layer")
     return (
         f"{kept} still in them; in {layers} they are far from the training data's own, and in inference put outputs "
-        f"off by up to {largest:.2g} deviations: {_names([placed.path for _, placed in far])}"
+        f"off by up to {largest:.2g} deviations: {some_of([placed.path for _, placed in far])}"
     )
 
 
