@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from helpers import ROOT, largest_difference, raises_one_line, random_split, same_weights, toy_backbone
 
-from tlkit import store as store_module
 from tlkit._keras import keras, tf
 from tlkit.backbones import Backbone, load_backbone
 from tlkit.domains import Split
 from tlkit.features import cache_features, split_at
+from tlkit.files import store as store_module
 from tlkit.freezing import freeze_to
 from tlkit.heads import build_head, join
 from tlkit.training import fit

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from helpers import KERAS_SAVES_WITH_A_WARNING, run_python
 from PIL import Image
-from traps import CLASSES, LOGITS, compiled, fitted, small_base, with_head
+from traps import CLASSES, LOGITS, compiled, fitted, frozen_but, small_base, with_head
 
 from tlkit import cli
 from tlkit._keras import keras
@@ -223,6 +223,20 @@ def test_a_stage_needs_its_backbone(check: Check) -> None:
     model = compiled(with_head(small_base()))
     refused(check(model, "--intended-stage", "1"), "--intended-stage", "--backbone", "1")
     refused(check(model, "--backbone", "base", "--intended-stage", "2"), "intended_stage", "2")
+
+
+def test_a_frozen_base_whose_batchnorm_learns_needs_no_name(check: Check, tmp_path: Path) -> None:
+    base = frozen_but(small_base(), keras.layers.BatchNormalization)
+    folder = image_folder(tmp_path / "animals", channels=1)
+    result = check(compiled(with_head(base)), "--data", str(folder), "--json")
+    report = read_json(result.out)
+    assert result.code == 0
+    assert rules_in(report) == {"batchnorm-moves-after-unfreezing"}
+    (evidence,) = [finding["evidence"] for finding in report["findings"] if finding["severity"] == "warning"]
+    assert evidence.startswith("1 of 1 BatchNorm layer beside 1 frozen layer will learn: base/bn; one step moved ")
+    sound = read_json(check(compiled(with_head(frozen_but(small_base()))), "--data", str(folder), "--json").out)
+    assert rules_in(sound) == set()
+    assert "batchnorm-moves-after-unfreezing" not in sound["unchecked"]
 
 
 def test_flags_survive_the_file(check: Check) -> None:

@@ -17,7 +17,7 @@ from PIL import Image
 import tlkit
 from tlkit import assets, cli
 from tlkit.demo import METHODS
-from tlkit.store import Store
+from tlkit.files.store import Store
 
 ROW_KEYS = {"method", "target_accuracy", "target_ci95", "source_accuracy", "trainable_weights", "seconds"}
 

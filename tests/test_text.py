@@ -21,10 +21,10 @@ from test_backbones import global_random_states
 from tlkit._keras import keras
 from tlkit.backbones import Backbone
 from tlkit.domains import Domain, Split
-from tlkit.evaluation import linear_probe
 from tlkit.features import cache_features, multiply_adds, split_at
 from tlkit.freezing import count_weights, freeze_to
 from tlkit.heads import build_head, join
+from tlkit.probe import linear_probe
 from tlkit.text import (
     MAX_LENGTH,
     TEXT_DOMAINS,

@@ -26,9 +26,10 @@ from tlkit.audit import audit_fit, diagnose, watch
 from tlkit.audit.data_rules import bare_words
 from tlkit.backbones import Backbone, layers_up_to
 from tlkit.domains import Domain, DomainPair, Split
-from tlkit.evaluation import accuracy, linear_probe
+from tlkit.evaluation import accuracy
 from tlkit.experiment import Experiment, Settings
 from tlkit.features import pool_features
+from tlkit.probe import linear_probe
 from tlkit.text import text_split
 from tlkit.text.encoder import small_bert
 from tlkit.text.tokens import MOST_POSITIONS

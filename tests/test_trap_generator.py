@@ -198,8 +198,10 @@ def freeze(plan: Plan, model: keras.Model, base: keras.Model | None) -> None:
         for layer in before_head:
             layer.trainable = not is_batchnorm(layer)
     else:
-        held = plan.backbone == "alone" or plan.training_false
-        for layer, frozen in zip(before_head, plan.frozen, strict=False):
+        flags = list(zip(before_head, plan.frozen, strict=False))
+        whole = all(frozen for layer, frozen in flags if not is_batchnorm(layer))  # and BatchNorm with the rest
+        held = plan.backbone == "alone" or plan.training_false or whole
+        for layer, frozen in flags:
             layer.trainable = not frozen and not (held and is_batchnorm(layer))
     if plan.batchnorm_learns is not None:
         for layer in before_head:
@@ -388,8 +390,12 @@ def batchnorm_while_frozen(plan: Plan, rng: np.random.Generator) -> None:
 
 
 def batchnorm_after_unfreezing(plan: Plan, rng: np.random.Generator) -> None:
-    plan.kind, plan.batchnorm = str(rng.choice(NESTED)), True
-    plan.backbone, plan.batchnorm_learns = str(rng.choice(["alone", "learning"])), True
+    plan.batchnorm, plan.batchnorm_learns = True, True
+    plan.backbone = str(rng.choice(["none", "alone", "learning"]))
+    if plan.backbone == "none":
+        plan.frozen = (True,) * 6
+    if plan.backbone != "none" or plan.kind == "sequential":  # which has one convolution: BatchNorm can be the head's
+        plan.kind = str(rng.choice(NESTED))
 
 
 def never_frozen(plan: Plan, rng: np.random.Generator) -> None:
@@ -422,7 +428,8 @@ def data(kind: str) -> Callable[[Plan, np.random.Generator], None]:
 
 
 MOVES = frozenset({"weights-move-while-frozen"})
-BATCHNORM = frozenset({"batchnorm-moves-while-frozen", "batchnorm-moves-after-unfreezing"})
+LEARNS = frozenset({"batchnorm-moves-after-unfreezing"})  # where flags drawn at random freeze the rest of the base
+BATCHNORM = LEARNS | {"batchnorm-moves-while-frozen"}
 
 PLANTED = (
     Planted("probabilities-read-as-logits", "output", probabilities_as_logits),
@@ -437,15 +444,15 @@ PLANTED = (
     Planted("misspelt-attribute", "name", misspelt),
     Planted("head-frozen", "flags", head_frozen),
     # A weight that goes on moving is seen by its flag as well, and BatchNorm before it is not: it was not flipped.
-    Planted("trainable-changed-after-compile", "flags", changed_after_compile, MOVES),
+    Planted("trainable-changed-after-compile", "flags", changed_after_compile, MOVES | LEARNS),
     Planted("optimizer-of-other-variables", "flags", foreign_optimizer, stops_step=True),
-    Planted("training-false-relied-on", "flags", training_false),
+    Planted("training-false-relied-on", "flags", training_false, LEARNS),
     Planted("batchnorm-moves-while-frozen", "flags", batchnorm_while_frozen, needs_step=True),
     # BatchNorm that was meant to be held learns: its weights move though meant to be frozen.
     Planted("batchnorm-moves-after-unfreezing", "flags", batchnorm_after_unfreezing, MOVES),
     Planted("weights-move-while-frozen", "flags", never_frozen, BATCHNORM),
     Planted("unfreeze-without-effect", "flags", unfrozen_in_vain),
-    Planted("batchnorm-momentum-too-slow", "flags", slow_momentum),
+    Planted("batchnorm-momentum-too-slow", "flags", slow_momentum, LEARNS),
     Planted("learning-rate-too-high", "history", history("rising", "high", "nan")),
     # Exact copies look the same as well, and are counted by one rule only.
     Planted("same-image-in-two-splits", "data", data("duplicates")),

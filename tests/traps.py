@@ -270,6 +270,147 @@ def batchnorm_of_the_head() -> Given:
     return Given(compiled(model), {"train": images(), "backbone": base, "intended_stage": 0})
 
 
+def frozen_but(model: keras.Model, *learning: type[keras.layers.Layer]) -> keras.Model:
+    """All layers of the model frozen, one by one, but for those of these kinds."""
+    for layer in model.layers:
+        layer.trainable = isinstance(layer, learning)
+    return model
+
+
+def two_convs(between: keras.layers.Layer, *before: keras.layers.Layer) -> keras.Model:
+    """Layers to begin with, two convolutions and a layer between them, pooled: a backbone without a head."""
+    start = keras.initializers.GlorotUniform(seed=1)
+    image = x = keras.Input((8, 8, 1), name="image")
+    convs = [keras.layers.Conv2D(4, 3, kernel_initializer=start, name=f"conv{i}") for i in (1, 2)]
+    for layer in (keras.layers.Rescaling(1 / 255), *before, convs[0], between, keras.layers.ReLU(), convs[1]):
+        x = layer(x)
+    return keras.Model(image, keras.layers.GlobalAveragePooling2D(name="pool")(x), name="base")
+
+
+def flat_head(base: keras.Model, *first: keras.layers.Layer) -> keras.Model:
+    """``base`` continued in its own graph: further layers, and a dense one."""
+    x = base.output
+    for layer in first:
+        x = layer(x)
+    start = keras.initializers.GlorotUniform(seed=2)
+    return keras.Model(base.input, keras.layers.Dense(CLASSES, kernel_initializer=start, name="head")(x))
+
+
+def quick_batchnorm() -> keras.layers.Layer:
+    return keras.layers.BatchNormalization(momentum=0.1)
+
+
+@trap("batchnorm-moves-after-unfreezing")
+def all_frozen_but_batchnorm_and_no_backbone_named() -> Given:
+    base = frozen_but(small_base(), keras.layers.BatchNormalization)
+    return Given(compiled(with_head(base)), {"train": images()})
+
+
+@trap("batchnorm-moves-after-unfreezing")
+def all_frozen_but_batchnorm_two_models_deep() -> Given:
+    inner = with_head(frozen_but(small_base(), keras.layers.BatchNormalization))
+    image = keras.Input((8, 8, 1))
+    return Given(compiled(keras.Model(image, inner(image), name="outer")), {"train": images()})
+
+
+@trap("batchnorm-moves-after-unfreezing")
+def all_frozen_but_batchnorm_in_one_graph() -> Given:
+    base = frozen_but(two_convs(quick_batchnorm()), keras.layers.BatchNormalization)
+    return Given(compiled(flat_head(base)), {"train": images()})
+
+
+@trap("batchnorm-moves-after-unfreezing")
+def all_frozen_but_batchnorm_and_never_compiled() -> Given:
+    return Given(flat_head(frozen_but(two_convs(quick_batchnorm()), keras.layers.BatchNormalization)))
+
+
+@trap("batchnorm-moves-after-unfreezing")
+def all_frozen_but_batchnorm_without_weights() -> Given:
+    base = frozen_but(bare_batchnorm_base(), keras.layers.BatchNormalization)
+    return Given(compiled(with_head(base)), {"train": images()})
+
+
+@trap("batchnorm-moves-after-unfreezing")
+def all_frozen_but_batchnorm_in_a_subclassed_model() -> Given:
+    base = frozen_but(small_base(), keras.layers.BatchNormalization)
+    return Given(compiled(Wrapped(with_head(base))), {"train": images()})
+
+
+@near_miss("batchnorm-moves-after-unfreezing")
+def trained_from_scratch() -> Given:
+    # Or fine-tuned as a whole, with its BatchNorm: without a backbone named nobody can tell.
+    return Given(compiled(with_head(small_base())), {"train": images()}, unchecked=True)
+
+
+@near_miss("batchnorm-moves-after-unfreezing")
+def trained_from_scratch_in_one_graph() -> Given:
+    return Given(compiled(flat_head(two_convs(quick_batchnorm()))), {"train": images()}, unchecked=True)
+
+
+@near_miss("batchnorm-moves-after-unfreezing")
+def all_frozen_with_batchnorm_and_no_backbone_named() -> Given:
+    return Given(compiled(with_head(frozen_but(small_base()))), {"train": images()})
+
+
+@near_miss("batchnorm-moves-after-unfreezing")
+def all_frozen_with_batchnorm_in_one_graph() -> Given:
+    return Given(compiled(flat_head(frozen_but(two_convs(quick_batchnorm())))), {"train": images()})
+
+
+@near_miss("batchnorm-moves-after-unfreezing")
+def batchnorm_of_the_head_on_a_frozen_base() -> Given:
+    base = frozen_but(small_base(batchnorm=False))
+    x = quick_batchnorm()(base.output)
+    return Given(compiled(keras.Model(base.input, keras.layers.Dense(CLASSES)(x))), {"train": images()}, unchecked=True)
+
+
+@near_miss("batchnorm-moves-after-unfreezing")
+def batchnorm_of_the_head_beside_frozen_batchnorm() -> Given:
+    base = frozen_but(two_convs(quick_batchnorm()))
+    head = quick_batchnorm(), keras.layers.Dense(4, name="hidden"), quick_batchnorm()
+    return Given(compiled(flat_head(base, *head)), {"train": images()}, unchecked=True)
+
+
+@near_miss("batchnorm-moves-after-unfreezing")
+def batchnorm_that_normalises_the_input_of_a_frozen_base() -> Given:
+    base = two_convs(keras.layers.Identity(), quick_batchnorm())
+    model = flat_head(frozen_but(base, keras.layers.BatchNormalization))
+    return Given(compiled(model), {"train": images()}, unchecked=True)
+
+
+@near_miss("batchnorm-moves-after-unfreezing")
+def all_frozen_but_layernorm() -> Given:
+    base = frozen_but(two_convs(keras.layers.LayerNormalization()), keras.layers.LayerNormalization)
+    return Given(compiled(flat_head(base)), {"train": images()})
+
+
+@near_miss("batchnorm-moves-after-unfreezing")
+def layers_between_frozen_ones_learn_with_their_batchnorm() -> Given:
+    # Adapters: what was added learns, BatchNorm with it.
+    between = keras.Sequential([keras.layers.Conv2D(4, 1), quick_batchnorm()], name="adapter")
+    base = two_convs(between)
+    for name in ("conv1", "conv2"):
+        base.get_layer(name).trainable = False
+    return Given(compiled(flat_head(base)), {"train": images()}, unchecked=True)
+
+
+@near_miss("batchnorm-moves-after-unfreezing")
+def batchnorm_alone_meant_to_learn() -> Given:
+    base = frozen_but(small_base(), keras.layers.BatchNormalization)
+    return Given(compiled(with_head(base)), {"train": images(), "train_batchnorm": True})
+
+
+@near_miss("batchnorm-moves-after-unfreezing")
+def batchnorm_on_another_input_than_the_frozen_base() -> Given:
+    base, numbers = frozen_but(two_convs(keras.layers.ReLU())), keras.Input((5,), name="numbers")
+    x = quick_batchnorm()(numbers)
+    for _ in range(4):
+        x = keras.layers.ReLU()(x)
+    both = keras.layers.Concatenate()([base.output, x])
+    model = keras.Model([base.input, numbers], keras.layers.Dense(CLASSES)(both))
+    return Given(compiled(model), unchecked=True)
+
+
 @trap("training-false-relied-on")
 def called_with_training_false() -> Given:
     return Given(compiled(with_head(small_base(), training=False)), {"train": images()})

@@ -37,7 +37,6 @@ _MODULE_OF = {
     "split_at": "features",
     "fine_tune": "training",
     "fit": "training",
-    "fit_probe": "training",
     "audit_fit": "audit",
     "diagnose": "audit",
     "watch": "audit",
@@ -52,15 +51,16 @@ _MODULE_OF = {
     "calibration": "evaluation",
     "calibration_error": "evaluation",
     "classification_report": "evaluation",
-    "few_shot_curve": "evaluation",
     "fit_temperature": "evaluation",
     "forgetting": "evaluation",
-    "linear_probe": "evaluation",
     "mean_interval": "evaluation",
     "paired_test": "evaluation",
     "predict_classes": "evaluation",
     "predict_probabilities": "evaluation",
     "score_pair": "evaluation",
+    "few_shot_curve": "probe",
+    "fit_probe": "probe",
+    "linear_probe": "probe",
     "grad_cam": "explain",
     "Exported": "export",
     "export_model": "export",
@@ -106,10 +106,8 @@ if TYPE_CHECKING:  # what __getattr__ finds, for editors and type checkers
         calibration,
         calibration_error,
         classification_report,
-        few_shot_curve,
         fit_temperature,
         forgetting,
-        linear_probe,
         mean_interval,
         paired_test,
         predict_classes,
@@ -125,5 +123,6 @@ if TYPE_CHECKING:  # what __getattr__ finds, for editors and type checkers
     from tlkit.gradients import gradient_triangle
     from tlkit.heads import build_head, join, load_source_head
     from tlkit.kernels import quiet_start
-    from tlkit.training import fine_tune, fit, fit_probe
+    from tlkit.probe import few_shot_curve, fit_probe, linear_probe
+    from tlkit.training import fine_tune, fit
     from tlkit.transferability import h_score, leep, log_me, nce

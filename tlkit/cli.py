@@ -22,6 +22,7 @@ from typing import Annotated, Any
 import typer
 
 import tlkit
+from tlkit.words import nearest_name, printable
 
 app = typer.Typer(
     name="tlkit",
@@ -83,7 +84,7 @@ def demo(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from tlkit.domains import DIGIT_DOMAINS, nearest_name
+    from tlkit.domains import DIGIT_DOMAINS
 
     if target not in DIGIT_DOMAINS:
         raise ValueError(f"target must be {nearest_name(target, DIGIT_DOMAINS)}")
@@ -272,7 +273,7 @@ def check(
 
 def _domain_for(data: str, input_shape: Any) -> Any:
     """A bundled domain by name, or a folder read at the size that the model takes."""
-    from tlkit.domains import BUNDLED_DOMAINS, load_domain, nearest_name
+    from tlkit.domains import BUNDLED_DOMAINS, load_domain
     from tlkit.folders import load_folder
 
     if data in BUNDLED_DOMAINS:
@@ -295,7 +296,6 @@ def predict(
     from rich.console import Console
 
     from tlkit.export import find_pictures, load_exported, predict_images
-    from tlkit.folders.listing import one_line
 
     if top < 1:
         raise ValueError(f"--top must be 1 or more, got {top}.")
@@ -313,7 +313,7 @@ def predict(
         more = " …" if len(exported.classes) > 8 else ""
         _print_predictions(read, f"{exported.name}: {', '.join(exported.classes[:8])}{more}")
     for row in unread.itertuples():
-        typer.echo(f"not read: {one_line(str(row.file))}: {row.problem}", err=True)
+        typer.echo(f"not read: {printable(str(row.file))}: {row.problem}", err=True)
     if len(unread):
         typer.echo("A picture is a whole PNG, JPEG, BMP, GIF or WebP file.", err=True)
     if read.empty:
@@ -325,8 +325,6 @@ def _print_predictions(rows: Any, title: str) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from tlkit.folders.listing import one_line  # a terminal obeys what is not printable, and a file may have any name
-
     if rows.empty:
         return
     shown = Table(title=escape(title), title_justify="left")
@@ -335,7 +333,8 @@ def _print_predictions(rows: Any, title: str) -> None:
     shown.add_column("probability", justify="right", no_wrap=True)
     for row in rows.to_dict("records"):
         first = row["rank"] == 1
-        file = escape(one_line(row["file"])) if first else ""
+        # A terminal obeys what is not printable, and a file may have any name.
+        file = escape(printable(row["file"])) if first else ""
         shown.add_row(file, escape(row["class"]), f"{row['probability']:.3f}")
     Console().print(shown)
 
@@ -489,7 +488,7 @@ def info(
 @cache_app.command("info")
 def cache_info() -> None:
     """Where stored features are, how many there are and how much space they take."""
-    from tlkit.store import user_store
+    from tlkit.files import user_store
 
     store = user_store()
     entries = store.entries()
@@ -501,7 +500,7 @@ def cache_info() -> None:
 @cache_app.command("clear")
 def cache_clear() -> None:
     """Remove all stored features; they are computed anew when they are needed."""
-    from tlkit.store import user_store
+    from tlkit.files import user_store
 
     store = user_store()
     count, size = store.clear()

@@ -15,12 +15,14 @@ from typing import Any
 import pandas as pd
 
 from tlkit.backbones import load_backbone
-from tlkit.domains import DIGIT_DOMAINS, DomainPair, Split, load_pair, nearest_name
-from tlkit.evaluation import PairScores, accuracy, linear_probe, mean_interval, score_pair
+from tlkit.domains import DIGIT_DOMAINS, DomainPair, Split, load_pair
+from tlkit.evaluation import PairScores, accuracy, mean_interval, score_pair
 from tlkit.features import cache_features, split_at
 from tlkit.freezing import count_weights, freeze_to
 from tlkit.heads import build_head, join, load_source_head
-from tlkit.training import fit, fit_probe
+from tlkit.probe import fit_probe, linear_probe
+from tlkit.training import fit
+from tlkit.words import nearest_name
 
 __all__ = ["METHODS", "run_demo", "summarise"]
 

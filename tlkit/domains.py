@@ -7,9 +7,8 @@ ids and then 0 for padding (:mod:`tlkit.text`). Labels are ``y``: ``(n,)`` ``int
 
 from __future__ import annotations
 
-import difflib
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tlkit.assets import asset_path
+from tlkit.words import nearest_name
 
 __all__ = ["Domain", "DomainPair", "Split", "load_domain", "load_pair"]
 
@@ -24,14 +24,6 @@ DIGIT_DOMAINS = ("mnist", "optdigits")  # targets whose classes printed knows
 BUNDLED_DOMAINS = ("printed", "mnist", "optdigits", "fashion")
 
 Array = NDArray[Any]
-
-
-def nearest_name(given: object, allowed: Iterable[str]) -> str:
-    """Text for an error: the allowed names, what was given and, when one is close, the likely meaning."""
-    names = sorted(allowed)
-    close = difflib.get_close_matches(str(given), names, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    return f"one of {', '.join(map(repr, names))}, got {given!r}.{hint}"
 
 
 def check_count(name: str, value: object) -> None:

@@ -1,9 +1,9 @@
-"""Evaluation: source and target scores, forgetting, per-class reports, few-shot curves; how sure a score is."""
+"""Evaluation: source and target scores, forgetting, per-class reports; how sure a score is."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,10 +12,12 @@ import pandas as pd
 
 from tlkit._keras import keras
 from tlkit.backbones import Backbone
-from tlkit.domains import Array, DomainPair, Split, check_count, nearest_name
-from tlkit.features import batches, check_shape, pool_features
+from tlkit.domains import Array, DomainPair, Split, check_count
+from tlkit.features import batches, check_shape
 from tlkit.heads import join
-from tlkit.training import logistic_regression
+from tlkit.probe import few_shot_curve as few_shot_curve  # they were here
+from tlkit.probe import linear_probe as linear_probe
+from tlkit.words import nearest_name
 
 __all__ = [
     "Interval",
@@ -26,10 +28,8 @@ __all__ = [
     "calibration",
     "calibration_error",
     "classification_report",
-    "few_shot_curve",
     "fit_temperature",
     "forgetting",
-    "linear_probe",
     "mean_interval",
     "paired_test",
     "predict_classes",
@@ -160,69 +160,6 @@ def classification_report(model: keras.Model, split: Split, classes: Sequence[st
     macro["support"] = table["support"].sum()
     table.loc["macro average"] = macro
     return table.astype({"support": int})
-
-
-def linear_probe(train: Split, test: Split) -> float:
-    """Test accuracy, 0..1, of a logistic regression (scikit-learn, L2, C = 1) on pooled features or raw input.
-
-    The usual measure of how good a frozen representation is (Alain & Bengio, 2016, arXiv:1610.01644). See
-    :func:`tlkit.training.logistic_regression`, also for errors. Images that are given as they are, are read as raw
-    pixels; texts as the TF-IDF of their word pieces.
-    """
-    if train.is_text:
-        return float(np.mean(_word_probe(train, test) == test.y))
-    kernel, bias = logistic_regression(train)
-    return float(np.mean((pool_features(test) @ kernel + bias).argmax(axis=1) == test.y))
-
-
-def _word_probe(train: Split, test: Split) -> Array:
-    """The classes that words alone suggest, ``(n,)``: logistic regression on the TF-IDF of word pieces.
-
-    Word pieces keep punctuation and smileys; at 100 labels they are as good as words on all four bundled text
-    domains (measured: 0.01 below to 0.02 above, five draws). Vocabulary and document counts come from ``train``.
-    """
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-
-    def written(split: Split) -> list[str]:
-        return [" ".join(str(token) for token in ids if token) for ids in split.x.tolist()]
-
-    vectors = TfidfVectorizer(token_pattern=r"\S+", sublinear_tf=True)
-    probe = make_pipeline(vectors, LogisticRegression(max_iter=2000)).fit(written(train), train.y)
-    classes: Array = probe.predict(written(test))
-    return classes
-
-
-def few_shot_curve(
-    representations: Mapping[str, tuple[Split, Split]],
-    *,
-    per_class: Sequence[int] = (1, 2, 5, 10, 20, 50),
-    seeds: int | Sequence[int] = 5,
-) -> pd.DataFrame:
-    """Accuracy of a linear probe against the number of labels, for several representations of the same images.
-
-    For one seed, all representations learn from the same images.
-
-    Args:
-        representations: A name for each pair of splits ``(train pool, test)``, such as cached features or raw images.
-        per_class: Labels per class to try.
-        seeds: The draws of those labels: how many, or which.
-
-    Returns:
-        A row a representation, number and seed: ``method``, ``per_class``, ``labels`` (in all), ``seed``, ``accuracy``.
-
-    Raises:
-        ValueError: A pool has too few examples of a class.
-    """
-    draws = [
-        (method, k, seed, pool.take(k, seed=seed), test)
-        for method, (pool, test) in representations.items()
-        for k in per_class
-        for seed in (range(seeds) if isinstance(seeds, int) else seeds)
-    ]
-    rows = [(method, k, len(few), seed, linear_probe(few, test)) for method, k, seed, few, test in draws]
-    return pd.DataFrame(rows, columns=["method", "per_class", "labels", "seed", "accuracy"])
 
 
 def mean_interval(values: Sequence[float] | Array) -> tuple[float, float]:

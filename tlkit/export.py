@@ -31,12 +31,13 @@ from tlkit._keras import keras, tf
 from tlkit._keras.start import start_up_lines_dropped
 from tlkit.audit.graph import has_graph, last_operations, placed_layers
 from tlkit.backbones import Backbone
-from tlkit.domains import Split, check_count, nearest_name
+from tlkit.domains import Split, check_count
 from tlkit.features import cache_features
 from tlkit.folders import PictureError, read_picture
 from tlkit.folders.pictures import is_picture_name
 from tlkit.heads import join
 from tlkit.text.tokens import MAX_LENGTH, tokenize
+from tlkit.words import nearest_name, one_line, reason
 
 __all__ = [
     "Exported",
@@ -279,9 +280,8 @@ def _convert(model: keras.Model, path: Path, kind: str) -> None:
             warnings.simplefilter("ignore")  # the converters' remarks on each other's versions
             model.export(path, format=kind, verbose=False)
     except Exception as error:  # the converters raise many types, over many lines
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ValueError(
-            f"{kind!r} must be a format that Keras {keras.__version__} can write for this model, got: {reason}"
+            f"{kind!r} must be a format that Keras {keras.__version__} can write for this model, got: {reason(error)}"
         ) from error
 
 
@@ -320,9 +320,9 @@ def load_safely(path: str | Path, what: str = "path") -> keras.Model:
             return keras.models.load_model(file, safe_mode=True)
     except Exception as error:  # Keras raises many types, over many lines
         # Keras puts the cause last, after the whole configuration.
-        reason = " ".join(str(error).split("Exception encountered:")[-1].split())[:200] or type(error).__name__
+        cause = one_line(str(error).split("Exception encountered:")[-1], 200) or type(error).__name__
         raise ValueError(
-            f"{what} must be a model that Keras can load in safe mode, got {file.name}: {reason}"
+            f"{what} must be a model that Keras can load in safe mode, got {file.name}: {cause}"
         ) from error
 
 

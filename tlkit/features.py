@@ -21,7 +21,7 @@ from tlkit._keras import keras, tf
 from tlkit._keras.graph import all_layers, calls_of, layers_within
 from tlkit.backbones import Backbone
 from tlkit.domains import Array, Split, check_count
-from tlkit.store import MAX_BYTES, Store, array_digest, drop_pages, open_store
+from tlkit.files.store import MAX_BYTES, Store, array_digest, drop_pages, open_store
 
 __all__ = [
     "batches",
@@ -469,7 +469,7 @@ def pool_features(split: Split) -> Array:
     tokens, padding left out; images are flattened and scaled to 0..1, the raw-pixels baseline.
 
     Raises:
-        ValueError: Token ids, which are numbers by name only: :func:`tlkit.evaluation.linear_probe` counts words.
+        ValueError: Token ids, which are numbers by name only: :func:`tlkit.probe.linear_probe` counts words.
     """
     if split.is_text:
         raise ValueError("features must be vectors or images, got token ids: run them through a trunk first.")

@@ -21,6 +21,7 @@ import pandas as pd
 
 from tlkit._keras import keras, tf
 from tlkit._keras.start import start_up_lines_dropped
+from tlkit.words import one_line
 
 __all__ = ["GradientTriangle", "gradient_triangle"]
 
@@ -450,7 +451,7 @@ def _values(values: Mapping[str, npt.ArrayLike], argument: str) -> Values:
         )
     checked = {}
     for name, value in values.items():
-        got = " ".join(repr(value).split())[:60]
+        got = one_line(repr(value), 60)
         try:
             # NumPy reads a variable with a warning.
             array = np.array(value.numpy() if isinstance(value, keras.Variable | tf.Variable) else value)

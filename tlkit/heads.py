@@ -9,7 +9,8 @@ import numpy as np
 from tlkit._keras import keras
 from tlkit.assets import asset_names, asset_path
 from tlkit.backbones import Backbone
-from tlkit.domains import load_domain, nearest_name
+from tlkit.domains import load_domain
+from tlkit.words import nearest_name
 
 __all__ = ["build_head", "join", "load_source_head"]
 

@@ -24,6 +24,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import IO, Any
 
+from tlkit.words import one_line
+
 __all__ = [
     "Choices",
     "Finding",
@@ -503,7 +505,7 @@ def _pip(facts: dict[str, Any], arguments: str) -> str:
 
 
 def _why_it_failed(facts: dict[str, Any]) -> Finding:
-    stage, error = facts["failed"], " ".join(str(facts["error"]).split())
+    stage, error = facts["failed"], one_line(facts["error"], 2000)
 
     def says(pattern: str) -> bool:
         return re.search(pattern, error, re.IGNORECASE) is not None

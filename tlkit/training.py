@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from tlkit._keras import keras, tf
 from tlkit._steps import Mirrored, OneDevice, mirrored_strategy, run_epochs
 from tlkit.backbones import Backbone
-from tlkit.domains import Array, Split, check_count, nearest_name
-from tlkit.features import cache_features, check_shape, pool_features, split_at
+from tlkit.domains import Split, check_count
+from tlkit.features import cache_features, check_shape, split_at
+from tlkit.files.store import MAX_BYTES
 from tlkit.freezing import freeze_to
 from tlkit.heads import join
-from tlkit.store import MAX_BYTES
+from tlkit.probe import fit_probe as fit_probe  # they were here
+from tlkit.probe import logistic_regression as logistic_regression
+from tlkit.words import nearest_name
 
-__all__ = ["fine_tune", "fit", "fit_probe", "logistic_regression"]
+__all__ = ["fine_tune", "fit"]
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
 
@@ -217,64 +218,6 @@ def fine_tune(
     whole = pd.concat(histories, ignore_index=True)
     whole.attrs["stopped"] = histories[-1].attrs["stopped"]
     return whole
-
-
-def logistic_regression(train: Split) -> tuple[Array, Array]:
-    """Logits as an affine map of pooled features (or raw pixels): multinomial logistic regression (scikit-learn, L2).
-
-    Features are centred and divided by one number, their root mean variance, so that the penalty (C = 1) means the same
-    for every representation; to standardise each feature would cost raw pixels of mnist 4 points at 100 labels
-    (measured on the choosing slice), and make that baseline weak. The result is for features as they come.
-
-    Returns:
-        Kernel ``(d, n_classes)`` and bias ``(n_classes,)``, ``n_classes`` being the number of different labels.
-
-    Raises:
-        ValueError: The labels are not 0..n_classes-1, each at least once, of two classes or more.
-    """
-    from sklearn.linear_model import LogisticRegression
-    from threadpoolctl import threadpool_limits
-
-    labels = np.unique(train.y)
-    if len(labels) < 2 or labels[-1] != len(labels) - 1:
-        raise ValueError(f"labels must be 0..n-1, each at least once, of two classes or more, got {labels.tolist()}.")
-    x = pool_features(train)
-    centre = x.mean(axis=0)
-    scale = float(np.sqrt(np.mean((x - centre) ** 2))) or 1.0
-    # One thread: on matrices this small several threads spend their time waiting for each other.
-    with threadpool_limits(1), warnings.catch_warnings():
-        # With one label of each of more than 20 classes scikit-learn suspects a regression.
-        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
-        probe = LogisticRegression(max_iter=2000).fit((x - centre) / scale, train.y)
-    coefficients, intercept = probe.coef_, probe.intercept_
-    if len(labels) == 2:  # scikit-learn gives the difference of the two logits
-        coefficients = np.concatenate([-coefficients, coefficients]) / 2
-        intercept = np.concatenate([-intercept, intercept]) / 2
-    kernel = coefficients.T / scale
-    return kernel, intercept - centre @ kernel
-
-
-def fit_probe(head: keras.Model, train: Split) -> None:
-    """Set a head without hidden layers to the logistic regression on ``train``: no learning rate, one optimum.
-
-    A good start for fine-tuning (linear probing first; Kumar et al., 2022, arXiv:2202.10054), and the same classifier
-    that :func:`tlkit.evaluation.linear_probe` scores baselines with.
-
-    Args:
-        head: From :func:`tlkit.heads.build_head` without hidden layers.
-        train: Features as the head takes them, such as :func:`tlkit.features.cache_features` gives at the last stage.
-
-    Raises:
-        ValueError: The head has hidden layers or another number of classes, or the labels leave a class out.
-    """
-    check_shape(head, train)
-    dense = [layer for layer in head.layers if isinstance(layer, keras.layers.Dense)]
-    if len(dense) != 1:
-        raise ValueError(f"a probe must be a head with one dense layer, got {len(dense)}.")
-    kernel, bias = logistic_regression(train)
-    if kernel.shape[1] != head.output_shape[-1]:
-        raise ValueError(f"labels must cover the {head.output_shape[-1]} classes of the head, got {kernel.shape[1]}.")
-    dense[0].set_weights([kernel, bias])
 
 
 def _check(

@@ -32,6 +32,7 @@ from tlkit._keras import keras
 from tlkit.backbones import Backbone
 from tlkit.domains import Array, Split
 from tlkit.features import batches, lengths
+from tlkit.probe import probe_classes
 from tlkit.text import load_text_backbone, load_text_domain
 
 TABLES = Path(__file__).resolve().parents[1] / "tlkit" / "text" / "tables"
@@ -77,13 +78,6 @@ def scores(answers: Array, split: Split) -> dict[str, float]:
         "accuracy": float(right.mean()),
         "balanced_accuracy": float(np.mean([right[split.y == label].mean() for label in (0, 1)])),
     }
-
-
-def probe_scores(few: Split, test: Split) -> dict[str, float]:
-    """What `linear_probe` scores: on features of a frozen encoder, or on token ids, which it reads as TF-IDF."""
-    recalls = [tlkit.linear_probe(few, test[test.y == label]) for label in (0, 1)]
-    shares = [float(np.mean(test.y == label)) for label in (0, 1)]
-    return {"accuracy": float(np.dot(shares, recalls)), "balanced_accuracy": float(np.mean(recalls))}
 
 
 def rate_at(step: int, steps: int, rate: float = RATE) -> float:
@@ -173,9 +167,9 @@ def probe_rows(domain: str, budgets: Sequence[int], seeds: Sequence[int], *, eve
     rows = []
     for labels, seed, few in draws:
         at = {"domain": domain, "labels": labels, "seed": seed}
-        rows.append({**at, "method": "TF-IDF", **probe_scores(few, test)})
+        rows.append({**at, "method": "TF-IDF", **scores(probe_classes(few, test), test)})
         features = tlkit.cache_features(frozen().model, few)
-        rows.append({**at, "method": f"stage {PROBE}", **probe_scores(features, embedded)})
+        rows.append({**at, "method": f"stage {PROBE}", **scores(probe_classes(features, embedded), test)})
     return rows
 
 

@@ -6,9 +6,10 @@ How each file was made, from what and under which licence stands in ``PROVENANCE
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 from pathlib import Path
+
+from tlkit.files import sha256
 
 __all__ = ["AssetError", "asset_names", "asset_path", "asset_status"]
 
@@ -27,11 +28,6 @@ def _manifest(folder: Path) -> dict[str, dict[str, str | int]]:
     return manifest
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def asset_names() -> tuple[str, ...]:
     """The file names of all bundled assets."""
     return tuple(_manifest(_FOLDER))
@@ -45,7 +41,7 @@ def asset_status(folder: Path = _FOLDER) -> dict[str, str]:
         if not path.is_file():
             status[name] = "missing"
         else:
-            status[name] = "whole" if _sha256(path) == entry["sha256"] else "altered"
+            status[name] = "whole" if sha256(path) == entry["sha256"] else "altered"
     return status
 
 
@@ -62,7 +58,7 @@ def asset_path(name: str, folder: Path = _FOLDER) -> Path:
     path, expected = folder / name, manifest[name]["sha256"]
     if not path.is_file():
         raise AssetError(f"bundled file {name} is missing: reinstall tlkit.")
-    found = _sha256(path)
+    found = sha256(path)
     if found != expected:
         raise AssetError(
             f"bundled file {name} must have SHA-256 {str(expected)[:12]}…, got {found[:12]}…: reinstall tlkit."

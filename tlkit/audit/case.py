@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tlkit._keras import keras, tf
+from tlkit._keras.graph import own_weights
 from tlkit.audit.graph import has_graph, last_operations
 from tlkit.audit.moved import Data, arrays, audit_fit, stage_by_layer
 from tlkit.backbones import Backbone
@@ -132,6 +133,16 @@ class Case:
     def parts(self) -> dict[str, Examples]:
         """All parts that were given."""
         return {part: self.examples(part) for part in self.data}
+
+    @functools.cached_property
+    def learning(self) -> set[int]:
+        """The identities of the variables that a fresh compile would train."""
+        return {id(variable) for variable in self.model.trainable_variables}
+
+    def learns(self, layer: keras.layers.Layer) -> bool:
+        """Whether a fresh compile would train a weight of the layer's own; of one without any, what its flag says."""
+        weights = own_weights(layer)
+        return any(id(variable) in self.learning for variable in weights) if weights else bool(layer.trainable)
 
     @functools.cached_property
     def step(self) -> pd.DataFrame:

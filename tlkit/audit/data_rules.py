@@ -13,8 +13,9 @@ import pandas as pd
 from tlkit._keras import keras, tf
 from tlkit._keras.graph import layers_within
 from tlkit.audit.case import MAX_EXAMPLES, Case, Examples, Unknown, are_tokens, read
-from tlkit.audit.model_rules import DOMAINS, EVALUATION, FINE_TUNING, MUSEUM, Rule, counted
+from tlkit.audit.model_rules import DOMAINS, EVALUATION, FINE_TUNING, MUSEUM, Rule
 from tlkit.domains import Array
+from tlkit.words import counted
 
 __all__ = ["DATA_RULES", "tidy_history"]
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from tlkit.words import counted
+
 __all__ = ["Finding", "Findings"]
 
 SEVERITIES = ("error", "warning", "note")
@@ -51,7 +53,7 @@ class Findings(list[Finding]):
     def summary(self) -> str:
         """The counts in one line."""
         counts = [(severity, sum(finding.severity == severity for finding in self)) for severity in SEVERITIES]
-        words = ", ".join(f"{n} {severity}{'s' * (n != 1)}" for severity, n in counts if n) or "nothing found"
+        words = ", ".join(counted(n, severity) for severity, n in counts if n) or "nothing found"
         return f"{words}; {self.checked} rules checked, {len(self.unchecked)} not."
 
     def to_frame(self) -> pd.DataFrame:
@@ -104,10 +106,8 @@ class Findings(list[Finding]):
                 f"<p>not checked ({html.escape(reason)}): {html.escape(', '.join(rules))}</p>"
                 for reason, rules in self.reasons().items()
             )
-            n = len(self.unchecked)
-            parts.append(
-                f"<details><summary>{n} rule{'s' * (n != 1)} not checked, and why</summary>{reasons}</details>"
-            )
+            rules = counted(len(self.unchecked), "rule")
+            parts.append(f"<details><summary>{rules} not checked, and why</summary>{reasons}</details>")
         return "".join(parts)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from tlkit.audit.graph import (
     Placed,
     entering,
     first_weighted,
+    has_graph,
     most_on_a_path,
     placed_layers,
     training_false_calls,
@@ -27,6 +29,7 @@ from tlkit.backbones import Backbone
 from tlkit.backbones.applications import PREPROCESSING, preprocessing_of
 from tlkit.domains import Array
 from tlkit.features import fits_shape, split_at
+from tlkit.words import counted, some_of
 
 __all__ = ["MODEL_RULES", "Rule"]
 
@@ -54,28 +57,12 @@ class Rule:
         return self.fix if isinstance(backbone, Backbone) or not self.plain_fix else self.plain_fix
 
 
-def _names(paths: list[str], limit: int = 3) -> str:
-    """The first few names, and how many more."""
-    shown = ", ".join(paths[:limit])
-    return shown if len(paths) <= limit else f"{shown} and {len(paths) - limit} more"
-
-
-def counted(n: int, noun: str, last: str = "") -> str:
-    """``1 layer``, ``2 layers``; ``last`` is the plural where an s does not make it."""
-    return f"{n:,} {noun if n == 1 else last or noun + 's'}"
-
-
 def _is_batchnorm(layer: Any) -> bool:
     return isinstance(layer, keras.layers.BatchNormalization)
 
 
 def _weighted(case: Case) -> list[Placed]:
     return [placed for placed in placed_layers(case.model) if own_weights(placed.layer)]
-
-
-def _learning(case: Case) -> set[int]:
-    """The identities of the variables that a fresh compile would train."""
-    return {id(variable) for variable in case.model.trainable_variables}
 
 
 # What moves ---------------------------------------------------------------------------------------------------------
@@ -94,50 +81,50 @@ def _weights_move_while_frozen(case: Case) -> str | None:
     largest = moved["max_abs_change"].max()
     return (
         f"one step moved {counted(len(moved), 'layer')} meant to be frozen by up to {largest:.2g}: "
-        f"{_names(list(moved.index))}"
+        f"{some_of(list(moved.index))}"
     )
 
 
 def _will_learn_though_frozen(case: Case, intended_stage: int) -> str | None:
     """What the flags say, where no step can be taken."""
-    learning = _learning(case)
     wrong = [
         placed.path
         for placed in _weighted(case)
-        if case.stages.get(id(placed.layer), intended_stage + 1) <= intended_stage
-        and any(id(variable) in learning for variable in own_weights(placed.layer))
+        if case.stages.get(id(placed.layer), intended_stage + 1) <= intended_stage and case.learns(placed.layer)
     ]
     if not wrong:
         return None
-    return f"{counted(len(wrong), 'layer')} meant to be frozen will learn: {_names(wrong)}"
+    return f"{counted(len(wrong), 'layer')} meant to be frozen will learn: {some_of(wrong)}"
 
 
 def _batchnorm_moves_while_frozen(case: Case) -> str | None:
     rows = case.step
-    learning = _learning(case)
-    still = {
-        placed.path
-        for placed in _weighted(case)
-        if not any(id(variable) in learning for variable in own_weights(placed.layer))
-    }
-    meant = (rows["meant"] == "frozen") | rows.index.isin(list(still))
+    still = [placed.path for placed in _weighted(case) if not case.learns(placed.layer)]
+    meant = (rows["meant"] == "frozen") | rows.index.isin(still)
     drifting = rows[rows["statistics_moved"] & ~rows["weights_moved"] & meant]
     if drifting.empty:
         return None
     return (
         f"one step moved the statistics of {counted(len(drifting), 'layer')} whose weights are frozen, by up to "
-        f"{drifting['max_abs_change'].max():.2g}: {_names(list(drifting.index))}"
+        f"{drifting['max_abs_change'].max():.2g}: {some_of(list(drifting.index))}"
     )
 
 
 def _batchnorm_moves_after_unfreezing(case: Case) -> str | None:
-    if not case.stages:
-        raise Unknown("no backbone given, so what was pretrained is not known")
     if case.train_batchnorm:
         return None
-    in_backbone = [p for p in placed_layers(case.model) if _is_batchnorm(p.layer) and id(p.layer) in case.stages]
-    learning = [placed.path for placed in in_backbone if placed.layer.trainable]
+    layers = placed_layers(case.model)
+    if case.stages:
+        pretrained, where = [placed for placed in layers if id(placed.layer) in case.stages], "of the backbone"
+    else:
+        pretrained = _frozen_but_for_batchnorm(case, layers)
+        held = sum(bool(own_weights(p.layer)) and not _is_batchnorm(p.layer) for p in pretrained)
+        where = f"beside {counted(held, 'frozen layer')}"
+    batchnorm = [placed for placed in pretrained if _is_batchnorm(placed.layer)]
+    learning = [placed.path for placed in batchnorm if case.learns(placed.layer)]
     if not learning:
+        if not case.stages and any(_is_batchnorm(placed.layer) and case.learns(placed.layer) for placed in layers):
+            raise Unknown("no backbone given, so what was pretrained is not known")
         return None
     moved = ""
     try:
@@ -147,8 +134,28 @@ def _batchnorm_moves_after_unfreezing(case: Case) -> str | None:
         moved = f"; one step moved their statistics by up to {rows['max_abs_change'].max():.2g}"
     except Unknown:
         pass
-    of_them = f"{len(learning)} of {counted(len(in_backbone), 'BatchNorm layer')} of the backbone"
-    return f"{of_them} will learn: {_names(learning)}{moved}"
+    of_them = f"{len(learning)} of {counted(len(batchnorm), 'BatchNorm layer')} {where}"
+    return f"{of_them} will learn: {some_of(learning)}{moved}"
+
+
+def _frozen_but_for_batchnorm(case: Case, layers: list[Placed]) -> list[Placed]:
+    """What must be pretrained, though no backbone names it: layers that are frozen, BatchNorm left out, and BatchNorm.
+
+    That is a nested model; and, where the order is that of one graph, what stands between the first frozen layer and
+    the last before one that learns. BatchNorm before and after those may be the input's or the head's.
+    """
+    own = [i for i, p in enumerate(layers) if own_weights(p.layer) and not _is_batchnorm(p.layer)]
+    still = {i for i in own if not case.learns(layers[i].layer)}
+    found: set[int] = set()
+    for placed in layers:
+        if isinstance(placed.layer, keras.Model):
+            inside = {i for i, inner in enumerate(layers) if inner.path.startswith(f"{placed.path}/")}
+            if inside & still and inside & set(own) <= still:
+                found |= inside
+    first = list(itertools.takewhile(still.__contains__, own))
+    if first and has_graph(case.model) and len(case.model.inputs) == 1:
+        found |= set(range(first[0], first[-1] + 1))
+    return [layers[i] for i in sorted(found)]
 
 
 def _training_false_relied_on(case: Case) -> str | None:
@@ -189,7 +196,7 @@ def _optimizer_variables(case: Case) -> list[Any]:
 
 def _trainable_changed_after_compile(case: Case) -> str | None:
     held, own = {id(v) for v in _optimizer_variables(case)}, {id(v) for v in case.model.variables}
-    learning = _learning(case)
+    learning = case.learning
     if not held or not held & own or held == learning or not held <= own or case.model.train_function is None:
         return None
     moving, still = len(held - learning), len(learning - held)
@@ -206,13 +213,12 @@ def _optimizer_of_other_variables(case: Case) -> str | None:
     if not foreign:
         return None
     of_them = f"{len(foreign)} of {counted(len(held), 'variable')} of the optimizer"
-    return f"{of_them} {'is' if len(foreign) == 1 else 'are'} not in the model: {_names(foreign)}"
+    return f"{of_them} {'is' if len(foreign) == 1 else 'are'} not in the model: {some_of(foreign)}"
 
 
 def _unfreeze_without_effect(case: Case) -> str | None:
     if not case.stages:
         raise Unknown("no backbone given")
-    learning = _learning(case)
     inside = [placed for placed in _weighted(case) if id(placed.layer) in case.stages]
     if case.intended_stage is None:
         raise Unknown("no intended_stage given")  # frozen one by one is also what feature extraction looks like
@@ -222,12 +228,12 @@ def _unfreeze_without_effect(case: Case) -> str | None:
         if case.stages[id(placed.layer)] > case.intended_stage
         and (case.train_batchnorm or not _is_batchnorm(placed.layer))
     ]
-    still = [p.path for p in candidates if not any(id(v) in learning for v in own_weights(p.layer))]
+    still = [placed.path for placed in candidates if not case.learns(placed.layer)]
     if not still:
         return None
     return (
         f"{len(still)} of {counted(len(candidates), 'layer')} after stage {case.intended_stage} meant to learn will "
-        f"not: {_names(still)}"
+        f"not: {some_of(still)}"
     )
 
 
@@ -239,13 +245,12 @@ def _head_frozen(case: Case) -> str | None:
         case.needs_graph()  # the order in which attributes were set is not the order of the layers
     head = [placed for placed in layers if case.stages and id(placed.layer) not in case.stages]
     last = head or layers[-1:]
-    learning = _learning(case)
     if case.stages and not head:
         raise Unknown("the model has no layers with weights after its backbone")
-    if any(id(variable) in learning for placed in last for variable in own_weights(placed.layer)):
+    if any(case.learns(placed.layer) for placed in last):
         return None
     total = sum(int(np.prod(variable.shape)) for placed in last for variable in own_weights(placed.layer))
-    return f"none of the {total:,} weights of {_names([placed.path for placed in last])} will learn"
+    return f"none of the {total:,} weights of {some_of([placed.path for placed in last])} will learn"
 
 
 _SPELLINGS = ("trainable",)
@@ -264,7 +269,7 @@ def _misspelt_attribute(case: Case) -> str | None:
     if not found:
         return None
     verb = "was" if len(found) == 1 else "were"
-    return f"{counted(len(found), 'attribute')} {verb} set that Keras does not know: {_names(found)}"
+    return f"{counted(len(found), 'attribute')} {verb} set that Keras does not know: {some_of(found)}"
 
 
 # Loss and labels ----------------------------------------------------------------------------------------------------
@@ -405,7 +410,7 @@ def _rescaled_twice(case: Case) -> str | None:
     if most_on_a_path(case.model, lambda operation: bool(_small_rescalings([operation]))) < 2:
         return None
     scales = " · ".join(f"{float(np.max(placed.layer.scale)):.4g}" for placed in found)
-    return f"{len(found)} layers divide the pixels ({_names([p.path for p in found])}): {scales}"
+    return f"{len(found)} layers divide the pixels ({some_of([p.path for p in found])}): {scales}"
 
 
 def _already_scaled(case: Case) -> str | None:
@@ -497,7 +502,7 @@ def _momentum_too_slow(case: Case) -> str | None:
         # A variance that began at 1 cannot have come below what is left of it: these were not trained before.
         begun = [p for p in slow if np.all(p.layer.moving_variance.numpy() >= 0.999 * p.layer.momentum**steps)]
         layers = f"in {counted(len(begun), 'BatchNorm layer')} that can be the start (mean 0, variance 1)"
-        return f"{kept} still in them; {layers}: {_names([placed.path for placed in begun])}" if begun else None
+        return f"{kept} still in them; {layers}: {some_of([placed.path for placed in begun])}" if begun else None
     off = _off_in_inference(case, [placed.layer for placed in slow])
     far = [(distance, placed) for distance, placed in zip(off, slow, strict=True) if distance > FAR]
     if not far:
@@ -505,7 +510,7 @@ def _momentum_too_slow(case: Case) -> str | None:
     largest, layers = max(distance for distance, _ in far), counted(len(far), "BatchNorm layer")
     return (
         f"{kept} still in them; in {layers} they are far from the training data's own, and in inference put outputs "
-        f"off by up to {largest:.2g} deviations: {_names([placed.path for _, placed in far])}"
+        f"off by up to {largest:.2g} deviations: {some_of([placed.path for _, placed in far])}"
     )
 
 

@@ -19,6 +19,7 @@ from tlkit.backbones import Backbone, stage_layers
 from tlkit.domains import Array, Split, check_count
 from tlkit.features import check_tokens
 from tlkit.freezing import held_layers
+from tlkit.words import reason
 
 __all__ = ["AuditCallback", "Data", "audit_fit", "watch"]
 
@@ -227,7 +228,7 @@ def _take_steps(model: keras.Model, train: Data, steps: int, batch_size: int) ->
             warnings.simplefilter("ignore")  # what Keras warns of here is what the audit is about to say
             return _steps(model, train, batches)
     except Exception as error:  # Keras and TensorFlow raise many types, over many lines
-        raise ValueError(f"a training step must be possible, got {one_line(error)}") from error
+        raise ValueError(f"a training step must be possible, got {reason(error)}") from error
 
 
 def _steps(model: keras.Model, train: Data, batches: list[tuple[Any, ...]]) -> tuple[float, float]:
@@ -313,12 +314,6 @@ def _steps_like_tlkit(model: keras.Model, batches: list[tuple[Any, ...]]) -> tup
             [(optimizer, model.trainable_variables)],
         )
     return float(loss), 1e-3
-
-
-def one_line(error: BaseException) -> str:
-    """The first sentence of an error of Keras or TensorFlow, at most 200 characters."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 200 else f"{text[:200]}…"
 
 
 def first_batches(train: Data, steps: int, batch_size: int) -> list[tuple[Any, ...]]:

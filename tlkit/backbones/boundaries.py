@@ -13,6 +13,7 @@ from tlkit._keras import keras
 from tlkit._keras.graph import functional
 from tlkit.backbones.backbone import Backbone
 from tlkit.backbones.graph import as_graph, cut_at_boundaries, maker, outputs_by_name
+from tlkit.words import one_line
 
 __all__ = ["find_boundaries", "wrap_backbone"]
 
@@ -72,7 +73,7 @@ def _opened(model: Any, closed: tuple[str, ...]) -> keras.Model:
             raise
         raise ValueError(
             "a model inside the backbone must have other layer names than the one around it, so that a name says which "
-            f"layer is meant: {' '.join(str(error).split())}"
+            f"layer is meant: {one_line(error)}"
         ) from error
 
 

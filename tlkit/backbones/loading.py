@@ -13,7 +13,7 @@ from tlkit.backbones.applications import APPLICATIONS, build_application, downlo
 from tlkit.backbones.backbone import Backbone
 from tlkit.backbones.graph import maker
 from tlkit.backbones.weights import draw_weights, load_weights
-from tlkit.domains import nearest_name
+from tlkit.words import nearest_name
 
 __all__ = ["load_backbone", "small_resnet"]
 

@@ -20,7 +20,7 @@ from tlkit._steps import OneDevice, descend, run_epochs
 from tlkit.audit.moved import watch
 from tlkit.backbones import Backbone, draw_weights, layers_up_to, stage_layers
 from tlkit.domains import DomainPair, Split, check_count
-from tlkit.evaluation import accuracy, linear_probe
+from tlkit.evaluation import accuracy
 from tlkit.experiment.script import keras_script, write_script
 from tlkit.experiment.settings import BATCH_SIZE, Baselines, Run, Settings, StageInfo
 from tlkit.experiment.steps import Report, Step, StepsReady, Watcher, computed
@@ -36,7 +36,8 @@ from tlkit.features import (
 )
 from tlkit.freezing import freeze_layers, frozen_boundary, is_batchnorm, trainable_layers, unfreeze
 from tlkit.heads import build_head, join, load_source_head
-from tlkit.training import fit_probe
+from tlkit.probe import fit_probe, linear_probe
+from tlkit.words import counted
 
 __all__ = ["Experiment"]
 
@@ -587,7 +588,7 @@ class Experiment:
         if not more and boundary in (0, self.backbone.n_stages):
             return "everything" if boundary else "nothing"
         stages = "" if not boundary else "stage 1" if boundary == 1 else f"stages 1 to {boundary}"
-        layers = f"{more} layer{'s' * (more > 1)}" if more else ""
+        layers = counted(more, "layer") if more else ""
         return " and ".join(part for part in (stages, layers) if part)
 
     @property

@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tlkit.folders.listing import list_folder, one_line
+from tlkit.folders.listing import list_folder
 from tlkit.folders.pictures import PictureError, is_picture_name, read_picture
 from tlkit.folders.unpacking import Unpacked, unusable_name
+from tlkit.words import printable, shortened
 
 __all__ = ["Contents", "NewPicture", "add_pictures", "contents", "no_label", "shown_name"]
 
@@ -61,7 +62,7 @@ def contents(folder: Path) -> Contents:
 
 def shown_name(name: str) -> str:
     """A stranger's name for a message: one line, not too long."""
-    return one_line(name if len(name) <= _LINE else f"{name[: _LINE - 1]}…")
+    return printable(shortened(name, _LINE))
 
 
 def no_label(label: str) -> str:

@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 
 from tlkit.domains import Array
-from tlkit.folders.listing import list_folder, one_line
+from tlkit.folders.listing import list_folder
 from tlkit.folders.loading import passing
 from tlkit.folders.pictures import PictureError, decode
+from tlkit.words import counted, printable
 
 __all__ = ["FolderReport", "inspect_folder"]
 
@@ -56,7 +57,9 @@ class FolderReport:
     def summary(self) -> str:
         """The counts in one line."""
         pictures = int(self.classes["pictures"].sum())
-        return f"{one_line(self.path)}: {_count(len(self.classes), 'class')}, {_count(pictures, 'picture')}"
+        return (
+            f"{printable(self.path)}: {counted(len(self.classes), 'class', 'classes')}, {counted(pictures, 'picture')}"
+        )
 
     def remarks(self) -> list[tuple[str, list[str]]]:
         """What to look at, the gravest first: a sentence with the number of cases, and a line for each of them."""
@@ -74,11 +77,12 @@ class FolderReport:
              _joined(self.duplicates)),
             ("Nearly the same picture: if one was made from another, keep one, or give them one group",
              _joined(self.alike)),
-            ("Ignored", [f"{_count(n, 'entry')}: {reason}, such as {example[reason]}" for reason, n in reasons]),
+            ("Ignored",
+             [f"{counted(n, 'entry', 'entries')}: {reason}, such as {example[reason]}" for reason, n in reasons]),
         ]  # fmt: skip
         counts = {"Ignored": len(self.ignored)}
         return [
-            (f"{sentence} ({counts.get(sentence, len(lines))})", list(map(one_line, lines)))
+            (f"{sentence} ({counts.get(sentence, len(lines))})", list(map(printable, lines)))
             for sentence, lines in found
             if lines
         ]
@@ -177,7 +181,7 @@ def _row(name: str, looks: list[_Looks], unreadable: int) -> dict[str, object]:
     sizes = sorted((look.size for look in looks), key=lambda size: (size[0] * size[1], size))
     modes = Counter(_MODES.get(look.mode, look.mode) for look in looks)
     return {
-        "class": one_line(name),
+        "class": printable(name),
         "pictures": len(looks),
         "unreadable": unreadable,
         "smallest": "{} × {}".format(*sizes[0]) if sizes else "",
@@ -208,11 +212,6 @@ def _alike(files: list[Path], small: Array) -> list[list[Path]]:
     for i, file in zip(first.tolist(), files, strict=True):
         groups.setdefault(i, []).append(file)
     return [group for group in groups.values() if len(group) > 1]
-
-
-def _count(n: int, what: str) -> str:
-    plural = {"class": "classes", "entry": "entries"}.get(what, f"{what}s")
-    return f"{n:,} {what if n == 1 else plural}"
 
 
 def _joined(groups: tuple[tuple[str, ...], ...]) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tlkit.folders.pictures import is_picture_name
 
-__all__ = ["OUTSIDE", "Listing", "list_folder", "one_line"]
+__all__ = ["OUTSIDE", "Listing", "list_folder"]
 
 HIDDEN = "hidden"
 OUTSIDE = "a link that leads out of the folder"
@@ -35,11 +35,6 @@ class Listing:
     def name(self, file: Path) -> str:
         """A file as messages call it: ``class/file.png``."""
         return file.relative_to(self.root).as_posix()
-
-
-def one_line(text: str) -> str:
-    """Text for a message: a stranger's name may hold line ends, or bytes that are no text."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def list_folder(path: str | Path) -> Listing:

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from tlkit.domains import Array, Domain, Split
+from tlkit.files.store import MAX_BYTES, Store, open_store
 from tlkit.folders.groups import Groups, name_groups, split_groups
-from tlkit.folders.listing import OUTSIDE, Listing, list_folder, one_line
+from tlkit.folders.listing import OUTSIDE, Listing, list_folder
 from tlkit.folders.pictures import READING, PictureError, read_picture
-from tlkit.store import MAX_BYTES, Store, open_store
+from tlkit.words import printable, some_of
 
 __all__ = ["load_folder", "passing"]
 
@@ -128,9 +129,7 @@ def _check_counts(listing: Listing, skipped: dict[Path, str]) -> None:
 
 def _warn(names: Sequence[str], what: str) -> None:
     if names:
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        shown = one_line(", ".join(names[:_NAMED]))
-        warnings.warn(f"{len(names)} {what} left out: {shown}{more}", stacklevel=3)
+        warnings.warn(f"{len(names)} {what} left out: {printable(some_of(names, _NAMED))}", stacklevel=3)
 
 
 def _split(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tlkit.domains import Array
+from tlkit.words import reason
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -127,4 +128,4 @@ def _reason(path: Path, error: Exception) -> str:
             return "empty file"
     if isinstance(error, UnidentifiedImageError):
         return "not one of these inside, or its start is damaged"
-    return f"damaged: {' '.join(str(error).split())[:120] or type(error).__name__}"
+    return f"damaged: {reason(error, 120)}"

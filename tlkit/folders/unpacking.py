@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tlkit.folders.listing import one_line
 from tlkit.folders.pictures import is_picture_name
+from tlkit.words import printable, reason
 
 __all__ = ["Unpacked", "unpack_pictures", "unusable_name"]
 
@@ -106,7 +106,7 @@ def unpack_pictures(
             archive = zipfile.ZipFile(file)
         except _READING_ERRORS as error:
             raise ValueError(
-                f"source must be a zip that can be read, got one that cannot ({_one_line(error)})."
+                f"source must be a zip that can be read, got one that cannot ({reason(error, 100)})."
             ) from error
         skipped: dict[str, str] = {}
         members = _placed(_pictures(archive, skipped), skipped)
@@ -230,12 +230,8 @@ def _blocks(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
             while block := packed.read(_BLOCK):
                 yield block
     except _READING_ERRORS as error:
-        raise _Damaged(_one_line(error)) from error
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:100] or type(error).__name__
+        raise _Damaged(reason(error, 100)) from error
 
 
 def _shown(info: zipfile.ZipInfo) -> str:
-    return one_line(info.filename)
+    return printable(info.filename)

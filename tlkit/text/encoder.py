@@ -15,10 +15,11 @@ import numpy as np
 
 from tlkit._keras import keras
 from tlkit.backbones import Backbone
-from tlkit.domains import Array, nearest_name
+from tlkit.domains import Array
 from tlkit.features import check_tokens
 from tlkit.text.fetching import text_file
 from tlkit.text.tokens import MOST_POSITIONS, VOCABULARY
+from tlkit.words import nearest_name
 
 __all__ = [
     "AddPositions",

@@ -14,9 +14,10 @@ import tarfile
 
 import numpy as np
 
-from tlkit.domains import Array, Domain, DomainPair, nearest_name
+from tlkit.domains import Array, Domain, DomainPair
 from tlkit.text.fetching import text_file
 from tlkit.text.tokens import MAX_LENGTH, text_split
+from tlkit.words import nearest_name
 
 __all__ = ["TEXT_DOMAINS", "load_text_domain", "load_text_pair", "rated_sentences"]
 

@@ -23,14 +23,15 @@ from sklearn.metrics import confusion_matrix
 from tlkit._keras import keras
 from tlkit._keras.graph import calls_of
 from tlkit.backbones import Backbone
-from tlkit.domains import Array, Domain, DomainPair, Split, nearest_name
+from tlkit.domains import Array, Domain, DomainPair, Split
 from tlkit.evaluation import predict_probabilities
 from tlkit.explain import grad_cam
 from tlkit.features import cache_features, check_shape, pool_features, split_at
 from tlkit.heads import build_head, load_source_head
 from tlkit.plots import SOURCE_COLOR, TARGET_COLOR, plot_confusion
-from tlkit.training import logistic_regression
-from tlkit.widgets.theme import escape, literal, shortened, style_sheet, with_picture
+from tlkit.probe import logistic_regression
+from tlkit.widgets.theme import escape, literal, style_sheet, with_picture
+from tlkit.words import nearest_name, shortened
 
 __all__ = ["DomainCompare"]
 

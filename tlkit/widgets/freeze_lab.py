@@ -25,6 +25,7 @@ from tlkit.experiment import Baselines, Experiment, Run, Settings
 from tlkit.widgets.pictures import Curve, draw_curves, draw_figure, draw_strip
 from tlkit.widgets.runs_table import COLUMNS, RUNS_STYLE, RunsTable
 from tlkit.widgets.theme import escape, style_sheet, with_picture
+from tlkit.words import one_line
 
 __all__ = ["FreezeLab"]
 
@@ -410,7 +411,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
             words = self._run_in_words(run)
         except Exception as error:  # whatever it was: the learner reads it, and the lab goes on
             self._error = error
-            words = f"The run ended with an error: {' '.join(str(error).split())[:300]}"
+            words = f"The run ended with an error: {one_line(error, 300)}"
         finally:
             self._show_end(words or "The run was broken off.")
             self._busy.release()

@@ -16,7 +16,8 @@ from scipy.special import log_softmax, softmax
 
 from tlkit.domains import Array
 from tlkit.plots import SOURCE_COLOR, TARGET_COLOR
-from tlkit.widgets.theme import escape, literal, shortened, style_sheet, with_picture
+from tlkit.widgets.theme import escape, literal, style_sheet, with_picture
+from tlkit.words import one_line, shortened
 
 __all__ = ["GradientExplorer"]
 
@@ -159,7 +160,9 @@ class GradientExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets shi
         except (TypeError, ValueError):
             z = np.array(np.nan)
         if z.shape != (len(self.classes),) or not (np.abs(z) <= LARGEST_LOGIT).all():
-            raise ValueError(f"logits must be {len(self.classes)} numbers in -1e6..1e6, got {_brief(given)}.")
+            raise ValueError(
+                f"logits must be {len(self.classes)} numbers in -1e6..1e6, got {one_line(repr(given), 80)}."
+            )
         return tuple(z.tolist())
 
     @traitlets.validate("target")
@@ -170,7 +173,7 @@ class GradientExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets shi
         except TypeError:
             index = -1
         if not 0 <= index < len(self.classes):
-            raise ValueError(f"target must be in 0..{len(self.classes) - 1}, got {_brief(given)}.")
+            raise ValueError(f"target must be in 0..{len(self.classes) - 1}, got {one_line(repr(given), 80)}.")
         return index
 
     @traitlets.validate("temperature", "learning_rate")
@@ -434,11 +437,6 @@ class GradientExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets shi
 
 _BLUE, _ORANGE, _GREEN = "var(--tlkit-source)", "var(--tlkit-target)", "var(--tlkit-go)"
 _QUIET, _PAPER = "var(--tlkit-quiet)", "var(--tlkit-paper)"
-
-
-def _brief(given: object) -> str:
-    text = " ".join(repr(given).split())
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _number(value: float) -> str:

@@ -26,7 +26,8 @@ from tlkit.folders.adding import Contents, NewPicture, add_pictures, contents, n
 from tlkit.folders.groups import Groups
 from tlkit.plots import SOURCE_COLOR
 from tlkit.widgets.receiving import PIECE, Reception, is_zip_name, read_announcement
-from tlkit.widgets.theme import escape, literal, shortened, style_sheet, with_picture
+from tlkit.widgets.theme import escape, literal, style_sheet, with_picture
+from tlkit.words import counted, shortened, some_of
 
 __all__ = ["PictureUpload"]
 
@@ -266,7 +267,7 @@ class PictureUpload(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
             except OSError:  # the place is for the next one
                 self._end("Nothing was added.", "wrong")
                 raise
-            self._say(f"Receiving {_files(len(announced.names))} …", "busy")
+            self._say(f"Receiving {counted(len(announced.names), 'file')} …", "busy")
             self._go_on()
         elif order == "piece" and isinstance(number, str) and number == self._number:
             if self._reception is not None:  # else it was on its way when the upload ended
@@ -483,15 +484,10 @@ def _size(path: Path) -> int:
     return path.stat().st_size
 
 
-def _files(n: int) -> str:
-    return f"{n:,} file{'s' if n != 1 else ''}"
-
-
 def _summary(result: Unpacked) -> str:
     n = len(result.pictures)
-    words = f"{n:,} picture{'s' if n != 1 else ''} added" if n else "No picture was added"
+    words = f"{counted(n, 'picture')} added" if n else "No picture was added"
     if not result.skipped:
         return f"{words}."
-    named = ", ".join(f"{name} ({reason})" for name, reason in list(result.skipped.items())[:_NAMED])
-    more = len(result.skipped) - _NAMED
-    return f"{words}; {_files(len(result.skipped))} left out: {named}{f', and {more:,} more' if more > 0 else ''}."
+    named = some_of([f"{name} ({why})" for name, why in result.skipped.items()], _NAMED)
+    return f"{words}; {counted(len(result.skipped), 'file')} left out: {named}."

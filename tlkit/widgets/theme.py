@@ -16,7 +16,7 @@ from PIL import Image
 
 from tlkit.plots import SOURCE_COLOR, TARGET_COLOR
 
-__all__ = ["escape", "literal", "shortened", "style_sheet", "with_picture"]
+__all__ = ["escape", "literal", "style_sheet", "with_picture"]
 
 # Blue is the source and what is frozen, orange the target and what learns, as in tlkit.plots. On a dark theme both are
 # lighter, so that text in them keeps a contrast of 4.5 to 1.
@@ -57,11 +57,6 @@ def style_sheet(more: str = "") -> ipywidgets.HTML:
 def escape(text: object) -> str:
     """Text for HTML, also inside attributes: a class may be called ``<img src=x onerror=…>``."""
     return html.escape(str(text), quote=True)
-
-
-def shortened(name: str, length: int) -> str:
-    """A name of at most ``length`` characters, with an ellipsis where some are left out."""
-    return name if len(name) <= length else f"{name[: length - 1]}…"
 
 
 def literal(text: str) -> str:

@@ -25,6 +25,8 @@ from typing import IO, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from tlkit.files.hashes import sha256
+
 __all__ = ["Store", "StoreEntry", "array_digest", "drop_pages", "open_store", "user_store"]
 
 Array = NDArray[Any]
@@ -93,7 +95,7 @@ class Store:
         """
         for path in [entry.path for entry in self.entries() if entry.key == key]:
             try:
-                if _file_hash(path, key) == path.stem.partition("-")[2]:
+                if sha256(path, after=key.encode()) == path.stem.partition("-")[2]:
                     os.utime(path)  # marks it as used, for eviction
                     large = path.stat().st_size > in_memory_up_to
                     array: Array = np.load(path, mmap_mode="r" if large else None, allow_pickle=False)
@@ -213,11 +215,6 @@ class _Tee:
 def _remove(path: Path) -> None:
     with contextlib.suppress(OSError):  # on Windows a file that another process maps stays until another time
         path.unlink(missing_ok=True)
-
-
-def _file_hash(path: Path, key: str) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.sha256(key.encode())).hexdigest()
 
 
 def array_digest(array: Array) -> str:
