@@ -21,11 +21,14 @@ from threading import Thread
 import pytest
 from helpers import ROOT, raises_one_line, run_python
 
-from tlkit import cli, submissions
-from tlkit._grade_worker import hidden_lines
-from tlkit.exercise_checks import check_exercise, one_line
-from tlkit.sandbox import bubblewrap
-from tlkit.submissions import find_submissions
+from tlkit import cli
+from tlkit.grading import submissions
+from tlkit.grading.course import prepare_course
+from tlkit.grading.feedback import hidden_lines
+from tlkit.grading.notebook import check_exercise, one_line
+from tlkit.grading.sandbox import bubblewrap
+from tlkit.grading.submissions import find_submissions
+from tlkit.text.fetching import data_folder
 
 sys.path.insert(0, str(ROOT / "tests" / "exercises"))
 
@@ -495,7 +498,7 @@ assert not seen, seen
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not bubblewrap(ROOT / "tests"), reason="needs bubblewrap, and the right to use it")
+@pytest.mark.skipif(not bubblewrap(ROOT / "tests", data_folder()), reason="needs bubblewrap, and the right to use it")
 def test_in_the_sandbox_grades_are_the_same_and_files_are_hidden(course, hand_in, tmp_path) -> None:
     folder, out = tmp_path / "class", tmp_path / "out"
     hidden = [str(ROOT / "exercises"), str(ROOT / "README.md"), str(folder)]
@@ -527,7 +530,7 @@ def test_two_runs_do_not_grade_into_one_folder(course, hand_in, tmp_path) -> Non
     from filelock import FileLock
 
     hand_in(tmp_path / "class" / "ann.ipynb")
-    prepared = submissions.prepare_course(course, "ps1", tmp_path / "out")
+    prepared = prepare_course(course, "ps1", tmp_path / "out")
     found = find_submissions(tmp_path / "class", "ps1", NOTEBOOK)
     with FileLock(tmp_path / "out" / "grading.lock"), raises_one_line(ValueError, "--out must be free, got"):
         submissions.grade_submissions(found, prepared, workers=1, seconds=60, megabytes=2000)

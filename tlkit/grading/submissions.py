@@ -1,7 +1,8 @@
 """Autograde a class: nbgrader in several processes, with limits on each submission, and able to go on after a crash.
 
-nbgrader grades; this module hands it the submissions, ends what runs too long or takes too much memory, and writes down
-a grade and a reason for each. Needs ``pip install 'tlkit[exercises]'``.
+nbgrader grades, in the folder that :func:`tlkit.grading.course.prepare_course` makes; this module hands it the
+submissions, ends what runs too long or takes too much memory, and writes down a grade and a reason for each. Needs
+``pip install 'tlkit[exercises]'``.
 """
 
 from __future__ import annotations
@@ -11,35 +12,29 @@ import csv
 import hashlib
 import importlib
 import json
-import os
 import queue
 import re
 import shutil
-import signal
-import subprocess
-import sys
 import threading
 import time
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tlkit.exercise_checks import need_extra, one_line
-from tlkit.sandbox import sandboxed_process
+from tlkit.grading.course import Course, open_gradebook
+from tlkit.grading.notebook import KERNEL_GONE, one_line
+from tlkit.grading.worker import STOPPED, Worker, stop_remarks
 
 __all__ = [
     "ISOLATED",
     "NOT_ISOLATED",
-    "Course",
     "Graded",
     "Submission",
     "check_run",
     "find_submissions",
     "grade_submissions",
-    "prepare_course",
 ]
 
 NOT_ISOLATED = (
@@ -53,15 +48,9 @@ ISOLATED = (
     "the fence in the kernel guards."
 )
 
-_BATCH = 50  # submissions that a worker grades before a fresh one takes over
-_LOOK_EVERY = 0.2  # seconds between two looks at a submission's time and memory
-_GRACE = 30.0  # seconds that nbgrader has to write down the grades after the kernel was ended
-_STOPPED = "stopped"
 _LARGEST_FILE = 50 * 2**20  # bytes
 # Beside the notebook these would be imported in place of the modules that the tests use.
 _NOT_COPIED = {".py", ".pyc", ".pyd", ".so", ".pth", ".ipynb"}
-
-_DATABASE = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -84,22 +73,6 @@ class Graded:
     remark: str
     reasons: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class Course:
-    """A prepared folder, and the tests of its assignment in order."""
-
-    root: Path
-    config: Path
-    assignment: str
-    notebook: str
-    tests: tuple[str, ...]
-
-    @property
-    def log(self) -> Path:
-        """One line for each result; what a later run finds here is not graded again."""
-        return self.root / f"graded_{self.assignment}.jsonl"
 
 
 # What is to be graded
@@ -195,83 +168,9 @@ def _hand_to_nbgrader(submission: Submission, course: Course) -> None:
         shutil.copyfile(path, copy)
 
 
-# The course
-
-
-def prepare_course(exercises: Path, assignment: str, out: Path) -> Course:
-    """Make ``out`` a course folder of nbgrader's that knows the assignment; what it holds already stays.
-
-    Args:
-        exercises: The instructor's folder: ``nbgrader_config.py`` and ``source/ps1/*.ipynb``, as ``make exercises``
-            builds them.
-
-    Raises:
-        ValueError: The extra is not installed, there is no such assignment, or nbgrader refuses it.
-    """
-    need_extra()
-    if not (exercises / "nbgrader_config.py").is_file():
-        raise ValueError(f"--course must be a folder with nbgrader_config.py and source/, got {str(exercises)!r}.")
-    known = sorted(path.name for path in (exercises / "source").glob("*") if path.is_dir())
-    if assignment not in known:
-        raise ValueError(f"--assignment must be one of {', '.join(known) or 'none here'}, got {assignment!r}.")
-    notebooks = sorted((exercises / "source" / assignment).glob("*.ipynb"))
-    if len(notebooks) != 1:
-        raise ValueError(
-            f"source/{assignment} must hold one notebook (make exercises builds it), got {len(notebooks)}."
-        )
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"--out must be a folder, got the file {str(out)!r}.")
-    source = out / "source" / assignment / notebooks[0].name
-    config = out / "nbgrader_config.py"
-    changed = not source.is_file() or source.read_bytes() != notebooks[0].read_bytes()  # never when it is the same file
-    if out.resolve() != exercises.resolve():
-        source.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(exercises / "nbgrader_config.py", config)
-        if changed:
-            shutil.copyfile(notebooks[0], source)
-    cells = json.loads(source.read_text(encoding="utf-8"))["cells"]
-    marks = [cell["metadata"].get("nbgrader", {}) for cell in cells]
-    tests = tuple(mark["grade_id"] for mark in marks if mark.get("grade"))
-    course = Course(out.resolve(), config.resolve(), assignment, source.stem, tests)
-    released = (out / "gradebook.db").is_file() and (out / "release" / assignment / source.name).is_file()
-    if changed or not released:
-        try:
-            _release(course)
-        except ValueError:
-            if changed:
-                source.unlink()  # the copy, so that the next run tries again
-            raise
-    return course
-
-
-def _release(course: Course) -> None:
-    from tlkit._grade_worker import course_api, last_error
-
-    with _quiet():
-        result = course_api(course.config, course.root).generate_assignment(course.assignment, force=True)
-    if not result["success"]:
-        raise ValueError(f"nbgrader must be able to release {course.assignment}, and said: {last_error(result)}")
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of SQLAlchemy and nbformat, about nbgrader's own calls
-        yield
-
-
-@contextlib.contextmanager
-def _gradebook(course: Course) -> Iterator[Any]:
-    from nbgrader.api import Gradebook
-
-    # One thread at a time: warnings are silenced for all of them.
-    with _DATABASE, _quiet(), Gradebook(f"sqlite:///{course.root / 'gradebook.db'}", "tlkit") as gradebook:
-        yield gradebook
-
-
 def _give_nothing(course: Course, student: str) -> None:
     """No points for what could not be graded: in the gradebook too, where an older grade may stand."""
-    with _gradebook(course) as gradebook:
+    with open_gradebook(course) as gradebook:
         gradebook.update_or_create_student(student)
         submission = gradebook.update_or_create_submission(course.assignment, student)
         for notebook in submission.notebooks:
@@ -318,7 +217,7 @@ def grade_submissions(
         megabytes: Limit on the memory of a worker and its kernel together, looked at five times a second.
         feedback: Also write ``feedback/STUDENT/psN/*.html``.
         again: Also grade what is graded already. What was stopped by another limit than today's always is.
-        sandbox: The beginning of the workers' command line, as :func:`tlkit.sandbox.bubblewrap` makes it.
+        sandbox: The beginning of the workers' command line, as :func:`tlkit.grading.sandbox.bubblewrap` makes it.
         report: Called after each submission, with whether it was graded in an earlier run.
 
     Raises:
@@ -326,62 +225,66 @@ def grade_submissions(
     """
     check_run(submissions, course, workers=workers, seconds=seconds, megabytes=megabytes)
     with _alone(course):
-        before = _graded_before(course)
-        if course.log.is_file() and not course.log.read_bytes().endswith(b"\n"):
-            with course.log.open("a", encoding="utf-8") as log:
-                log.write("\n")  # the end of a line that a crash has cut short
-        marks = {one.student: _fingerprint(one, course) for one in submissions}
-        stopped = {_stopped(f"{seconds:g} s"), _stopped(f"{megabytes:g} MB")}
-        done = {
-            name: row
-            for name, row in before.items()
-            if marks.get(name) == row.fingerprint and (not row.remark.startswith(_STOPPED) or row.remark in stopped)
-        }
-        if again:
-            done = {}
-        if feedback:
-            pages = course.root / "feedback"
-            done = {
-                name: row for name, row in done.items() if row.remark or (pages / name / course.assignment).is_dir()
-            }
+        _mend_log(course)
+        fingerprints = {one.student: _fingerprint(one, course) for one in submissions}
+        done = {} if again else _still_right(course, fingerprints, stop_remarks(seconds, megabytes), feedback)
         for row in done.values():
             report(row, True)
-        todo: queue.SimpleQueue[Submission] = queue.SimpleQueue()
+        run = _Run(course, fingerprints, done, report)
         waiting = [one for one in submissions if one.student not in done]
         for one in waiting:
-            todo.put(one)
-        stop, writing = threading.Event(), threading.Lock()
-
-        def note(graded: Graded) -> None:
-            with writing, course.log.open("a", encoding="utf-8") as log:
-                log.write(json.dumps(asdict(graded)) + "\n")
-                done[graded.student] = graded
-                report(graded, False)
-
-        def work() -> None:
-            with _Worker(course, seconds, megabytes, feedback, sandbox, stop) as worker:
-                while not stop.is_set():
-                    try:
-                        one = todo.get_nowait()
-                    except queue.Empty:
-                        return
-                    graded = _grade(worker, one, marks[one.student], course)
-                    if graded is not None:
-                        note(graded)
-
-        with ThreadPoolExecutor(min(workers, max(1, len(waiting)))) as pool:
-            futures = [pool.submit(work) for _ in range(min(workers, len(waiting)))]
-            try:
-                importlib.import_module("nbgrader.api")  # takes seconds: now, and not when all have been graded
-                wait(futures, return_when=FIRST_EXCEPTION)
-            finally:
-                stop.set()
-        for future in futures:
-            future.result()
+            run.todo.put(one)
+        workers = min(workers, len(waiting))
+        _work_all(run, [Worker(course, seconds, megabytes, feedback, sandbox, run.stop) for _ in range(workers)])
         rows = [done[one.student] for one in submissions]
         _write_grades(course)
         _write_checks(course, rows)
         return rows
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What the threads of a run share: what waits for them, and what has been graded, now or in earlier runs."""
+
+    course: Course
+    fingerprints: dict[str, str]
+    done: dict[str, Graded]
+    report: Callable[[Graded, bool], None]
+    todo: queue.SimpleQueue[Submission] = field(default_factory=queue.SimpleQueue)
+    stop: threading.Event = field(default_factory=threading.Event)
+    writing: threading.Lock = field(default_factory=threading.Lock)
+
+
+def _work_all(run: _Run, workers: list[Worker]) -> None:
+    """Grade until nothing waits any more; when one thread fails, or at Ctrl-C, all stop."""
+    with ThreadPoolExecutor(max(1, len(workers))) as pool:
+        futures = [pool.submit(_work, run, worker) for worker in workers]
+        try:
+            importlib.import_module("nbgrader.api")  # takes seconds: now, and not when all have been graded
+            wait(futures, return_when=FIRST_EXCEPTION)
+        finally:
+            run.stop.set()
+    for future in futures:
+        future.result()
+
+
+def _work(run: _Run, worker: Worker) -> None:
+    with worker:
+        while not run.stop.is_set():
+            try:
+                one = run.todo.get_nowait()
+            except queue.Empty:
+                return
+            graded = _grade(worker, one, run.fingerprints[one.student], run.course)
+            if graded is not None:
+                _note(run, graded)
+
+
+def _note(run: _Run, graded: Graded) -> None:
+    with run.writing, run.course.log.open("a", encoding="utf-8") as log:
+        log.write(json.dumps(asdict(graded)) + "\n")
+        run.done[graded.student] = graded
+        run.report(graded, False)
 
 
 @contextlib.contextmanager
@@ -402,6 +305,25 @@ def _alone(course: Course) -> Iterator[None]:
         lock.release()
 
 
+def _mend_log(course: Course) -> None:
+    """End the line that a crash has cut short."""
+    if course.log.is_file() and not course.log.read_bytes().endswith(b"\n"):
+        with course.log.open("a", encoding="utf-8") as log:
+            log.write("\n")
+
+
+def _still_right(
+    course: Course, fingerprints: dict[str, str], stopped: tuple[str, ...], feedback: bool
+) -> dict[str, Graded]:
+    """The earlier results of the same files; not those of another limit than today's, nor without wanted feedback."""
+    rows = [row for name, row in _graded_before(course).items() if fingerprints.get(name) == row.fingerprint]
+    rows = [row for row in rows if not row.remark.startswith(STOPPED) or row.remark in stopped]
+    if feedback:
+        pages = course.root / "feedback"
+        rows = [row for row in rows if row.remark or (pages / row.student / course.assignment).is_dir()]
+    return {row.student: row for row in rows}
+
+
 def _graded_before(course: Course) -> dict[str, Graded]:
     """The last result of each student; a line that a crash has cut short says nothing."""
     rows: dict[str, Graded] = {}
@@ -413,7 +335,7 @@ def _graded_before(course: Course) -> dict[str, Graded]:
     return rows
 
 
-def _grade(worker: _Worker, submission: Submission, mark: str, course: Course) -> Graded | None:
+def _grade(worker: Worker, submission: Submission, fingerprint: str, course: Course) -> Graded | None:
     """Grade one submission, at the second try if need be; ``None`` when the whole run is stopped."""
     start = time.monotonic()
     _hand_to_nbgrader(submission, course)
@@ -432,140 +354,8 @@ def _grade(worker: _Worker, submission: Submission, mark: str, course: Course) -
         remark = submission.problem or remark or f"nbgrader could not grade it: {answer['log']}"
     reasons = answer.get("reasons", {})
     if answer.get("stopped"):
-        gone = "the kernel ended, or answered no more"
-        reasons = {name: answer["stopped"] if words.startswith(gone) else words for name, words in reasons.items()}
-    return Graded(submission.student, mark, remark, reasons, round(time.monotonic() - start, 2))
-
-
-class _Worker:
-    """A process of ``tlkit._grade_worker``, started when it is asked, and started again when it is gone."""
-
-    def __init__(
-        self,
-        course: Course,
-        seconds: float,
-        megabytes: float,
-        feedback: bool,
-        sandbox: Sequence[str],
-        stop: threading.Event,
-    ) -> None:
-        self._course, self._seconds, self._megabytes = course, seconds, megabytes
-        self._feedback, self._sandbox, self._stop = feedback, sandbox, stop
-        self._process: subprocess.Popen[str] | None = None
-        self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._graded = 0
-        self._started: set[Any] = set()
-
-    def __enter__(self) -> _Worker:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.end()
-
-    def ask(self, student: str) -> dict[str, Any] | None:
-        """What nbgrader says of a submission; ``stopped`` is the limit that it broke, or empty."""
-        if self._graded >= _BATCH:
-            self.end()
-        process = self._process or self._start()
-        self._graded += 1
-        assert process.stdin is not None
-        with contextlib.suppress(OSError):
-            process.stdin.write(json.dumps(student) + "\n")
-            process.stdin.flush()
-        deadline, stopped = time.monotonic() + self._seconds, ""
-        while True:
-            with contextlib.suppress(queue.Empty):
-                line = self._answers.get(timeout=_LOOK_EVERY)
-                self._end_started()  # a kernel is gone by now; what it has left behind is not
-                return {**json.loads(line), "stopped": stopped} if line else self._gone(stopped)
-            if self._stop.is_set():
-                return None
-            self._started.update(_children(process.pid))
-            late = time.monotonic() > deadline
-            worker = sandboxed_process(process.pid)
-            if late or _megabytes([worker, *self._started] if worker else []) > self._megabytes:
-                if stopped:
-                    return self._gone(stopped)  # ending the kernel was not enough
-                stopped = _stopped(f"{self._seconds:g} s" if late else f"{self._megabytes:g} MB")
-                self._end_started()
-                deadline = time.monotonic() + _GRACE
-
-    def _gone(self, stopped: str) -> dict[str, Any]:
-        self.end()
-        return {"success": False, "log": "the grading process ended", "stopped": stopped}
-
-    def _start(self) -> subprocess.Popen[str]:
-        course = self._course
-        arguments = [str(course.config), str(course.root), course.assignment, "feedback" if self._feedback else "none"]
-        self._process = process = subprocess.Popen(
-            [*self._sandbox, sys.executable, "-m", "tlkit._grade_worker", *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            encoding="utf-8",
-            start_new_session=os.name == "posix",  # Ctrl-C is for us; we end the workers
-        )
-        answers: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._answers, self._graded = answers, 0
-
-        def listen() -> None:
-            assert process.stdout is not None
-            with process.stdout:
-                for line in process.stdout:
-                    answers.put(line)
-            answers.put("")
-
-        threading.Thread(target=listen, daemon=True).start()
-        return process
-
-    def end(self) -> None:
-        """End the process, its kernels, and what these have started."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        self._started.update(_children(process.pid))
-        process.kill()  # first: it would see its kernel die, and begin the next
-        self._end_started()
-        process.wait()
-        assert process.stdin is not None
-        with contextlib.suppress(OSError):
-            process.stdin.close()
-
-    def _end_started(self) -> None:
-        """End what was seen running below the process, also what has left it since."""
-        import psutil
-
-        for one in self._started:
-            with contextlib.suppress(psutil.Error, OSError):
-                if one.is_running():  # and no other process has its number by now
-                    if os.name == "posix" and os.getpgid(one.pid) == one.pid:
-                        os.killpg(one.pid, signal.SIGKILL)
-                    one.kill()
-        self._started.clear()
-
-
-def _stopped(limit: str) -> str:
-    return f"{_STOPPED}: the submission needed more than {limit}."
-
-
-def _children(pid: int) -> list[Any]:
-    import psutil
-
-    worker = sandboxed_process(pid)
-    with contextlib.suppress(psutil.Error):
-        return list(worker.children(recursive=True)) if worker is not None else []
-    return []
-
-
-def _megabytes(processes: Iterable[Any]) -> float:
-    import psutil
-
-    total = 0
-    for process in processes:
-        with contextlib.suppress(psutil.Error):
-            total += process.memory_info().rss
-    return total / 2**20
+        reasons = {name: remark if words.startswith(KERNEL_GONE) else words for name, words in reasons.items()}
+    return Graded(submission.student, fingerprint, remark, reasons, round(time.monotonic() - start, 2))
 
 
 # What came out
@@ -576,13 +366,13 @@ def _write_grades(course: Course) -> None:
 
     plugin = CsvExportPlugin()
     plugin.to, plugin.assignment = str(course.root / f"grades_{course.assignment}.csv"), [course.assignment]
-    with _gradebook(course) as gradebook:
+    with open_gradebook(course) as gradebook:
         plugin.export(gradebook)
 
 
 def _write_checks(course: Course, rows: list[Graded]) -> None:
     path = course.root / f"checks_{course.assignment}.csv"
-    with path.open("w", encoding="utf-8", newline="") as file, _gradebook(course) as gradebook:
+    with path.open("w", encoding="utf-8", newline="") as file, open_gradebook(course) as gradebook:
         table = csv.writer(file)
         table.writerow(["student", "assignment", "check", "points", "max_points", "reason"])
         for row in rows:
