@@ -25,7 +25,7 @@ from tlkit import cli
 from tlkit.grading import submissions
 from tlkit.grading.course import prepare_course
 from tlkit.grading.feedback import hidden_lines
-from tlkit.grading.notebook import check_exercise, one_line
+from tlkit.grading.notebook import check_exercise, error_line, mend_lost_wakeups, one_line
 from tlkit.grading.sandbox import bubblewrap
 from tlkit.grading.submissions import find_submissions
 from tlkit.text.fetching import data_folder
@@ -34,9 +34,11 @@ sys.path.insert(0, str(ROOT / "tests" / "exercises"))
 
 pytest.importorskip("nbgrader", reason="needs tlkit[exercises]")
 import build_exercises
+import jupyter_client.channels
 import nbformat
 import psutil
 import runner
+from traitlets.config.loader import PyFileConfigLoader
 
 NOTEBOOK = "ps1_gradients"
 
@@ -202,6 +204,24 @@ def test_one_line_is_one_printable_line() -> None:
     assert one_line("x" * 50, 10) == "x" * 9 + "…"
 
 
+def test_a_checks_own_words_need_no_name_before_them() -> None:
+    lines = {"AssertionError": "words", "KernelGone": "words", "TimeoutError": "words", "KeyError": "KeyError: words"}
+    assert {kind: error_line({"ename": kind, "evalue": " words\n"}) for kind in lines} == lines
+    assert error_line({"ename": "AssertionError", "evalue": ""}) == "AssertionError: no message"
+
+
+def test_lost_wakeups_are_mended_once(monkeypatch) -> None:
+    channel = jupyter_client.channels.AsyncZMQSocketChannel
+    before = channel.send
+    monkeypatch.setattr(channel, "send", before)  # puts it back
+    mend_lost_wakeups.cache_clear()
+    mend_lost_wakeups()
+    mended = channel.send
+    mend_lost_wakeups()
+    assert channel.send is mended is not before
+    mend_lost_wakeups.cache_clear()
+
+
 # Bad input
 
 
@@ -330,6 +350,15 @@ def test_hidden_lines_are_those_that_stand_nowhere_else() -> None:
     shown, hidden = "value = function_shown(1)", "value = function_hidden(1)"
     block = f"### BEGIN HIDDEN TESTS\n{shown}\n  {hidden}\nx = 1\n### END HIDDEN TESTS"
     assert hidden_lines([shown, block]) == {hidden[:20]}
+
+
+def test_a_course_that_was_prepared_before_goes_on_hiding_its_tests(tmp_path) -> None:
+    text = (ROOT / "exercises" / "nbgrader_config.py").read_text(encoding="utf-8")
+    before = text.replace("from tlkit.grading.feedback import", "from tlkit._grade_worker import")
+    assert before != text
+    (tmp_path / "nbgrader_config.py").write_text(before, encoding="utf-8")
+    config = PyFileConfigLoader("nbgrader_config.py", path=str(tmp_path)).load_config()
+    assert [kind.__name__ for kind in config.GenerateFeedback.preprocessors][1] == "Discreet"
 
 
 # A class
@@ -541,7 +570,6 @@ def test_nbgraders_own_feedback_tells_no_secret_either(graded_class, instructor)
     """`nbgrader generate_feedback`, and formgrader's button: with the settings of the course alone."""
     from nbgrader.apps import NbGraderAPI
     from test_banks import secret_lines
-    from traitlets.config.loader import PyFileConfigLoader
 
     out = graded_class[1]
     shutil.rmtree(out / "feedback" / "axis_swapped")

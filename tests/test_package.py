@@ -47,6 +47,7 @@ LAYERS = {
     "demo": 3,
     "kernels": 3,
     "grading": 3,
+    "_grade_worker": 4,
     "widgets": 4,
     "cli": 4,
     "__main__": 5,

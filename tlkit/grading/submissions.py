@@ -17,7 +17,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -287,22 +287,16 @@ def _note(run: _Run, graded: Graded) -> None:
         run.report(graded, False)
 
 
-@contextlib.contextmanager
-def _alone(course: Course) -> Iterator[None]:
-    """One process grades into a folder at a time: two would hand each other's copies to nbgrader."""
+def _alone(course: Course) -> Any:
+    """Held, a lock: two processes that grade into a folder would hand each other's copies to nbgrader."""
     from filelock import FileLock, Timeout
 
-    lock = FileLock(course.root / "grading.lock")
     try:
-        lock.acquire(timeout=0)
+        return FileLock(course.root / "grading.lock").acquire(timeout=0)
     except Timeout:
         raise ValueError(
             f"--out must be free, got {str(course.root)!r}: another tlkit grade is writing there."
         ) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _mend_log(course: Course) -> None:
