@@ -32,8 +32,8 @@ def bubblewrap(writable: Path, fetched: Path) -> list[str]:
 
     Args:
         writable: The folder that the command may change. It finds the same path inside.
-        fetched: What ``tlkit fetch`` has put there, such as :func:`tlkit.text.fetching.data_folder` says; it may be
-            missing. The command can read it, and tlkit finds it inside.
+        fetched: The folder of what ``tlkit fetch`` has fetched; it may be missing. The command can read it, and tlkit
+            finds it inside.
     """
     program = shutil.which(_PROGRAM)
     if program is None:
