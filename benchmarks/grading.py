@@ -21,7 +21,7 @@ ONE_BY_ONE = ("ps1", "ps3", "ps4", "ps6", "ps7")
 
 def run(students: int = 30, repeats: int = 1, singles: tuple[str, ...] = ONE_BY_ONE) -> dict[str, Any]:
     """Seconds for a class and for single submissions, the grader's start included; all are reference solutions."""
-    from tlkit.submissions import prepare_course
+    from tlkit.grading.course import prepare_course
 
     with _course() as (folder, course):
         workers = os.cpu_count() or 1

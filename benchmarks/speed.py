@@ -13,7 +13,7 @@ EPOCHS = 2
 
 
 def run(repeats: int = 3) -> dict[str, Any]:
-    """Seconds of an import of TensorFlow, and of an epoch of the plain frozen job (ten of them are ``frozen: plain``)."""
+    """Seconds of an import of TensorFlow, and of an epoch of the plain frozen job, of which ``frozen`` has ten."""
     command = [sys.executable, "-c", "import tensorflow"]
     imports = [seconds(lambda: subprocess.run(command, check=True, capture_output=True)) for _ in range(repeats)]
     # The first epoch also pays for tracing the network, so it is measured twice and taken off.

@@ -27,12 +27,11 @@ from nbgrader.preprocessors import (
 )
 from nbgrader.utils import is_grade
 
-from tlkit._grade_worker import feedback_preprocessors
+from tlkit.grading.feedback import feedback_preprocessors
+from tlkit.grading.notebook import FENCED, KERNEL_GONE
 
 CELL_SECONDS = 120
 MAX_TEXT = 20_000  # characters of an output that are kept
-# Run in the kernel before the first cell, where no student can have changed it.
-FENCE = "from tlkit.grading import fence; fence()"
 
 
 class PutBackCells(OverwriteCells):
@@ -77,8 +76,8 @@ class ExecuteToTheEnd(Execute):
         except (CellTimeoutError, DeadKernelError):
             for place, cell in enumerate(nb.cells):
                 if cell.cell_type == "code" and place not in self.done:
-                    reason = "the kernel ended, or answered no more, before this cell was done: it could not be tested."
-                    cell.outputs = [new_output("error", ename="KernelGone", evalue=reason, traceback=[reason])]
+                    error = new_output("error", ename="KernelGone", evalue=KERNEL_GONE, traceback=[KERNEL_GONE])
+                    cell.outputs = [error]
             return nb, resources
 
     def on_cell_executed(self, **kwargs):
@@ -128,4 +127,4 @@ c.GenerateFeedback.preprocessors = feedback_preprocessors()
 c.Execute.timeout = CELL_SECONDS
 c.Execute.startup_timeout = 120
 c.Execute.kernel_name = "python3"
-c.ExecuteToTheEnd.extra_arguments = ["--HistoryManager.hist_file=:memory:", f"--IPKernelApp.exec_lines={FENCE}"]
+c.ExecuteToTheEnd.extra_arguments = ["--HistoryManager.hist_file=:memory:", FENCED]

@@ -21,19 +21,24 @@ from threading import Thread
 import pytest
 from helpers import ROOT, raises_one_line, run_python
 
-from tlkit import cli, submissions
-from tlkit._grade_worker import hidden_lines
-from tlkit.exercise_checks import check_exercise, one_line
-from tlkit.sandbox import bubblewrap
-from tlkit.submissions import find_submissions
+from tlkit import cli
+from tlkit.grading import submissions
+from tlkit.grading.course import prepare_course
+from tlkit.grading.feedback import hidden_lines
+from tlkit.grading.notebook import check_exercise, error_line, mend_lost_wakeups, one_line
+from tlkit.grading.sandbox import bubblewrap
+from tlkit.grading.submissions import find_submissions
+from tlkit.text.fetching import data_folder
 
 sys.path.insert(0, str(ROOT / "tests" / "exercises"))
 
 pytest.importorskip("nbgrader", reason="needs tlkit[exercises]")
 import build_exercises
+import jupyter_client.channels
 import nbformat
 import psutil
 import runner
+from traitlets.config.loader import PyFileConfigLoader
 
 NOTEBOOK = "ps1_gradients"
 
@@ -199,6 +204,24 @@ def test_one_line_is_one_printable_line() -> None:
     assert one_line("x" * 50, 10) == "x" * 9 + "…"
 
 
+def test_a_checks_own_words_need_no_name_before_them() -> None:
+    lines = {"AssertionError": "words", "KernelGone": "words", "TimeoutError": "words", "KeyError": "KeyError: words"}
+    assert {kind: error_line({"ename": kind, "evalue": " words\n"}) for kind in lines} == lines
+    assert error_line({"ename": "AssertionError", "evalue": ""}) == "AssertionError: no message"
+
+
+def test_lost_wakeups_are_mended_once(monkeypatch) -> None:
+    channel = jupyter_client.channels.AsyncZMQSocketChannel
+    before = channel.send
+    monkeypatch.setattr(channel, "send", before)  # puts it back
+    mend_lost_wakeups.cache_clear()
+    mend_lost_wakeups()
+    mended = channel.send
+    mend_lost_wakeups()
+    assert channel.send is mended is not before
+    mend_lost_wakeups.cache_clear()
+
+
 # Bad input
 
 
@@ -327,6 +350,15 @@ def test_hidden_lines_are_those_that_stand_nowhere_else() -> None:
     shown, hidden = "value = function_shown(1)", "value = function_hidden(1)"
     block = f"### BEGIN HIDDEN TESTS\n{shown}\n  {hidden}\nx = 1\n### END HIDDEN TESTS"
     assert hidden_lines([shown, block]) == {hidden[:20]}
+
+
+def test_a_course_that_was_prepared_before_goes_on_hiding_its_tests(tmp_path) -> None:
+    text = (ROOT / "exercises" / "nbgrader_config.py").read_text(encoding="utf-8")
+    before = text.replace("from tlkit.grading.feedback import", "from tlkit._grade_worker import")
+    assert before != text
+    (tmp_path / "nbgrader_config.py").write_text(before, encoding="utf-8")
+    config = PyFileConfigLoader("nbgrader_config.py", path=str(tmp_path)).load_config()
+    assert [kind.__name__ for kind in config.GenerateFeedback.preprocessors][1] == "Discreet"
 
 
 # A class
@@ -495,7 +527,7 @@ assert not seen, seen
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not bubblewrap(ROOT / "tests"), reason="needs bubblewrap, and the right to use it")
+@pytest.mark.skipif(not bubblewrap(ROOT / "tests", data_folder()), reason="needs bubblewrap, and the right to use it")
 def test_in_the_sandbox_grades_are_the_same_and_files_are_hidden(course, hand_in, tmp_path) -> None:
     folder, out = tmp_path / "class", tmp_path / "out"
     hidden = [str(ROOT / "exercises"), str(ROOT / "README.md"), str(folder)]
@@ -527,7 +559,7 @@ def test_two_runs_do_not_grade_into_one_folder(course, hand_in, tmp_path) -> Non
     from filelock import FileLock
 
     hand_in(tmp_path / "class" / "ann.ipynb")
-    prepared = submissions.prepare_course(course, "ps1", tmp_path / "out")
+    prepared = prepare_course(course, "ps1", tmp_path / "out")
     found = find_submissions(tmp_path / "class", "ps1", NOTEBOOK)
     with FileLock(tmp_path / "out" / "grading.lock"), raises_one_line(ValueError, "--out must be free, got"):
         submissions.grade_submissions(found, prepared, workers=1, seconds=60, megabytes=2000)
@@ -538,7 +570,6 @@ def test_nbgraders_own_feedback_tells_no_secret_either(graded_class, instructor)
     """`nbgrader generate_feedback`, and formgrader's button: with the settings of the course alone."""
     from nbgrader.apps import NbGraderAPI
     from test_banks import secret_lines
-    from traitlets.config.loader import PyFileConfigLoader
 
     out = graded_class[1]
     shutil.rmtree(out / "feedback" / "axis_swapped")

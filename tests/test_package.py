@@ -23,7 +23,7 @@ import tlkit
 
 PACKAGE = Path(tlkit.__file__).parent
 
-# The table of shared/design.md: a module imports from lower layers, and within its layer without a cycle.
+# A module imports from lower layers, and within its layer without a cycle. docs/pieces.md draws it.
 LAYERS = {
     "_keras": 0,
     "_tensorflow": 0,
@@ -52,14 +52,16 @@ LAYERS = {
     "demo": 3,
     "kernels": 3,
     "grading": 3,
-    "exercise_checks": 3,
-    "sandbox": 3,
     "_grade_worker": 4,
-    "submissions": 4,
     "widgets": 4,
     "cli": 4,
     "__main__": 5,
 }
+
+# Within tlkit.grading, a file imports only from those before it.
+GRADING = ["limits", "checks", "notebook", "feedback", "course", "sandbox", "worker", "submissions", "__init__"]
+# Its files that are modules of their own: the package hands on only what a test cell needs.
+PARTS = ["grading.notebook", "grading.course", "grading.submissions", "grading.sandbox"]
 
 
 def module_files() -> dict[str, Path]:
@@ -68,13 +70,20 @@ def module_files() -> dict[str, Path]:
 
 
 MODULES = module_files()
-PUBLIC_MODULES = sorted(name for name in MODULES if not name.startswith("_"))
+PUBLIC_MODULES = sorted([*(name for name in MODULES if not name.startswith("_")), *PARTS])
+
+
+def files_of(name: str) -> list[Path]:
+    path = MODULES[name]
+    return sorted(path.parent.glob("*.py")) if path.stem == "__init__" else [path]
 
 
 def tree(name: str) -> ast.Module:
     """The code of a module; of a package, that of all its files one after the other."""
-    path = MODULES[name]
-    files = sorted(path.parent.glob("*.py")) if path.stem == "__init__" else [path]
+    return code_of(files_of(name))
+
+
+def code_of(files: list[Path]) -> ast.Module:
     return ast.Module([node for file in files for node in ast.parse(file.read_text(encoding="utf-8")).body], [])
 
 
@@ -226,6 +235,14 @@ def test_the_course_imports_no_private_module(path: Path) -> None:
     assert private == []
 
 
+@pytest.mark.parametrize("file", files_of("grading"), ids=lambda file: file.stem)
+def test_imports_within_grading_point_downwards(file: Path) -> None:
+    imports = [node.module or "" for node in ast.walk(code_of([file])) if isinstance(node, ast.ImportFrom)]
+    found = {module.split(".")[2] for module in imports if module.startswith("tlkit.grading.")}
+    assert found <= set(GRADING[: GRADING.index(file.stem)])
+    assert "tlkit.grading" not in imports
+
+
 # The public list
 
 
@@ -324,10 +341,9 @@ def names_used(nodes: list[ast.AST]) -> set[str]:
 @pytest.mark.parametrize("name", sorted(MODULES))
 def test_no_module_seeds_or_reads_the_environment(name: str) -> None:
     assert names_used(at_import(tree(name))) & {"environ", "getenv", "putenv", "setenv"} == set()
-    if name == "grading":
-        return  # seed_everything seeds, when a test cell calls it
     seeding = {"set_random_seed", "set_seed", "seed_everything"}
-    everywhere = list(ast.walk(tree(name)))
+    asked = PACKAGE / "grading" / "limits.py"  # its seed_everything seeds, when a test cell calls it
+    everywhere = list(ast.walk(code_of([file for file in files_of(name) if file != asked])))
     assert names_used(everywhere) & seeding == set()
     calls = [node.func for node in everywhere if isinstance(node, ast.Call)]
     assert not [f for f in calls if isinstance(f, ast.Attribute) and f.attr == "seed"]

@@ -7,11 +7,11 @@ import sys
 import pytest
 from helpers import ROOT
 
-from tlkit.sandbox import bubblewrap, sandboxed_process
-from tlkit.text.fetching import FILES
+from tlkit.grading.sandbox import bubblewrap, sandboxed_process
+from tlkit.text.fetching import FILES, data_folder
 
 needs_bubblewrap = pytest.mark.skipif(
-    not bubblewrap(ROOT / "tests"), reason="needs bubblewrap, and the right to use it"
+    not bubblewrap(ROOT / "tests", data_folder()), reason="needs bubblewrap, and the right to use it"
 )
 
 
@@ -22,7 +22,7 @@ def inside(tmp_path):
     writable.mkdir()
 
     def run(code: str) -> str:
-        command = [*bubblewrap(writable), sys.executable, "-c", code]
+        command = [*bubblewrap(writable, data_folder()), sys.executable, "-c", code]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
 
     return run
@@ -77,7 +77,7 @@ def test_fetched_files_are_read_inside_and_not_written(inside, tmp_path, monkeyp
 
 @needs_bubblewrap
 def test_the_process_inside_is_found(tmp_path) -> None:
-    command = [*bubblewrap(tmp_path), sys.executable, "-c", "print(1, flush=True); input()"]
+    command = [*bubblewrap(tmp_path, data_folder()), sys.executable, "-c", "print(1, flush=True); input()"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         process.stdout.readline()
@@ -96,8 +96,8 @@ def test_a_process_of_its_own_is_itself_and_one_that_is_gone_is_none() -> None:
 
 def test_without_bubblewrap_there_is_none(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert bubblewrap(tmp_path) == []
+    assert bubblewrap(tmp_path, data_folder()) == []
     refuses = tmp_path / "bwrap"
     refuses.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
     refuses.chmod(0o755)
-    assert bubblewrap(tmp_path) == []
+    assert bubblewrap(tmp_path, data_folder()) == []

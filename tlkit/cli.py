@@ -6,6 +6,7 @@ Modules are imported where they are used: ``tlkit --help`` must not wait for Ten
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.metadata
 import importlib.util
 import json
@@ -17,12 +18,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import tlkit
 from tlkit.words import nearest_name, printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+    from tlkit.grading.submissions import Graded
 
 app = typer.Typer(
     name="tlkit",
@@ -82,7 +89,6 @@ def demo(
 ) -> None:
     """Does transfer help? Six methods, the same few labels, the same test images."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from tlkit.domains import DIGIT_DOMAINS
 
@@ -105,10 +111,8 @@ def demo(
 
         rows = run_demo(target, per_class=per_class, seeds=seeds)
 
-    bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     runs: list[dict[str, Any]] = []
-    shown = Progress(*bar, console=console, transient=True, disable=not console.is_terminal)
-    with _interrupt_leaves(), shown as progress:
+    with _interrupt_leaves(), _progress(console) as progress:
         task = progress.add_task("pretrained ResNet on the test images", total=seeds * len(METHODS))
         for row in rows:
             runs.append(row)
@@ -125,6 +129,14 @@ def demo(
     else:
         _print_table(table, target, per_class, seeds)
         typer.echo(f"Picture: {picture}")
+
+
+def _progress(console: Console) -> Progress:
+    """A bar that counts, and is gone in the end; none where nobody looks."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 @contextlib.contextmanager
@@ -351,7 +363,7 @@ def check_exercise_command(
     """Run the visible checks of an exercise, and name what is missing; exit code 0 when all of them pass."""
     from rich.console import Console
 
-    from tlkit.exercise_checks import check_exercise, mend_lost_wakeups, need_extra
+    from tlkit.grading.notebook import check_exercise, mend_lost_wakeups, need_extra
 
     need_extra()
     mend_lost_wakeups()
@@ -392,18 +404,11 @@ def grade(
 ) -> None:
     """Autograde the submissions of a class with nbgrader, in parallel; the same command again goes on after a crash."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from tlkit.sandbox import bubblewrap
-    from tlkit.submissions import (
-        ISOLATED,
-        NOT_ISOLATED,
-        Graded,
-        check_run,
-        find_submissions,
-        grade_submissions,
-        prepare_course,
-    )
+    from tlkit.grading.course import prepare_course
+    from tlkit.grading.sandbox import bubblewrap
+    from tlkit.grading.submissions import ISOLATED, NOT_ISOLATED, check_run, find_submissions, grade_submissions
+    from tlkit.text.fetching import data_folder
 
     exercises = course or _exercises_in_checkout()
     if exercises is None:
@@ -415,40 +420,32 @@ def grade(
         limits = {"seconds": seconds_per_notebook, "megabytes": memory_mb}
         processes = workers if workers is not None else os.cpu_count() or 1
         check_run(found, prepared, workers=processes, **limits)
-        inside = bubblewrap(prepared.root) if sandbox is not False else []
+        inside = bubblewrap(prepared.root, data_folder()) if sandbox is not False else []
     if sandbox and not inside:
         raise ValueError("--sandbox must find bubblewrap (Linux: the package bubblewrap) and be allowed to use it.")
     console.print(ISOLATED if inside else NOT_ISOLATED, markup=False)
-    bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    before = 0
-    with Progress(*bar, console=console, transient=True, disable=not console.is_terminal) as progress:
+    before: list[str] = []
+    with _progress(console) as progress:
         task = progress.add_task(assignment, total=len(found))
-
-        def report(graded: Graded, from_before: bool) -> None:
-            nonlocal before
-            before += from_before
-            progress.update(task, advance=1)
-            if not from_before:
-                lost = len(graded.reasons)
-                result = graded.remark or (
-                    f"{lost} of {len(prepared.tests)} checks lost" if lost else "all checks pass"
-                )
-                console.print(f"{graded.student}: {result} ({graded.seconds:.1f} s)", markup=False)
-
+        report = functools.partial(_report, progress, task, len(prepared.tests), before)
         rows = grade_submissions(
-            found,
-            prepared,
-            workers=processes,
-            **limits,
-            feedback=feedback,
-            again=again,
-            sandbox=inside,
-            report=report,
+            found, prepared, workers=processes, **limits, feedback=feedback, again=again, sandbox=inside, report=report
         )
     remarks = sum(bool(row.remark) for row in rows)
-    typer.echo(f"{len(rows)} submissions graded, {before} of them before, {remarks} with a remark.")
+    typer.echo(f"{len(rows)} submissions graded, {len(before)} of them before, {remarks} with a remark.")
     for name in ("grades", "checks"):
         typer.echo(f"{out / f'{name}_{assignment}.csv'}")
+
+
+def _report(progress: Progress, task: TaskID, tests: int, before: list[str], graded: Graded, from_before: bool) -> None:
+    """Show how a submission came out; of one that was graded in an earlier run, note only the student."""
+    progress.update(task, advance=1)
+    if from_before:
+        before.append(graded.student)
+        return
+    lost = len(graded.reasons)
+    result = graded.remark or (f"{lost} of {tests} checks lost" if lost else "all checks pass")
+    progress.console.print(f"{graded.student}: {result} ({graded.seconds:.1f} s)", markup=False)
 
 
 def _exercises_in_checkout() -> Path | None:

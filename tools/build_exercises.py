@@ -24,14 +24,15 @@ import jupytext
 import nbformat
 import typer
 
+from tlkit.grading.notebook import TOTAL
+
 EXERCISES = Path(__file__).resolve().parents[1] / "exercises"
-TOTAL = 100  # points of an assignment
 
 BEGIN_HIDDEN, END_HIDDEN = "### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"
 BEGIN_SOLUTION, END_SOLUTION = "### BEGIN SOLUTION", "### END SOLUTION"
 STUB = ("# YOUR CODE HERE", "raise NotImplementedError()")
 WRITTEN_STUB = ("YOUR ANSWER HERE",)
-# First in each test, and hidden: the checks are read from their file again, whatever the notebook did to those that it
+# First in each test, and hidden: the checks are read from their files again, whatever the notebook did to those that it
 # had imported.
 FRESH_CHECKS = """\
 ### BEGIN HIDDEN TESTS
@@ -185,9 +186,9 @@ def release(assignment: str, course: Path = EXERCISES) -> Path:
 
 def course_api(course: Path) -> Any:
     """nbgrader's API for a course folder, configured by exercises/nbgrader_config.py."""
-    from tlkit import _grade_worker
+    import tlkit.grading.course
 
-    return _grade_worker.course_api(EXERCISES / "nbgrader_config.py", course)
+    return tlkit.grading.course.course_api(EXERCISES / "nbgrader_config.py", course)
 
 
 def main(

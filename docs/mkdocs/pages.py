@@ -72,11 +72,21 @@ def notebooks() -> list[Path]:
     return sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
+# Files of a package that are modules of their own: the package does not hand on their names.
+PARTS = ["grading.notebook", "grading.course", "grading.submissions", "grading.sandbox"]
+
+
 def modules() -> list[str]:
-    """The public modules of tlkit."""
+    """The public modules of tlkit, a package before its parts."""
     package = ROOT / "tlkit"
     found = [path.stem for path in package.glob("*.py")] + [path.parent.name for path in package.glob("*/__init__.py")]
-    return sorted(name for name in found if not name.startswith("_"))
+    return sorted([*(name for name in found if not name.startswith("_")), *PARTS])
+
+
+def file_of(module: str) -> Path:
+    """The file of a module, or the first of a package."""
+    path = ROOT / "tlkit" / f"{module.replace('.', '/')}.py"
+    return path if path.is_file() else path.with_suffix("") / "__init__.py"
 
 
 @functools.cache
@@ -84,8 +94,8 @@ def page_of() -> dict[str, str]:
     """The page that shows a file of the repository; of a module's file, its part of the API."""
     found = PAGES | {f"notebooks/{path.name}": f"notebooks/{path.stem}.md" for path in notebooks()}
     for name in modules():
-        single = ROOT / "tlkit" / f"{name}.py"
-        files = [single] if single.is_file() else (ROOT / "tlkit" / name).glob("*.py")
+        first = file_of(name)
+        files = first.parent.glob("*.py") if first.stem == "__init__" else [first]
         found |= {path.relative_to(ROOT).as_posix(): f"api/{name}.md" for path in files}
     return found | {f"docs/{path.name}": path.name for path in (ROOT / "docs").iterdir() if path.is_file()}
 
@@ -254,9 +264,7 @@ def overview() -> str:
     )
     rows = []
     for name in modules():
-        path = ROOT / "tlkit" / f"{name}.py"
-        source = (path if path.is_file() else ROOT / "tlkit" / name / "__init__.py").read_text(encoding="utf-8")
-        first = (ast.get_docstring(ast.parse(source)) or "").splitlines()[0]
+        first = (ast.get_docstring(ast.parse(file_of(name).read_text(encoding="utf-8"))) or "").splitlines()[0]
         names = ", ".join(f"[`{public}`][tlkit.{name}.{public}]" for public in owner if owner[public] == name)
         rows.append(f"| [`tlkit.{name}`]({name}.md) | {first} | {names} |")
     return API + "\n".join(rows) + "\n"

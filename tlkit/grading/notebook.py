@@ -8,10 +8,11 @@ from __future__ import annotations
 import ast
 import asyncio
 import contextlib
+import functools
 import importlib.util
 import re
 import subprocess
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +21,14 @@ from typing import Any, Literal
 __all__ = ["CheckResult", "ExerciseReport", "check_exercise"]
 
 TOTAL = 100  # points of an assignment
-# Run in the kernel before the first cell, as the autograder does: what it forbids must not surprise anybody later.
-_FENCE = "--IPKernelApp.exec_lines=from tlkit.grading import fence; fence()"
+# A kernel's argument: run before the first cell, where no student can have changed it. The autograder does so too, and
+# what it forbids must not surprise anybody later.
+FENCED = "--IPKernelApp.exec_lines=from tlkit.grading import fence; fence()"
+# What the autograder says in each cell that it could not run to its end (exercises/nbgrader_config.py).
+KERNEL_GONE = "the kernel ended, or answered no more, before this cell was done: it could not be tested."
 _LONGEST_REASON = 400  # characters
+# What these say is meant for a student, and needs no name of an exception before it.
+_SPEAK_FOR_THEMSELVES = ("AssertionError", "KernelGone", "TimeoutError")
 
 State = Literal["passes", "fails", "changed", "hidden"]
 
@@ -89,6 +95,7 @@ def need_extra() -> None:
         raise ValueError("nbgrader must be installed for this: pip install 'tlkit[exercises]'.")
 
 
+@functools.cache  # once a process
 def mend_lost_wakeups() -> None:
     """Keep a cell that shows widgets from waiting for its time limit: nbclient misses what came while it was sending.
 
@@ -114,6 +121,23 @@ def one_line(text: object, limit: int = _LONGEST_REASON) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
+def errors_of(cell: Any) -> list[Any]:
+    """The errors among a cell's outputs."""
+    return [output for output in cell.get("outputs", []) if output["output_type"] == "error"]
+
+
+def error_line(error: Any) -> str:
+    """What a failed cell says, in one line."""
+    words, kind = one_line(error["evalue"]), one_line(error["ename"], 60)
+    return words if kind in _SPEAK_FOR_THEMSELVES and words else f"{kind}: {words or 'no message'}"
+
+
+def marks_of(cell: Any) -> dict[str, Any]:
+    """What nbgrader has noted in a cell."""
+    marks = cell["metadata"].get("nbgrader", {})
+    return marks if isinstance(marks, dict) else {}
+
+
 def _read(path: Path) -> Any:
     import nbformat
 
@@ -129,18 +153,13 @@ def _read(path: Path) -> Any:
     return content
 
 
-def _marks(cell: Any) -> dict[str, Any]:
-    marks = cell.metadata.get("nbgrader", {})
-    return marks if isinstance(marks, dict) else {}
-
-
 def _name(cell: Any) -> str:
-    return one_line(_marks(cell).get("grade_id", ""), 80)
+    return one_line(marks_of(cell).get("grade_id", ""), 80)
 
 
 def _tests(content: Any) -> list[Any]:
     """The cells that are graded by running them, not by a person."""
-    marked = ((cell, _marks(cell)) for cell in content.cells if cell.cell_type == "code")
+    marked = ((cell, marks_of(cell)) for cell in content.cells if cell.cell_type == "code")
     return [cell for cell, marks in marked if marks.get("grade") and not marks.get("solution")]
 
 
@@ -151,7 +170,7 @@ def _is_changed(cell: Any, expected: list[Any] | None) -> bool:
         return cell.source not in [other.source for other in expected if _name(other) == _name(cell)]
     # Without the release: against the sum that the release wrote into the cell.
     try:
-        return bool(_marks(cell).get("checksum", compute_checksum(cell)) != compute_checksum(cell))
+        return bool(marks_of(cell).get("checksum", compute_checksum(cell)) != compute_checksum(cell))
     except (KeyError, TypeError, ValueError):  # the marks themselves were changed
         return True
 
@@ -161,12 +180,12 @@ def _deleted(content: Any, expected: list[Any] | None) -> list[str]:
         here = {_name(cell) for cell in _tests(content)}
         return [f"the test cell {_name(cell)} was deleted." for cell in expected if _name(cell) not in here]
     # Points are written in tests, and in the cells that a person grades.
-    there = sum(float(_marks(cell).get("points", 0) or 0) for cell in content.cells)
+    there = sum(float(marks_of(cell).get("points", 0) or 0) for cell in content.cells)
     return [f"test cells for {TOTAL - there:g} of the {TOTAL} points were deleted."] if there < TOTAL else []
 
 
 def _unwritten(content: Any) -> list[str]:
-    cells = [cell for cell in content.cells if cell.cell_type == "code" and _marks(cell).get("solution")]
+    cells = [cell for cell in content.cells if cell.cell_type == "code" and marks_of(cell).get("solution")]
     return [f"{_name(cell)} is not written yet: it still raises NotImplementedError." for cell in cells if _left(cell)]
 
 
@@ -191,21 +210,19 @@ def _is_hidden(cell: Any) -> bool:
 
 def _execute(content: Any, folder: Path, seconds: float, cell_seconds: float) -> dict[int, str]:
     """Run the cells in place; for each that was not run to its end, by its place, the reason."""
-    from nbclient import NotebookClient
-    from nbclient.exceptions import CellTimeoutError, DeadKernelError
-    from nbformat.v4 import new_output
-
+    for cell in content.cells:
+        if cell.cell_type == "code":
+            cell.outputs = []
     done: set[int] = set()
+    client = _client(content, folder, cell_seconds, functools.partial(_note, done))
+    stopped = _run(_run_cells(client, seconds))
+    return {place: stopped for place in range(len(content.cells)) if place not in done}
 
-    def note(cell: Any, cell_index: int, execute_reply: Any) -> None:
-        done.add(cell_index)
-        reply = execute_reply["content"]
-        # An error that showed nothing (a time limit, an exception that cannot be shown) is an output too.
-        if reply["status"] != "ok" and not any(output.output_type == "error" for output in cell.outputs):
-            words = {"ename": reply.get("ename", "Aborted"), "evalue": reply.get("evalue", "")}
-            cell.outputs.append(new_output("error", traceback=[], **words))
 
-    client = NotebookClient(
+def _client(content: Any, folder: Path, cell_seconds: float, note: Callable[..., None]) -> Any:
+    from nbclient import NotebookClient
+
+    return NotebookClient(
         content,
         timeout=max(1, round(cell_seconds)),
         startup_timeout=120,
@@ -217,29 +234,38 @@ def _execute(content: Any, folder: Path, seconds: float, cell_seconds: float) ->
             "evalue": f"the cell took longer than {cell_seconds:g} s.",
             "traceback": [],
         },
-        extra_arguments=[_FENCE],
+        extra_arguments=[FENCED],
         resources={"metadata": {"path": str(folder.resolve())}},
         on_cell_executed=note,
     )
 
-    async def run() -> str:
-        try:
-            # nbclient takes a cancelled cell for a dead kernel: so ask the clock.
-            with contextlib.suppress(TimeoutError, DeadKernelError, CellTimeoutError):
-                async with asyncio.timeout(seconds) as clock:
-                    # What the kernel's process writes past its cells is not for the terminal.
-                    await client.async_execute(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        finally:
-            if client.km is not None and client.km.has_kernel:  # stopped while it was starting: nbclient leaves it
-                await client.km.shutdown_kernel(now=True)
-        late = f"the notebook was stopped after {seconds:g} s, before this cell was done."
-        return late if clock.expired() else "the kernel ended before this cell was done."
 
-    for cell in content.cells:
-        if cell.cell_type == "code":
-            cell.outputs = []
-    stopped = _run(run())
-    return {place: stopped for place in range(len(content.cells)) if place not in done}
+def _note(done: set[int], cell: Any, cell_index: int, execute_reply: Any) -> None:
+    from nbformat.v4 import new_output
+
+    done.add(cell_index)
+    reply = execute_reply["content"]
+    # An error that showed nothing (a time limit, an exception that cannot be shown) is an output too.
+    if reply["status"] != "ok" and not errors_of(cell):
+        words = {"ename": reply.get("ename", "Aborted"), "evalue": reply.get("evalue", "")}
+        cell.outputs.append(new_output("error", traceback=[], **words))
+
+
+async def _run_cells(client: Any, seconds: float) -> str:
+    """Run them; why those that were not reached were not."""
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+
+    try:
+        # nbclient takes a cancelled cell for a dead kernel: so ask the clock.
+        with contextlib.suppress(TimeoutError, DeadKernelError, CellTimeoutError):
+            async with asyncio.timeout(seconds) as clock:
+                # What the kernel's process writes past its cells is not for the terminal.
+                await client.async_execute(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    finally:
+        if client.km is not None and client.km.has_kernel:  # stopped while it was starting: nbclient leaves it
+            await client.km.shutdown_kernel(now=True)
+    late = f"the notebook was stopped after {seconds:g} s, before this cell was done."
+    return late if clock.expired() else "the kernel ended before this cell was done."
 
 
 def _run(work: Coroutine[Any, Any, str]) -> str:
@@ -266,10 +292,5 @@ def _result(cell: Any, changed: bool, stopped: str | None) -> CheckResult:
         return CheckResult(name, "hidden")
     if stopped is not None:
         return CheckResult(name, "fails", stopped)
-    errors = [output for output in cell.outputs if output.output_type == "error"]
-    if not errors:
-        return CheckResult(name, "passes")
-    kind, words = errors[0].ename, one_line(errors[0].evalue)
-    if kind in ("AssertionError", "TimeoutError") and words:
-        return CheckResult(name, "fails", words)  # a check's own words need no name of an exception before them
-    return CheckResult(name, "fails", f"{one_line(kind, 60)}: {words or 'no message'}")
+    errors = errors_of(cell)
+    return CheckResult(name, "fails", error_line(errors[0])) if errors else CheckResult(name, "passes")

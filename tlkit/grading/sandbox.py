@@ -1,7 +1,8 @@
 """A sandbox for code that nobody has read: bubblewrap, where Linux has it.
 
 What runs in it sees Python, the system's libraries, what ``tlkit fetch`` fetched, and one folder that it may write to;
-none of the user's other files, no network, and no environment variable that may hold a password. See https://github.com/containers/bubblewrap.
+none of the user's other files, no network, and no environment variable that may hold a password.
+See https://github.com/containers/bubblewrap.
 """
 
 from __future__ import annotations
@@ -13,8 +14,6 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
-
-from tlkit.text.fetching import data_folder
 
 __all__ = ["bubblewrap", "sandboxed_process"]
 
@@ -28,11 +27,13 @@ _FETCHED = Path("/fetched")
 _PROBE_SECONDS = 60.0
 
 
-def bubblewrap(writable: Path) -> list[str]:
+def bubblewrap(writable: Path, fetched: Path) -> list[str]:
     """The beginning of a command line that runs the rest of it in a sandbox; empty where there is none.
 
     Args:
         writable: The folder that the command may change. It finds the same path inside.
+        fetched: The folder of what ``tlkit fetch`` has fetched; it may be missing. The command can read it, and tlkit
+            finds it inside.
     """
     program = shutil.which(_PROGRAM)
     if program is None:
@@ -43,7 +44,6 @@ def bubblewrap(writable: Path) -> list[str]:
     command += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
     for path in _python_folders():
         command += ["--ro-bind", path, path]
-    fetched = data_folder()
     command += ["--ro-bind-try", str(fetched), str(_FETCHED / fetched.name)]
     command += ["--setenv", "TLKIT_DATA_DIR", str(_FETCHED)]
     command += ["--bind", str(writable), str(writable), "--chdir", str(writable), "--setenv", "HOME", "/tmp"]
@@ -55,7 +55,7 @@ def bubblewrap(writable: Path) -> list[str]:
 
 def _python_folders() -> list[str]:
     """What Python imports from, and of a checkout of tlkit only the package: beside it lie solutions."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     folders = [Path(sys.prefix), Path(sys.base_prefix), package]
     folders += [Path(entry) for entry in sys.path if entry and Path(entry).resolve() != package.parent]
     return sorted({str(folder.absolute()) for folder in folders if folder.exists()})

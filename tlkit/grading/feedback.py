@@ -1,0 +1,52 @@
+"""Feedback that leaves a student only what a student may see; nbgrader's own quotes the hidden tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tlkit.grading.notebook import error_line, errors_of, one_line
+
+__all__ = ["feedback_preprocessors", "hidden_lines"]
+
+_TELLING = 20  # characters
+
+
+def feedback_preprocessors() -> list[Any]:
+    """What nbgrader has itself, and one that leaves a student only what a student may see."""
+    from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
+    from nbgrader.preprocessors import ClearHiddenTests, GetGrades
+    from nbgrader.utils import is_grade
+
+    class Discreet(ClearHiddenTests):  # type: ignore[misc]  # nbgrader ships no types
+        """No hidden tests, no tracebacks (they quote them), no outputs of other cells (they may print them)."""
+
+        def preprocess(self, nb: Any, resources: Any) -> Any:
+            self._hidden = hidden_lines([cell.source for cell in nb.cells])
+            return super().preprocess(nb, resources)
+
+        def preprocess_cell(self, cell: Any, resources: Any, cell_index: int) -> Any:
+            cell, resources = super().preprocess_cell(cell, resources, cell_index)
+            if cell.cell_type == "code":
+                cell.outputs = errors_of(cell)[:1] if is_grade(cell) else []
+                for error in cell.outputs:
+                    words = error_line(error)
+                    if any(line in words for line in self._hidden):  # a student's exception can hold any text
+                        words = "The reason quotes hidden tests, and is not shown."
+                    error.evalue, error.traceback = words, [words]
+            return cell, resources
+
+    return [GetGrades, Discreet, CSSHTMLHeaderPreprocessor]
+
+
+def hidden_lines(sources: list[str]) -> set[str]:
+    """The beginnings of the lines that stand in hidden tests and nowhere else, those that are long enough to tell."""
+    hidden: set[str] = set()
+    shown: set[str] = set()
+    for source in sources:
+        inside = False
+        for line in source.splitlines():
+            if "BEGIN HIDDEN TESTS" in line or "END HIDDEN TESTS" in line:
+                inside = "BEGIN" in line
+            else:
+                (hidden if inside else shown).add(one_line(line)[:_TELLING])
+    return {line for line in hidden - shown if len(line) == _TELLING}

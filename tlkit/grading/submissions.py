@@ -1,0 +1,388 @@
+"""Autograde a class: nbgrader in several processes, with limits on each submission, and able to go on after a crash.
+
+nbgrader grades, in the folder that :func:`tlkit.grading.course.prepare_course` makes; this module hands it the
+submissions, ends what runs too long or takes too much memory, and writes down a grade and a reason for each. Needs
+``pip install 'tlkit[exercises]'``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import hashlib
+import importlib
+import json
+import queue
+import re
+import shutil
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tlkit.grading.course import Course, open_gradebook
+from tlkit.grading.notebook import KERNEL_GONE, one_line
+from tlkit.grading.worker import STOPPED, Worker, stop_remarks
+
+__all__ = [
+    "ISOLATED",
+    "NOT_ISOLATED",
+    "Graded",
+    "Submission",
+    "check_run",
+    "find_submissions",
+    "grade_submissions",
+]
+
+NOT_ISOLATED = (
+    "Students' code runs here with your rights. What holds it: a fence against the network, other programs, notebooks "
+    "and gradebooks, and the limits on time and memory. What does not: it can read and write your other files, and "
+    "compiled code passes the fence. Use a user of its own or a container for code that you do not trust."
+)
+ISOLATED = (
+    "Students' code runs in a sandbox (bubblewrap): it sees Python, the folder of grades and what `tlkit fetch` has "
+    "fetched, none of your other files and no network. Not isolated: the gradebook and the tests in that folder, which "
+    "the fence in the kernel guards."
+)
+
+_LARGEST_FILE = 50 * 2**20  # bytes
+# Beside the notebook these would be imported in place of the modules that the tests use.
+_NOT_COPIED = {".py", ".pyc", ".pyd", ".so", ".pth", ".ipynb"}
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What one student handed in; without a notebook, ``problem`` says why there is none to grade."""
+
+    student: str
+    notebook: Path | None
+    files: tuple[Path, ...] = ()
+    folder: Path | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Graded:
+    """How a submission came out; the points themselves are in the gradebook."""
+
+    student: str
+    fingerprint: str
+    remark: str
+    reasons: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+# What is to be graded
+
+
+def find_submissions(folder: Path, assignment: str, notebook: str) -> list[Submission]:
+    """The submissions in a folder that holds a folder or a notebook for each student.
+
+    ``alice.ipynb``, ``alice_ps1_gradients.ipynb``, ``alice/ps1_gradients.ipynb`` and, as nbgrader collects them,
+    ``alice/ps1/ps1_gradients.ipynb`` all are alice's. Links are not followed.
+
+    Args:
+        notebook: The name of the assignment's notebook, without ``.ipynb``.
+
+    Raises:
+        ValueError: There is no such folder, nobody in it, or a name that cannot be a student's.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"SUBMISSIONS must be an existing folder, got {str(folder)!r}.")
+    found: dict[str, Submission] = {}
+    for entry in sorted(folder.iterdir()):
+        if entry.name.startswith((".", "_")) or entry.is_symlink():
+            continue
+        if entry.is_dir():
+            submission = _in_folder(entry, assignment, notebook)
+        elif entry.suffix == ".ipynb":
+            submission = _checked(Submission(entry.stem.removesuffix(f"_{notebook}"), entry))
+        else:
+            continue
+        student = submission.student
+        # nbgrader puts the name into paths, patterns and an unquoted CSV file.
+        if not re.fullmatch(r"\w[\w .@-]*", student) or student.endswith((" ", ".")):
+            raise ValueError(f"a student's name may hold letters, digits, space and . _ @ -, got {student!r}.")
+        if student.lower() in found:
+            raise ValueError(f"each student must have one submission, got {student!r} twice.")
+        found[student.lower()] = submission
+    if not found:
+        raise ValueError(f"SUBMISSIONS must hold a folder or a notebook for each student, got none in {str(folder)!r}.")
+    return list(found.values())
+
+
+def _in_folder(entry: Path, assignment: str, notebook: str) -> Submission:
+    folder = entry / assignment if (entry / assignment).is_dir() else entry
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not _leads_away(path, entry)]
+    notebooks = [path for path in files if path.suffix == ".ipynb" and path.parent == folder]
+    named = [path for path in notebooks if path.stem == notebook]
+    if not named and len(notebooks) != 1:
+        there = ", ".join(path.name for path in notebooks) or "none"
+        problem = f"nothing to grade: {notebook}.ipynb was expected, and the notebooks handed in are: {there}."
+        return Submission(entry.name, None, problem=one_line(problem))
+    beside = tuple(path for path in files if path.suffix.lower() not in _NOT_COPIED and path.stat().st_size)
+    return _checked(Submission(entry.name, (named or notebooks)[0], beside, folder))
+
+
+def _leads_away(path: Path, entry: Path) -> bool:
+    parts = path.relative_to(entry).parts
+    return any((entry / Path(*parts[: i + 1])).is_symlink() or parts[i].startswith(".") for i in range(len(parts)))
+
+
+def _checked(submission: Submission) -> Submission:
+    assert submission.notebook is not None
+    for path in (submission.notebook, *submission.files):
+        if (size := path.stat().st_size) > _LARGEST_FILE:
+            problem = f"nothing graded: {path.name} has {size / 2**20:,.0f} MB, {_LARGEST_FILE >> 20} are allowed."
+            return Submission(submission.student, None, problem=one_line(problem))
+    return submission
+
+
+def _fingerprint(submission: Submission, course: Course) -> str:
+    """Of all that a grade depends on."""
+    sum_of = hashlib.sha256(submission.problem.encode())
+    source = course.root / "source" / course.assignment / f"{course.notebook}.ipynb"
+    paths = [source, course.config, *([submission.notebook] if submission.notebook else []), *submission.files]
+    for path in paths:
+        content = path.read_bytes()
+        sum_of.update(f"{path.name} {len(content)} ".encode())
+        sum_of.update(content)
+    return sum_of.hexdigest()
+
+
+def _hand_to_nbgrader(submission: Submission, course: Course) -> None:
+    """Copy a submission to where nbgrader looks for it."""
+    target = course.root / "submitted" / submission.student / course.assignment
+    if target.exists():
+        shutil.rmtree(target)
+    target.mkdir(parents=True)
+    if submission.notebook is not None:
+        shutil.copyfile(submission.notebook, target / f"{course.notebook}.ipynb")
+    for path in submission.files:
+        assert submission.folder is not None
+        copy = target / path.relative_to(submission.folder)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+
+
+def _give_nothing(course: Course, student: str) -> None:
+    """No points for what could not be graded: in the gradebook too, where an older grade may stand."""
+    with open_gradebook(course) as gradebook:
+        gradebook.update_or_create_student(student)
+        submission = gradebook.update_or_create_submission(course.assignment, student)
+        for notebook in submission.notebooks:
+            for grade in notebook.grades:
+                grade.auto_score = 0
+                grade.needs_manual_grade = False
+        gradebook.db.commit()
+
+
+# Grading
+
+
+def check_run(submissions: list[Submission], course: Course, *, workers: int, seconds: float, megabytes: float) -> None:
+    """Refuse what :func:`grade_submissions` cannot do, before it begins.
+
+    Raises:
+        ValueError: A limit is out of range, or the submissions lie where their copies would be written.
+    """
+    for name, value in (("--workers", workers), ("--seconds-per-notebook", seconds), ("--memory-mb", megabytes)):
+        if not value > 0:
+            raise ValueError(f"{name} must be above 0, got {value:g}.")
+    ours = course.root / "submitted"
+    if any(ours in path.resolve().parents for one in submissions for path in (one.notebook, one.folder) if path):
+        raise ValueError(f"--out must be another folder: what lies in {str(ours)!r} is written anew from SUBMISSIONS.")
+
+
+def grade_submissions(
+    submissions: list[Submission],
+    course: Course,
+    *,
+    workers: int,
+    seconds: float,
+    megabytes: float,
+    feedback: bool = False,
+    again: bool = False,
+    sandbox: Sequence[str] = (),
+    report: Callable[[Graded, bool], None] = lambda graded, before: None,
+) -> list[Graded]:
+    """Grade what is not graded yet, write ``grades_psN.csv`` and ``checks_psN.csv``, and return all results in order.
+
+    Args:
+        workers: Processes, each with a kernel beside it. At least 1.
+        seconds: Limit on each submission. When it has run out the kernel is ended, and what was tested counts.
+        megabytes: Limit on the memory of a worker and its kernel together, looked at five times a second.
+        feedback: Also write ``feedback/STUDENT/psN/*.html``.
+        again: Also grade what is graded already. What was stopped by another limit than today's always is.
+        sandbox: The beginning of the workers' command line, as :func:`tlkit.grading.sandbox.bubblewrap` makes it.
+        report: Called after each submission, with whether it was graded in an earlier run.
+
+    Raises:
+        ValueError: As :func:`check_run` says, or another process is grading into this folder.
+    """
+    check_run(submissions, course, workers=workers, seconds=seconds, megabytes=megabytes)
+    with _alone(course):
+        _mend_log(course)
+        fingerprints = {one.student: _fingerprint(one, course) for one in submissions}
+        done = {} if again else _still_right(course, fingerprints, stop_remarks(seconds, megabytes), feedback)
+        for row in done.values():
+            report(row, True)
+        run = _Run(course, fingerprints, done, report)
+        waiting = [one for one in submissions if one.student not in done]
+        for one in waiting:
+            run.todo.put(one)
+        workers = min(workers, len(waiting))
+        _work_all(run, [Worker(course, seconds, megabytes, feedback, sandbox, run.stop) for _ in range(workers)])
+        rows = [done[one.student] for one in submissions]
+        _write_grades(course)
+        _write_checks(course, rows)
+        return rows
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What the threads of a run share: what waits for them, and what has been graded, now or in earlier runs."""
+
+    course: Course
+    fingerprints: dict[str, str]
+    done: dict[str, Graded]
+    report: Callable[[Graded, bool], None]
+    todo: queue.SimpleQueue[Submission] = field(default_factory=queue.SimpleQueue)
+    stop: threading.Event = field(default_factory=threading.Event)
+    writing: threading.Lock = field(default_factory=threading.Lock)
+
+
+def _work_all(run: _Run, workers: list[Worker]) -> None:
+    """Grade until nothing waits any more; when one thread fails, or at Ctrl-C, all stop."""
+    with ThreadPoolExecutor(max(1, len(workers))) as pool:
+        futures = [pool.submit(_work, run, worker) for worker in workers]
+        try:
+            importlib.import_module("nbgrader.api")  # takes seconds: now, and not when all have been graded
+            wait(futures, return_when=FIRST_EXCEPTION)
+        finally:
+            run.stop.set()
+    for future in futures:
+        future.result()
+
+
+def _work(run: _Run, worker: Worker) -> None:
+    with worker:
+        while not run.stop.is_set():
+            try:
+                one = run.todo.get_nowait()
+            except queue.Empty:
+                return
+            graded = _grade(worker, one, run.fingerprints[one.student], run.course)
+            if graded is not None:
+                _note(run, graded)
+
+
+def _note(run: _Run, graded: Graded) -> None:
+    with run.writing, run.course.log.open("a", encoding="utf-8") as log:
+        log.write(json.dumps(asdict(graded)) + "\n")
+        run.done[graded.student] = graded
+        run.report(graded, False)
+
+
+def _alone(course: Course) -> Any:
+    """Held, a lock: two processes that grade into a folder would hand each other's copies to nbgrader."""
+    from filelock import FileLock, Timeout
+
+    try:
+        return FileLock(course.root / "grading.lock").acquire(timeout=0)
+    except Timeout:
+        raise ValueError(
+            f"--out must be free, got {str(course.root)!r}: another tlkit grade is writing there."
+        ) from None
+
+
+def _mend_log(course: Course) -> None:
+    """End the line that a crash has cut short."""
+    if course.log.is_file() and not course.log.read_bytes().endswith(b"\n"):
+        with course.log.open("a", encoding="utf-8") as log:
+            log.write("\n")
+
+
+def _still_right(
+    course: Course, fingerprints: dict[str, str], stopped: tuple[str, ...], feedback: bool
+) -> dict[str, Graded]:
+    """The earlier results of the same files; not those of another limit than today's, nor without wanted feedback."""
+    rows = [row for name, row in _graded_before(course).items() if fingerprints.get(name) == row.fingerprint]
+    rows = [row for row in rows if not row.remark.startswith(STOPPED) or row.remark in stopped]
+    if feedback:
+        pages = course.root / "feedback"
+        rows = [row for row in rows if row.remark or (pages / row.student / course.assignment).is_dir()]
+    return {row.student: row for row in rows}
+
+
+def _graded_before(course: Course) -> dict[str, Graded]:
+    """The last result of each student; a line that a crash has cut short says nothing."""
+    rows: dict[str, Graded] = {}
+    if course.log.is_file():
+        for line in course.log.read_text(encoding="utf-8").splitlines():
+            with contextlib.suppress(ValueError, TypeError, KeyError):
+                row = Graded(**json.loads(line))
+                rows[row.student] = row
+    return rows
+
+
+def _grade(worker: Worker, submission: Submission, fingerprint: str, course: Course) -> Graded | None:
+    """Grade one submission, at the second try if need be; ``None`` when the whole run is stopped."""
+    start = time.monotonic()
+    _hand_to_nbgrader(submission, course)
+    answer: dict[str, Any] = {"success": False, "log": submission.problem}
+    for _ in range(0 if submission.problem else 2):
+        asked = worker.ask(submission.student)
+        if asked is None:
+            return None
+        answer = asked
+        if answer["success"] or answer["stopped"]:
+            break
+        worker.end()  # not by a limit: a fresh process may fare better
+    remark = answer.get("stopped", "")
+    if not answer["success"]:
+        _give_nothing(course, submission.student)
+        remark = submission.problem or remark or f"nbgrader could not grade it: {answer['log']}"
+    reasons = answer.get("reasons", {})
+    if answer.get("stopped"):
+        reasons = {name: remark if words.startswith(KERNEL_GONE) else words for name, words in reasons.items()}
+    return Graded(submission.student, fingerprint, remark, reasons, round(time.monotonic() - start, 2))
+
+
+# What came out
+
+
+def _write_grades(course: Course) -> None:
+    from nbgrader.plugins import CsvExportPlugin
+
+    plugin = CsvExportPlugin()
+    plugin.to, plugin.assignment = str(course.root / f"grades_{course.assignment}.csv"), [course.assignment]
+    with open_gradebook(course) as gradebook:
+        plugin.export(gradebook)
+
+
+def _write_checks(course: Course, rows: list[Graded]) -> None:
+    path = course.root / f"checks_{course.assignment}.csv"
+    with path.open("w", encoding="utf-8", newline="") as file, open_gradebook(course) as gradebook:
+        table = csv.writer(file)
+        table.writerow(["student", "assignment", "check", "points", "max_points", "reason"])
+        for row in rows:
+            submission = gradebook.find_submission(course.assignment, row.student)
+            grades = {grade.name: grade for notebook in submission.notebooks for grade in notebook.grades}
+            for test in (test for test in course.tests if test in grades):
+                grade = grades[test]
+                lost = grade.score < grade.max_score
+                reason = row.reasons.get(test) or row.remark or "no reason was noted." if lost else ""
+                if grade.needs_manual_grade:
+                    reason = "waits for a person to grade it."
+                table.writerow(
+                    [row.student, course.assignment, test, f"{grade.score:g}", f"{grade.max_score:g}", _plain(reason)]
+                )
+
+
+def _plain(text: str) -> str:
+    """Text that a spreadsheet does not take for a formula: students' code has a say in it."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text

@@ -1,0 +1,230 @@
+"""A process that autogrades one submission after the other with nbgrader, and what starts, watches and ends it.
+
+The process reads a student a line and answers a line of JSON to each. When its input ends, because whoever started it
+has gone, it ends its kernels and itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tlkit.grading.course import Course, course_api, last_error
+from tlkit.grading.notebook import error_line, errors_of, marks_of, mend_lost_wakeups, one_line
+from tlkit.grading.sandbox import sandboxed_process
+
+__all__ = ["STOPPED", "Worker", "stop_remarks"]
+
+STOPPED = "stopped"  # how the remark on a submission begins that broke a limit
+_BATCH = 50  # submissions that a worker grades before a fresh one takes over
+_LOOK_EVERY = 0.2  # seconds between two looks at a submission's time and memory
+_GRACE = 30.0  # seconds that nbgrader has to write down the grades after the kernel was ended
+
+
+# Outside the process
+
+
+def stop_remarks(seconds: float, megabytes: float) -> tuple[str, str]:
+    """The remarks on a submission that took too long, and on one that took too much memory."""
+    limits = (f"{seconds:g} s", f"{megabytes:g} MB")
+    too_long, too_much = (f"{STOPPED}: the submission needed more than {limit}." for limit in limits)
+    return too_long, too_much
+
+
+class Worker:
+    """A process that runs this file, started when it is asked, and started again when it is gone."""
+
+    def __init__(
+        self,
+        course: Course,
+        seconds: float,
+        megabytes: float,
+        feedback: bool,
+        sandbox: Sequence[str],
+        stop: threading.Event,
+    ) -> None:
+        self._seconds, self._megabytes, self._stop = seconds, megabytes, stop
+        arguments = [str(course.config), str(course.root), course.assignment, "feedback" if feedback else "none"]
+        self._command = [*sandbox, sys.executable, "-m", "tlkit.grading.worker", *arguments]
+        self._process: subprocess.Popen[str] | None = None
+        self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._graded = 0
+        self._started: set[Any] = set()
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def ask(self, student: str) -> dict[str, Any] | None:
+        """What nbgrader says of a submission; ``stopped`` is the limit that it broke, or empty."""
+        if self._graded >= _BATCH:
+            self.end()
+        process = self._process or self._start()
+        self._graded += 1
+        assert process.stdin is not None
+        with contextlib.suppress(OSError):
+            process.stdin.write(json.dumps(student) + "\n")
+            process.stdin.flush()
+        deadline, stopped = time.monotonic() + self._seconds, ""
+        while True:
+            with contextlib.suppress(queue.Empty):
+                line = self._answers.get(timeout=_LOOK_EVERY)
+                self._end_started()  # a kernel is gone by now; what it has left behind is not
+                return {**json.loads(line), "stopped": stopped} if line else self._gone(stopped)
+            if self._stop.is_set():
+                return None
+            self._started.update(_children(process.pid))
+            late = time.monotonic() > deadline
+            worker = sandboxed_process(process.pid)
+            if late or _megabytes([worker, *self._started] if worker else []) > self._megabytes:
+                if stopped:
+                    return self._gone(stopped)  # ending the kernel was not enough
+                too_long, too_much = stop_remarks(self._seconds, self._megabytes)
+                stopped = too_long if late else too_much
+                self._end_started()
+                deadline = time.monotonic() + _GRACE
+
+    def _gone(self, stopped: str) -> dict[str, Any]:
+        self.end()
+        return {"success": False, "log": "the grading process ended", "stopped": stopped}
+
+    def _start(self) -> subprocess.Popen[str]:
+        self._process = process = subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            encoding="utf-8",
+            start_new_session=os.name == "posix",  # Ctrl-C is for us; we end the workers
+        )
+        self._answers, self._graded = queue.SimpleQueue(), 0
+        threading.Thread(target=_listen, args=(process, self._answers), daemon=True).start()
+        return process
+
+    def end(self) -> None:
+        """End the process, its kernels, and what these have started."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        self._started.update(_children(process.pid))
+        process.kill()  # first: it would see its kernel die, and begin the next
+        self._end_started()
+        process.wait()
+        assert process.stdin is not None
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+
+    def _end_started(self) -> None:
+        """End what was seen running below the process, also what has left it since."""
+        import psutil
+
+        for one in self._started:
+            with contextlib.suppress(psutil.Error, OSError):
+                if one.is_running():  # and no other process has its number by now
+                    if os.name == "posix" and os.getpgid(one.pid) == one.pid:
+                        os.killpg(one.pid, signal.SIGKILL)
+                    one.kill()
+        self._started.clear()
+
+
+def _listen(process: subprocess.Popen[str], answers: queue.SimpleQueue[str]) -> None:
+    """Hand on each line that the process writes, and an empty one when it has ended."""
+    assert process.stdout is not None
+    with process.stdout:
+        for line in process.stdout:
+            answers.put(line)
+    answers.put("")
+
+
+def _children(pid: int) -> list[Any]:
+    import psutil
+
+    worker = sandboxed_process(pid)
+    with contextlib.suppress(psutil.Error):
+        return list(worker.children(recursive=True)) if worker is not None else []
+    return []
+
+
+def _megabytes(processes: Iterable[Any]) -> float:
+    import psutil
+
+    total = 0
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            total += process.memory_info().rss
+    return total / 2**20
+
+
+# Inside the process
+
+
+def grade_one(api: Any, root: Path, assignment: str, student: str, feedback: bool) -> dict[str, Any]:
+    """Autograde a submission; ``reasons`` holds a line for each test cell that failed."""
+    result = api.autograde(assignment, student, force=True)
+    if not result["success"]:
+        return {"success": False, "log": last_error(result)}
+    reasons = {}
+    for path in (root / "autograded" / student / assignment).glob("*.ipynb"):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            marks, errors = marks_of(cell), errors_of(cell)
+            if errors and marks.get("grade"):
+                reasons[marks["grade_id"]] = error_line(errors[0])
+    if feedback:
+        made = api.generate_feedback(assignment, student, force=True)
+        if not made["success"]:
+            return {"success": False, "log": f"no feedback: {last_error(made)}"}
+    return {"success": True, "reasons": reasons}
+
+
+def end_kernels() -> None:
+    """End whatever this process has started."""
+    import psutil
+
+    for child in psutil.Process().children(recursive=True):
+        child.kill()
+
+
+def _receive(students: queue.SimpleQueue[str]) -> None:
+    for line in sys.stdin:
+        students.put(json.loads(line))
+    end_kernels()
+    os._exit(0)
+
+
+def main(config_file: str, root: str, assignment: str, feedback: str) -> None:
+    """Grade the students whose names come in, until no more come."""
+    # Answers go where standard output went; nbgrader and the kernels write to nowhere.
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (1, 2):
+        os.dup2(nowhere, descriptor)
+
+    students: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(students,), daemon=True).start()
+    mend_lost_wakeups()
+    api = course_api(Path(config_file), Path(root))
+    while True:
+        student = students.get()
+        try:
+            answer = grade_one(api, Path(root), assignment, student, feedback == "feedback")
+        except Exception as error:  # nothing that a notebook holds may end the worker
+            answer = {"success": False, "log": one_line(f"{type(error).__name__}: {error}", 300)}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
