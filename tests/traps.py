@@ -395,6 +395,20 @@ def layers_between_frozen_ones_learn_with_their_batchnorm() -> Given:
 
 
 @near_miss("batchnorm-moves-after-unfreezing")
+def upper_layers_of_a_nested_base_learn_with_their_batchnorm() -> Given:
+    base = two_convs(quick_batchnorm())
+    base.get_layer("conv1").trainable = False
+    return Given(compiled(with_head(base)), {"train": images()}, unchecked=True)
+
+
+@near_miss("batchnorm-moves-after-unfreezing")
+def batchnorm_in_a_nested_model_of_its_own() -> Given:
+    before_head = keras.Sequential([quick_batchnorm(), keras.layers.Dropout(0.1, seed=0)], name="before_head")
+    base = frozen_but(small_base(batchnorm=False))
+    return Given(compiled(flat_head(base, before_head)), {"train": images()}, unchecked=True)
+
+
+@near_miss("batchnorm-moves-after-unfreezing")
 def batchnorm_alone_meant_to_learn() -> Given:
     base = frozen_but(small_base(), keras.layers.BatchNormalization)
     return Given(compiled(with_head(base)), {"train": images(), "train_batchnorm": True})

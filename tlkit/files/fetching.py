@@ -38,6 +38,8 @@ __all__ = [
     "status",
 ]
 
+Report = Callable[[str], None]  # is called with a line as each file is dealt with
+
 _BLOCK = 2**20
 _HUB_SECONDS = 10
 _PIP_SECONDS = 600
@@ -116,10 +118,11 @@ def fetched_file(collection: Collection, name: str) -> Path:
     path = data_folder(collection) / name
     state = _checked(path, collection.files[name], path.stat().st_mtime_ns) if path.is_file() else "missing"
     if state != "whole":
-        what, command = collection.name, f"tlkit fetch {collection.name}"
+        why = "was not fetched yet" if state == "missing" else "is not the pinned file"
+        command = f"tlkit fetch {collection.name}"
         raise NotFetchedError(
-            f"{what} needs {name}, which {'was not fetched yet' if state == 'missing' else 'is not the pinned file'}: "
-            f"run `{command}` once with a network (or `{command} --from PATH`)."
+            f"{collection.name} needs {name}, which {why}: run `{command}` once with a network (or `{command} --from "
+            "PATH`)."
         )
     return path
 
@@ -128,9 +131,6 @@ def fetched_file(collection: Collection, name: str) -> Path:
 def _checked(path: Path, pinned: Pinned, _changed: int) -> str:
     """One check a process, and again when the file has changed."""
     return _state(path, pinned)
-
-
-Report = Callable[[str], None]
 
 
 def fetch(collection: Collection, source: str | Path | None = None, *, report: Report | None = None) -> Path:

