@@ -17,7 +17,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from helpers import NO_NETWORK, random_split, toy_backbone
-from seconds_of_tests import read_record
+from seconds_of_tests import BANK_FROM, SLOW_FROM, read_record
 
 from tlkit.backbones import Backbone
 from tlkit.domains import Domain, DomainPair, Split
@@ -38,9 +38,14 @@ COLLECTED = pytest.StashKey[set[str]]()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What takes longest first, by tests/seconds.csv: no worker is left alone with a long file at the end."""
+    """By the seconds in tests/seconds.csv what takes long is marked, and dealt out first, so that none is left at the end."""
     config.stash[COLLECTED] = {item.nodeid for item in items}
     seconds = read_record()
+    for item in items:
+        if seconds.get(item.nodeid, 0) > SLOW_FROM:
+            item.add_marker("slow")
+        if seconds.get(item.nodeid, 0) > BANK_FROM:
+            item.add_marker("bank")
     together: collections.Counter[str] = collections.Counter()
     for item in items:
         together[dealt_out_with(item.nodeid)] += seconds.get(item.nodeid, 0)

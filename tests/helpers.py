@@ -4,8 +4,9 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import ipywidgets
 import numpy as np
@@ -22,6 +23,13 @@ ROOT = Path(__file__).resolve().parents[1]
 KERAS_SAVES_WITH_A_WARNING = "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
 
 TOY_STAGE_ENDS = ("one_out", "two_out")
+
+
+def in_bank(values: Iterable[Any], *, but: Collection[Any]) -> list[Any]:
+    """Values for ``parametrize``, of which `make test` takes a sample, those of ``but``, and `make bank` the rest."""
+    values = list(values)
+    assert set(but) <= set(values)
+    return [each if each in but else pytest.param(each, marks=[pytest.mark.slow, pytest.mark.bank]) for each in values]
 
 
 def table_header(path: Path) -> dict[str, str]:

@@ -13,6 +13,7 @@ from helpers import (
     KERAS_SAVES_WITH_A_WARNING,
     control,
     html_of,
+    in_bank,
     largest_difference,
     raises_one_line,
     run_python,
@@ -157,8 +158,8 @@ def test_fine_tune_in_two_phases_is_the_long_way(tiny: Backbone) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-@pytest.mark.parametrize("devices", [1, 2])
+@pytest.mark.parametrize("optimizer", in_bank(["sgd", "adam"], but=["adam"]))
+@pytest.mark.parametrize("devices", in_bank([1, 2], but=[2]))
 def test_mirrored_training_is_the_plain_one(optimizer: str, devices: int) -> None:
     """Two devices, one of them made up: gradients of the word table come as rows, and are added up all the same."""
     code = f"""
@@ -483,9 +484,7 @@ def test_a_saved_text_model_is_checked_in_a_fresh_process(tmp_path: Path) -> Non
 # FreezeLab -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "stage", [pytest.param(0, marks=pytest.mark.slow), 1, pytest.param(2, marks=pytest.mark.slow), 3]
-)
+@pytest.mark.parametrize("stage", in_bank(range(4), but=[1, 3]))
 def test_a_run_is_the_training_of_tlkit_fit(pair: DomainPair, stage: int) -> None:
     lab = FreezeLab(pair, tiny_backbone())
     lab.per_class, lab.epochs, lab.head_rate, lab.base_rate = 15, 4, 1e-2, 1e-2
@@ -674,6 +673,7 @@ def test_domain_compare_without_words_and_with_hostile_ones(tiny: Backbone) -> N
 
 @pytest.mark.usefixtures("fetched_text")
 @pytest.mark.slow
+@pytest.mark.bank
 def test_freeze_lab_on_tweets_beats_words(tmp_path: Path) -> None:
     """100 labels of tweets, everything frozen: above TF-IDF, as the frozen probe is; and only what is meant moves."""
     from tlkit.text import load_text_backbone, load_text_pair

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers import in_bank
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from traps import Given, compiled, images, one_hot, predictions, state_of
@@ -22,6 +23,7 @@ from tlkit.audit import RULES
 from tlkit.domains import Split
 
 CASES = 200
+SAMPLE = 50  # of which `make test` takes so many
 N = 24
 
 
@@ -531,7 +533,7 @@ def test_every_rule_is_planted_or_says_why_not() -> None:
     assert any(len(rules) == 2 for rules in drawn)
 
 
-@pytest.mark.parametrize("seed", range(CASES))
+@pytest.mark.parametrize("seed", in_bank(range(CASES), but=range(SAMPLE)))
 def test_planted_traps_are_found_and_nothing_else(seed: int) -> None:
     check(*case(seed))
 
