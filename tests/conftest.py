@@ -16,7 +16,7 @@ mpl.use("Agg")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-from helpers import NO_NETWORK, random_split, toy_backbone
+from helpers import COLLECTED, NO_NETWORK, random_split, toy_backbone
 from seconds_of_tests import BANK_FROM, SLOW_FROM, read_record
 
 from tlkit.backbones import Backbone
@@ -32,13 +32,9 @@ def dealt_out_with(nodeid: str) -> str:
     return nodeid if file.endswith(ONE_BY_ONE) else file
 
 
-# Every test that was found, those included that -m leaves out.
-COLLECTED = pytest.StashKey[set[str]]()
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """By the seconds in tests/seconds.csv what takes long is marked, and dealt out first, so that none is left at the end."""
+    """By the seconds in tests/seconds.csv: what takes long is marked so, and dealt out first."""
     config.stash[COLLECTED] = {item.nodeid for item in items}
     seconds = read_record()
     for item in items:

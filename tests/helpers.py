@@ -22,6 +22,9 @@ ROOT = Path(__file__).resolve().parents[1]
 # Keras 3.15 hands its variables to h5py in a way that NumPy 2 is going to drop; nothing that tlkit could do.
 KERAS_SAVES_WITH_A_WARNING = "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
 
+# Every test that was found, those included that -m leaves out: tests/conftest.py notes them.
+COLLECTED = pytest.StashKey[set[str]]()
+
 TOY_STAGE_ENDS = ("one_out", "two_out")
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import seconds_of_tests
-from conftest import COLLECTED
+from helpers import COLLECTED
 from seconds_of_tests import BANK_FROM, RECORDED_FROM, SLOW_FROM
 
 
