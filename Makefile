@@ -29,7 +29,7 @@ $(STAMP): pyproject.toml constraints.txt
 $(LIGHT): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(PIP) --group check --editable .
+	$(PIP) --group check --editable '.[text]'
 	touch $(LIGHT)
 
 # Notebooks 11 and 12 need 94 MB that the package cannot hold; without a network all the others work, and these say so.
