@@ -47,7 +47,7 @@ def few_for_all_checks(answers):
 
 
 def marks_of(answer):
-    """`make test` runs wrong answers that lose every check between them, and where they train one right; the bank all."""
+    """`make test` runs wrong answers that lose every check between them, one right where they train; the bank all."""
     same_kind = of_kind(answer.assignment, answer.kind)
     if answer.kind == "wrong":
         few = answer in few_for_all_checks(same_kind)
