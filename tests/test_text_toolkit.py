@@ -512,8 +512,8 @@ def test_scores_before_training_are_the_pretrained_ones(pair: DomainPair) -> Non
 
 
 def test_a_part_of_the_tests_is_an_even_part_and_said(pair: DomainPair, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tlkit.experiment.SCORE_MULTIPLY_ADDS", 1.0)
-    monkeypatch.setattr("tlkit.experiment.LEAST_SCORED", 30)
+    monkeypatch.setattr("tlkit.experiment.experiment.SCORE_MULTIPLY_ADDS", 1.0)
+    monkeypatch.setattr("tlkit.experiment.experiment.LEAST_SCORED", 30)
     lab = FreezeLab(pair, tiny_backbone())
     lab.epochs = 1
     lab.measures_scratch = False
@@ -567,8 +567,8 @@ def test_source_and_target_may_be_padded_to_different_lengths(pair: DomainPair) 
 
 def test_with_everything_frozen_the_source_keeps_its_score(pair: DomainPair, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before and after are scored on the same part of the test examples, or forgetting would be made up."""
-    monkeypatch.setattr("tlkit.experiment.SCORE_MULTIPLY_ADDS", 1.0)
-    monkeypatch.setattr("tlkit.experiment.LEAST_SCORED", 14)
+    monkeypatch.setattr("tlkit.experiment.experiment.SCORE_MULTIPLY_ADDS", 1.0)
+    monkeypatch.setattr("tlkit.experiment.experiment.LEAST_SCORED", 14)
     experiment = Experiment(pair, tiny_backbone())
     assert len(experiment.tests[1]) == 7
     run = experiment.run(Settings(experiment.frozen_to(3), per_class=5, epochs=2))
@@ -589,7 +589,7 @@ def test_views_and_batchnorm_are_locked_with_a_word(lab: FreezeLab) -> None:
 
 
 def test_from_scratch_nothing_of_what_was_pretrained_is_left(pair: DomainPair, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tlkit.experiment.SCRATCH_EPOCHS", 1)
+    monkeypatch.setattr("tlkit.experiment.experiment.SCRATCH_EPOCHS", 1)
     clone, clones = keras.models.clone_model, []
     monkeypatch.setattr(keras.models, "clone_model", lambda model: clones.append(clone(model)) or clones[-1])
     experiment = Experiment(pair, tiny_backbone())

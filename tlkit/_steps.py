@@ -110,13 +110,14 @@ def _score(steps: Steps, held_out: Any, validation: Split, calls: keras.callback
 
 
 class OneDevice:
-    """The steps of a compiled model: its own ``train_step``, which a subclass may have written anew."""
+    """The steps of a compiled model: those that its ``fit`` would take, also where a subclass has its own ``train_step``.
+
+    They stay on the model, as after a ``fit``, so that :func:`tlkit.audit.audit_fit` finds the very graph that trained.
+    """
 
     def __init__(self, model: keras.Model) -> None:
         self.model = model
         self._now: dict[str, Any] = {}
-        self._train = tf.function(lambda parts: model.train_step(next(parts)), reduce_retracing=True)
-        self._look = tf.function(lambda parts: model.test_step(next(parts)), reduce_retracing=True)
 
     def batches(self, split: Split, batch_size: int, seed: int | None) -> Any:
         """See :class:`Steps`."""
@@ -124,11 +125,13 @@ class OneDevice:
 
     def step(self, parts: Any) -> None:
         """See :class:`Steps`."""
-        self._now = self._train(parts)
+        self.model.make_train_function()  # nothing, when there is one
+        self._now = self.model.train_function(parts)
 
     def score(self, parts: Any) -> None:
         """See :class:`Steps`."""
-        self._now = self._look(parts)
+        self.model.make_test_function()
+        self._now = self.model.test_function(parts)
 
     def reset(self) -> None:
         """See :class:`Steps`."""
