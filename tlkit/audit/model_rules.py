@@ -121,7 +121,8 @@ def _batchnorm_moves_after_unfreezing(case: Case) -> str | None:
         held = sum(bool(own_weights(p.layer)) and not _is_batchnorm(p.layer) for p in pretrained)
         where = f"beside {counted(held, 'frozen layer')}"
     batchnorm = [placed for placed in pretrained if _is_batchnorm(placed.layer)]
-    learning = [placed.path for placed in batchnorm if case.learns(placed.layer)]
+    # Of a backbone that was named, the flag is enough: its statistics move whatever its weights do.
+    learning = [p.path for p in batchnorm if (p.layer.trainable if case.stages else case.learns(p.layer))]
     if not learning:
         if not case.stages and any(_is_batchnorm(placed.layer) and case.learns(placed.layer) for placed in layers):
             raise Unknown("no backbone given, so what was pretrained is not known")
