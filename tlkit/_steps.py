@@ -110,7 +110,7 @@ def _score(steps: Steps, held_out: Any, validation: Split, calls: keras.callback
 
 
 class OneDevice:
-    """The steps of a compiled model: those that its ``fit`` would take, also where a subclass has its own ``train_step``.
+    """The steps of a compiled model: those that its ``fit`` would take, its own ``train_step`` included.
 
     They stay on the model, as after a ``fit``, so that :func:`tlkit.audit.audit_fit` finds the very graph that trained.
     """
