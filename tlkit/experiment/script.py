@@ -33,11 +33,12 @@ class TwoRates(keras.optimizers.Adam):
     \"\"\"Adam with smaller steps for the base. Smaller gradients would not do: Adam divides by their size.\"\"\"
 
     def update_step(self, gradient, variable, learning_rate):
-        rate = {base_rate:g} / {head_rate:g} if id(variable) in of_base else 1.0
-        super().update_step(gradient, variable, learning_rate * rate)
+        part = variable.name.split("/")[0]  # "conv1/kernel" belongs to the layer "conv1"
+        rate = {base_rate:g} / {head_rate:g} if part in of_base else 1
+        super().update_step(gradient, variable, rate * learning_rate)
 
 
-of_base = {{id(variable) for variable in base.trainable_variables}}
+of_base = {{layer.name for layer in base.layers}}
 """
 
 _SCRIPT = '''"""Run {number}: {frozen} frozen, {labels} labels a class of {target}, in plain Keras."""
@@ -128,13 +129,15 @@ def _freezing(experiment: Experiment, run: Run) -> str:
     layers, ends = backbone.model.layers, backbone.stage_ends[: run.boundary]
     flags = flags_of(backbone, experiment.names(run.settings.frozen), train_batchnorm=train_batchnorm)
     learns = [flags[layer.path] for layer in layers]
-    if not any(learns):
+    matters = [bool(layer.weights) for layer in layers]
+    if not any(own and counts for own, counts in zip(learns, matters, strict=True)):
         return "base.trainable = False\n"
     held = "" if train_batchnorm else " and not isinstance(layer, keras.layers.BatchNormalization)"
     why = "" if train_batchnorm else "  # BatchNorm keeps its statistics only by its own flag"
     last = max((i for i, layer in enumerate(layers) if layer.name in ends), default=-1)
     batchnorm = [is_batchnorm(layer) for layer in layers]
-    if learns != [i > last and (train_batchnorm or not batchnorm[i]) for i in range(len(layers))]:
+    by_place = [i > last and (train_batchnorm or not batchnorm[i]) for i in range(len(layers))]
+    if any(one != other for one, other, counts in zip(learns, by_place, matters, strict=True) if counts):
         frozen = [layer.name for layer, own in zip(layers, learns, strict=True) if not own and layer.weights]
         return f"frozen = {frozen!r}\nfor layer in base.layers:\n    layer.trainable = layer.name not in frozen\n"
     if last < 0:
