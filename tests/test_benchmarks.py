@@ -241,17 +241,23 @@ def test_all_ways_are_measured_on_the_same_data() -> None:
 @pytest.mark.parametrize("job", ["frozen", "conv5"])
 def test_plain_keras_trains_what_tlkit_trains(job: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from tlkit._keras import keras
+    from tlkit._steps import Steps
     from tlkit.freezing import count_weights
 
     trained: list[tuple[int, int]] = []
 
-    def fit(model: keras.Model, *args: object, epochs: int, **options: object):
+    def fit(model: keras.Model, *args: object, epochs: int, **options: object) -> keras.callbacks.History:
         trained.append((count_weights(model).trainable, epochs))
         return keras.callbacks.History()
+
+    def run_epochs(steps: Steps, *args: object, epochs: int, **options: object) -> list[None]:
+        trained.append((count_weights(steps.model).trainable, epochs))
+        return []
 
     stage, trainable_from = accelerator.JOBS[job]
     data = resnet50.make_data(image_size=32)
     monkeypatch.setattr(keras.Model, "fit", fit)
+    monkeypatch.setattr("tlkit.training.run_epochs", run_epochs)
     resnet50.plain_keras(data, trainable_from=trainable_from)
     resnet50.with_tlkit(data, stage=stage, cache_dir="memory")
     resnet50.floor(data, stage=stage)

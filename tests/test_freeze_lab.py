@@ -363,6 +363,7 @@ print(memory() - before, threading.active_count() - threads, len(lab.results))
 
 
 @pytest.mark.slow
+@pytest.mark.bank
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's /proc")
 def test_two_hundred_cycles_leave_neither_memory_nor_threads(tmp_path: Path) -> None:
     result = run_python("-c", CYCLES, str(Path(__file__).parent), cwd=tmp_path, timeout=900)
@@ -445,6 +446,7 @@ def test_a_program_that_ends_while_it_trains_ends_in_peace(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.bank
 def test_works_with_resnet50_and_sixty_two_classes() -> None:
     printed = tlkit.load_domain("printed")
     backbone = tlkit.load_backbone("resnet50", image_size=32, input_shape=(28, 28, 1), weights=None)

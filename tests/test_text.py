@@ -970,6 +970,7 @@ def test_what_differs_with_dropout_is_the_trunks_own(stage: int) -> None:
 
 @fetched
 @pytest.mark.slow
+@pytest.mark.bank
 def test_frozen_vectors_beat_words_at_100_labels(minilm: Backbone) -> None:
     """Linear probes, 50 labels a class, mean of 5 draws: each domain on itself, and across domains."""
     domains = [load_text_domain(name) for name in TEXT_DOMAINS]
