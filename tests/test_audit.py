@@ -897,6 +897,7 @@ if times:
 
 
 @pytest.mark.slow
+@pytest.mark.bank
 @pytest.mark.skipif(sys.platform == "win32", reason="no resource module")
 def test_resnet50_stays_below_one_and_a_half_gigabytes(tmp_path: Path) -> None:
     """Or, on a machine where TensorFlow itself takes more, within a twentieth of a plain training step of Keras."""

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from helpers import ROOT, run_python
+from helpers import ROOT, in_bank, run_python
 from typer.testing import CliRunner
 
 sys.path.insert(0, str(ROOT))  # benchmarks/ lies in the checkout, not in the installed package
@@ -210,6 +210,7 @@ def test_scale_compares_with_linear_growth(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.bank
 def test_a_tiny_scale_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)  # its children are started with -m benchmarks.scale
     results = scale.run(counts=(20, 40))
@@ -238,7 +239,7 @@ def test_all_ways_are_measured_on_the_same_data() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("job", ["frozen", "conv5"])
+@pytest.mark.parametrize("job", in_bank(["frozen", "conv5"], but=["frozen"]))
 def test_plain_keras_trains_what_tlkit_trains(job: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from tlkit._keras import keras
     from tlkit._steps import Steps

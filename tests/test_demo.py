@@ -110,21 +110,25 @@ def mnist(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, float
 
 
 @pytest.mark.slow
+@pytest.mark.bank
 def test_mnist_frozen_is_at_least_95_percent(mnist: dict[str, dict[str, float]]) -> None:
     assert mnist["frozen"]["target_accuracy"] >= 0.95
 
 
 @pytest.mark.slow
+@pytest.mark.bank
 def test_mnist_frozen_beats_raw_pixels_by_18_points(mnist: dict[str, dict[str, float]]) -> None:
     assert mnist["frozen"]["target_accuracy"] - mnist["raw pixels"]["target_accuracy"] >= 0.18
 
 
 @pytest.mark.slow
+@pytest.mark.bank
 def test_mnist_from_scratch_is_25_points_below_frozen(mnist: dict[str, dict[str, float]]) -> None:
     assert mnist["frozen"]["target_accuracy"] - mnist["from scratch"]["target_accuracy"] >= 0.25
 
 
 @pytest.mark.slow
+@pytest.mark.bank
 def test_mnist_random_features_are_below_frozen(mnist: dict[str, dict[str, float]]) -> None:
     assert mnist["random features"]["target_accuracy"] + mnist["random features"]["target_ci95"] < (
         mnist["frozen"]["target_accuracy"] - mnist["frozen"]["target_ci95"]
@@ -132,12 +136,14 @@ def test_mnist_random_features_are_below_frozen(mnist: dict[str, dict[str, float
 
 
 @pytest.mark.slow
+@pytest.mark.bank
 def test_fine_tuning_forgets_and_feature_extraction_cannot(mnist: dict[str, dict[str, float]]) -> None:
     assert mnist["frozen"]["source_accuracy"] == mnist["zero-shot"]["source_accuracy"]
     assert mnist["fine-tuned"]["source_accuracy"] < mnist["frozen"]["source_accuracy"]
 
 
 @pytest.mark.slow
+@pytest.mark.bank
 def test_methods_without_a_source_head_have_no_source_accuracy(mnist: dict[str, dict[str, float]]) -> None:
     assert {name for name, row in mnist.items() if row["source_accuracy"] is None} == {
         "raw pixels",
@@ -147,6 +153,7 @@ def test_methods_without_a_source_head_have_no_source_accuracy(mnist: dict[str, 
 
 
 @pytest.mark.slow
+@pytest.mark.bank
 def test_zero_shot_is_the_source_head_on_the_target(mnist: dict[str, dict[str, float]]) -> None:
     pair, backbone = load_pair(), load_backbone("resnet_printed")
     whole = join(backbone.model, load_source_head(backbone, pair.source.classes))
@@ -156,6 +163,7 @@ def test_zero_shot_is_the_source_head_on_the_target(mnist: dict[str, dict[str, f
 
 
 @pytest.mark.slow
+@pytest.mark.bank
 def test_trainable_weights_are_what_keras_counts(mnist: dict[str, dict[str, float]]) -> None:
     backbone = load_backbone("resnet_printed", weights=None)
     head = build_head(backbone, 10).count_params()

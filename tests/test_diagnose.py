@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import KERAS_SAVES_WITH_A_WARNING, raises_one_line, toy_backbone
+from helpers import KERAS_SAVES_WITH_A_WARNING, in_bank, raises_one_line, toy_backbone
 from rich.console import Console
 from traps import (
     CLASSES,
@@ -200,6 +200,7 @@ def test_a_plain_fix_does_mend() -> None:
         assert grave(diagnosed(Given(compiled(given.model), given.options))) == set()
 
 
+@pytest.mark.slow
 def test_one_is_told_as_one() -> None:
     """No text says ``1 layers``, in any trap whose evidence counts."""
     base = small_base(batchnorm=False)
@@ -610,7 +611,7 @@ NETWORKS = {
     "DenseNet121": (keras.applications.DenseNet121, keras.applications.densenet),
 }
 QUICK = ("MobileNetV2",)
-CHOSEN = [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in NETWORKS]
+CHOSEN = in_bank(NETWORKS, but=QUICK)
 
 
 def photographs(n: int = 8) -> tuple[np.ndarray, np.ndarray]:

@@ -131,6 +131,7 @@ def test_what_lora_scores_and_keeps_comes_out_again_the_way_a_user_would_train()
 
 
 @pytest.mark.slow
+@pytest.mark.bank
 @pytest.mark.usefixtures("fetched_text")
 def test_the_frozen_encoder_scores_what_is_stored():
     tuner = efficient_tables.prepare(PROBE)

@@ -8,6 +8,7 @@ import pytest
 from helpers import (
     KERAS_SAVES_WITH_A_WARNING,
     TOY_STAGE_ENDS,
+    in_bank,
     raises_one_line,
     random_split,
     run_python,
@@ -154,7 +155,7 @@ SETTINGS = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("name", in_bank(SETTINGS, but=["one stage frozen", "head first", "layer by layer"]))
 def test_the_program_in_plain_keras_scores_what_the_run_scored(name: str, pair: DomainPair, tmp_path: Path) -> None:
     experiment = Experiment(pair, toy_backbone())
     chosen = SETTINGS[name]

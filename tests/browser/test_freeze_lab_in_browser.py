@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from helpers import in_bank
 from lab_in_browser import Server, ask_kernel, command, open_notebook, run_all, set_theme, write_notebook
 from playwright.sync_api import expect
 
@@ -72,6 +73,7 @@ def runs_shown(page: Any) -> list[str]:
     return [text.split()[0] for text in page.locator(".tlkit-run:not(.tlkit-head) button").all_inner_texts()]
 
 
+@pytest.mark.bank
 @pytest.mark.usefixtures("fetched_text")
 def test_texts_are_frozen_and_trained_as_images_are(page: Any, server: Server) -> None:
     page.set_default_timeout(240_000)
@@ -219,7 +221,7 @@ def contrast(page: Any, selector: str, background: str) -> float:
     )
 
 
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+@pytest.mark.parametrize("theme", in_bank(["JupyterLab Light", "JupyterLab Dark"], but=["JupyterLab Dark"]))
 def test_readable_in_both_themes_and_at_800_pixels(page: Any, server: Server, theme: str) -> None:
     opened(page, server, "theme.ipynb")
     train(page)

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import pytest
 from lab_in_browser import Server, ask_kernel, open_notebook, run_all, set_theme, write_notebook
 from playwright.sync_api import expect
 
@@ -114,6 +115,7 @@ def test_domain_compare(page: Any, server: Server) -> None:
         page.screenshot(path=page.shots / f"compare_{theme.split()[1]}.png", full_page=True)
 
 
+@pytest.mark.bank
 def test_domain_compare_shows_texts_as_texts(page: Any, server: Server) -> None:
     opened(page, server, "texts.ipynb", HOSTILE_TEXTS, ".tlkit-compare-matrices svg")
     assert page.locator(".tlkit-compare-images blockquote").count() > 2

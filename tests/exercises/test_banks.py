@@ -51,8 +51,8 @@ def marks_of(answer):
     same_kind = of_kind(answer.assignment, answer.kind)
     if answer.kind == "wrong":
         few = answer in few_for_all_checks(same_kind)
-    else:
-        few = answer == same_kind[0] or answer.assignment not in TRAINS
+    else:  # of ps6, the longest, the reference stands for the right ones
+        few = answer.assignment not in TRAINS or (answer == same_kind[0] and answer.assignment != "ps6")
     return [pytest.mark.slow] if few else [pytest.mark.slow, pytest.mark.bank]
 
 
@@ -311,18 +311,23 @@ def test_what_was_written_waits_for_a_person_and_what_was_not_gets_nothing(cours
 
 
 @pytest.mark.slow
+@pytest.mark.bank
 def test_nbgrader_gives_nothing_for_what_did_not_run(course, notebooks):
     hand_in(course, "ps1", "untouched", {})
     assert sum(autograde(course, "ps1", "untouched")[0].values()) == 0
-    # A notebook that claims to have been run, and ends the kernel before the first test.
-    stamp = {"execution": {"shell.execute_reply": "2026-01-01T00:00:00Z"}}
-    hand_in(course, "ps1", "stamped", {"softmax": "import os; os._exit(0)"}, metadata=stamp)
-    scores, reasons = autograde(course, "ps1", "stamped")
-    assert sum(scores.values()) == 0
-    assert all("the kernel ended" in reasons[name] for name in scores)
     # An exception that cannot be shown silences the kernel.
     mute = "class Mute(BaseException):\n    def __str__(self):\n        raise Mute\n\n\nraise Mute"
     hand_in(course, "ps1", "mute", solutions_of(notebooks["ps1"]) | {"sgd_step": mute})
     scores, reasons = autograde(course, "ps1", "mute")
     assert {name for name, score in scores.items() if not score} == {n for n in scores if n.startswith(("sgd", "adam"))}
     assert all(reasons[name] for name, score in scores.items() if not score)
+
+
+@pytest.mark.slow
+def test_nbgrader_gives_nothing_for_a_notebook_that_claims_to_have_run(course):
+    """It ends the kernel before the first test."""
+    stamp = {"execution": {"shell.execute_reply": "2026-01-01T00:00:00Z"}}
+    hand_in(course, "ps1", "stamped", {"softmax": "import os; os._exit(0)"}, metadata=stamp)
+    scores, reasons = autograde(course, "ps1", "stamped")
+    assert sum(scores.values()) == 0
+    assert all("the kernel ended" in reasons[name] for name in scores)
