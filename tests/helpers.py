@@ -25,6 +25,9 @@ KERAS_SAVES_WITH_A_WARNING = "ignore:__array__ implementation doesn't accept a c
 # Every test that was found, those included that -m leaves out: tests/conftest.py notes them.
 COLLECTED = pytest.StashKey[set[str]]()
 
+# `make test` runs each notebook once, however long that takes.
+NOTEBOOK_RUN = "test_strict_nbval_within_binders_memory"
+
 TOY_STAGE_ENDS = ("one_out", "two_out")
 
 
