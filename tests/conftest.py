@@ -16,7 +16,7 @@ mpl.use("Agg")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-from helpers import COLLECTED, NO_NETWORK, NOTEBOOK_RUN, random_split, toy_backbone
+from helpers import COLLECTED, LONG_AND_KEPT, NO_NETWORK, random_split, toy_backbone
 from seconds_of_tests import BANK_FROM, SLOW_FROM, read_record
 
 from tlkit.backbones import Backbone
@@ -40,7 +40,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if seconds.get(item.nodeid, 0) > SLOW_FROM:
             item.add_marker("slow")
-        if seconds.get(item.nodeid, 0) > BANK_FROM and NOTEBOOK_RUN not in item.nodeid:
+        if seconds.get(item.nodeid, 0) > BANK_FROM and getattr(item, "originalname", "") not in LONG_AND_KEPT:
             item.add_marker("bank")
     together: collections.Counter[str] = collections.Counter()
     for item in items:

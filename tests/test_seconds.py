@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import seconds_of_tests
-from helpers import COLLECTED, NOTEBOOK_RUN
+from helpers import COLLECTED, LONG_AND_KEPT
 from seconds_of_tests import BANK_FROM, RECORDED_FROM, SLOW_FROM
 
 
@@ -15,7 +15,7 @@ def marked(item: pytest.Item, name: str) -> bool:
 def test_what_takes_over_a_minute_is_left_to_make_bank(request: pytest.FixtureRequest) -> None:
     recorded = seconds_of_tests.read_record()
     long = [item for item in request.session.items if recorded.get(item.nodeid, 0) > BANK_FROM]
-    long = [item for item in long if NOTEBOOK_RUN not in item.nodeid]
+    long = [item for item in long if getattr(item, "originalname", "") not in LONG_AND_KEPT]
     assert [item.nodeid for item in long if not marked(item, "bank")] == []
 
 

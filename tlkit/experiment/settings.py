@@ -17,7 +17,7 @@ class Settings:
 
     Args:
         frozen: What stays as it is: a stage (stages 1 to this one, 0 for nothing), or names of
-            :attr:`Experiment.layers`.
+            an experiment's ``layers``.
         train_batchnorm: BatchNorm learns, and moves its statistics, in each stage where a layer learns.
         per_class: Labels of each class, 1 or more.
         epochs: Passes over them, 1 or more.
