@@ -1,5 +1,6 @@
 """The command: what it prints, what it refuses and with which exit code, and that it starts without TensorFlow."""
 
+import importlib.util
 import json
 import re
 import shutil
@@ -18,6 +19,9 @@ import tlkit
 from tlkit import assets, cli
 from tlkit.demo import METHODS
 from tlkit.files.store import Store
+
+needs_lab = pytest.mark.skipif(importlib.util.find_spec("jupyterlab") is None, reason="needs tlkit[lab]")
+
 
 ROW_KEYS = {"method", "target_accuracy", "target_ci95", "source_accuracy", "trainable_weights", "seconds"}
 
@@ -304,6 +308,7 @@ def root_dir(command: list[str]) -> Path:
     return Path(option.split("=", 1)[1])
 
 
+@needs_lab
 def test_lab_in_a_checkout_opens_its_notebooks(tlkit_command: Command, started, tmp_path: Path) -> None:
     assert tlkit_command("lab").code == 0
     (command,) = started
@@ -313,6 +318,7 @@ def test_lab_in_a_checkout_opens_its_notebooks(tlkit_command: Command, started, 
     assert list(tmp_path.iterdir()) == []
 
 
+@needs_lab
 def test_lab_with_a_folder_in_a_checkout_copies_the_notebooks(tlkit_command: Command, started, tmp_path: Path) -> None:
     assert tlkit_command("lab", "mine").code == 0
     course = Path(cli.__file__).resolve().parents[1] / "notebooks"
@@ -322,6 +328,7 @@ def test_lab_with_a_folder_in_a_checkout_copies_the_notebooks(tlkit_command: Com
     assert {path.name for path in (tmp_path / "mine").glob("*.ipynb")} == names
 
 
+@needs_lab
 @pytest.mark.parametrize("folder", ["mine", "deep/er/mine", None])
 def test_lab_copies_the_course_of_a_wheel(
     tlkit_command: Command, started, installed: Path, tmp_path: Path, folder: str | None
@@ -335,6 +342,7 @@ def test_lab_copies_the_course_of_a_wheel(
         assert (target / name).read_bytes() == (installed / name).read_bytes()
 
 
+@needs_lab
 def test_lab_keeps_the_learners_work(tlkit_command: Command, started, installed: Path, tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     mine.mkdir()
@@ -351,6 +359,7 @@ def test_lab_keeps_the_learners_work(tlkit_command: Command, started, installed:
     assert (mine / "01_first.ipynb").read_text() == "my own notes"
 
 
+@needs_lab
 def test_lab_on_a_file(tlkit_command: Command, started, installed: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("a file")
     assert_one_line_refusal(tlkit_command("lab", "mine"), "folder must be a folder", "mine")
@@ -371,6 +380,7 @@ def test_lab_without_jupyterlab(
     assert list(tmp_path.iterdir()) == []
 
 
+@needs_lab
 def test_lab_passes_jupyters_exit_code_on(tlkit_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli.subprocess, "call", lambda *args, **kwargs: 3)
     assert tlkit_command("lab").code == 3
