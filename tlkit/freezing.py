@@ -11,12 +11,12 @@ from tlkit.backbones import Backbone, stage_layers
 
 __all__ = [
     "WeightCounts",
+    "check_names",
     "copy_flags",
     "count_weights",
     "flags_of",
     "freeze_layers",
     "freeze_to",
-    "frozen_boundary",
     "held_layers",
     "is_batchnorm",
     "trainable_layers",
@@ -76,8 +76,7 @@ def freeze_layers(backbone: Backbone, names: Collection[str], *, train_batchnorm
         ValueError: A name is none of them.
     """
     layers = trainable_layers(backbone)
-    if unknown := sorted(set(names) - set(layers)):
-        raise ValueError(f"frozen layers must be of the {len(layers)} that can learn, got {unknown[0]!r}.")
+    check_names(names, layers)
     _set_flags(backbone, _all_but(names, layers), train_batchnorm)
 
 
@@ -107,10 +106,10 @@ def trainable_layers(backbone: Backbone) -> dict[str, int]:
     }
 
 
-def frozen_boundary(backbone: Backbone, names: Collection[str]) -> int:
-    """The last stage up to which nothing learns when the layers named are frozen: that part need run only once."""
-    learning = [stage for path, stage in trainable_layers(backbone).items() if path not in names]
-    return min(learning, default=backbone.n_stages + 1) - 1
+def check_names(names: Collection[str], layers: Collection[str]) -> None:
+    """Raise ``ValueError`` unless each name is one of the layers that can learn."""
+    if unknown := sorted(set(names) - set(layers)):
+        raise ValueError(f"frozen layers must be of the {len(layers)} that can learn, got {unknown[0]!r}.")
 
 
 def _flags(

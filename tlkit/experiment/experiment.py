@@ -34,7 +34,7 @@ from tlkit.features import (
     split_at,
     without_padding,
 )
-from tlkit.freezing import freeze_layers, frozen_boundary, is_batchnorm, trainable_layers, unfreeze
+from tlkit.freezing import check_names, freeze_layers, is_batchnorm, trainable_layers, unfreeze
 from tlkit.heads import build_head, join, load_source_head
 from tlkit.probe import fit_probe, linear_probe
 from tlkit.words import counted
@@ -175,13 +175,14 @@ class Experiment:
         """
         if not isinstance(frozen, frozenset):
             return self.frozen_to(frozen)
-        if unknown := sorted(frozen - set(self.layers)):
-            raise ValueError(f"frozen layers must be of the {len(self.layers)} that can learn, got {unknown[0]!r}.")
+        check_names(frozen, self.layers)
         return frozen
 
     def boundary(self, frozen: int | frozenset[str]) -> int:
         """The last stage up to which nothing learns: that part need run only once."""
-        return frozen_boundary(self.backbone, self.names(frozen))
+        names = self.names(frozen)
+        learning = [stage for path, stage in self.layers.items() if path not in names]
+        return min(learning, default=self.backbone.n_stages + 1) - 1
 
     def check(self, settings: Settings) -> None:
         """Raise ``ValueError`` for settings that no run can have."""
@@ -195,6 +196,10 @@ class Experiment:
         for name in ("head_rate", "base_rate"):
             if not 0 < getattr(settings, name) < float("inf"):
                 raise ValueError(f"{name} must be above 0, got {getattr(settings, name)!r}.")
+
+    def seed_of(self, settings: Settings) -> int:
+        """What a run of these settings draws by."""
+        return self.seed if settings.seed is None else settings.seed
 
     # Data -----------------------------------------------------------------------------------------------------------
 
@@ -360,13 +365,13 @@ class Experiment:
 
     def shown(self, settings: Settings) -> Split:
         """The raw examples that a run of these settings learns from; with ``views`` above 1 the augmented ones."""
-        seed = self.seed if settings.seed is None else settings.seed
+        seed = self.seed_of(settings)
         few = self.labels(settings.per_class, seed=seed)
         return few if settings.views == 1 else self._run_trunk(0, few, settings.views, seed)
 
     def _examples(self, settings: Settings, boundary: int) -> list[Split]:
         """Features at the boundary: what is learnt from, and what is watched of target and source."""
-        seed = self.seed if settings.seed is None else settings.seed
+        seed = self.seed_of(settings)
         per_class, named = settings.per_class, f"{settings.per_class} of draw {seed}"
         few = self.labels(per_class, seed=seed)
         target, source = self.held_out(per_class, seed=seed)
@@ -388,7 +393,7 @@ class Experiment:
             report("point", rows[-1])
 
         watcher = Watcher(settings, -(-len(train) // BATCH_SIZE), look, report)
-        seed = self.seed if settings.seed is None else settings.seed
+        seed = self.seed_of(settings)
         look(0)
         if stop.is_set():
             return rows, 0, True

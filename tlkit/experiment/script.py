@@ -85,7 +85,7 @@ def keras_script(experiment: Experiment, run: Run) -> str:
     _check(experiment, run)
     learning = run.boundary < experiment.backbone.n_stages
     two_rates = learning and settings.base_rate != settings.head_rate
-    seed = experiment.seed if settings.seed is None else settings.seed
+    seed = experiment.seed_of(settings)
     dense = experiment.new_head(seed).layers[-1]
     return _SCRIPT.format(
         number=run.number,
