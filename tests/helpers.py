@@ -10,7 +10,6 @@ from typing import Any
 
 import ipywidgets
 import numpy as np
-import pandas as pd
 import pytest
 
 from tlkit._keras import keras
@@ -36,17 +35,6 @@ def in_bank(values: Iterable[Any], *, but: Collection[Any]) -> list[Any]:
     values = list(values)
     assert set(but) <= set(values)
     return [each if each in but else pytest.param(each, marks=[pytest.mark.slow, pytest.mark.bank]) for each in values]
-
-
-def table_header(path: Path) -> dict[str, str]:
-    """What the comment lines at the top of a stored table say."""
-    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
-    return dict(line.removeprefix("# ").split(": ", 1) for line in lines)
-
-
-def stored_table(path: Path) -> pd.DataFrame:
-    """The rows of a stored table."""
-    return pd.read_csv(path, comment="#")
 
 
 def same_accuracy(new: float, stored: float, n: int) -> bool:

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import text_tables
 from efficient_tables import METHODS, MOVIES, PROBE, RATES, TABLES
-from helpers import same_accuracy, stored_table, table_header
+from helpers import same_accuracy
 
 import tlkit
+from tlkit.tables import read_table
 from tlkit.text import load_text_backbone
 
-SCORES, TRIED, COSTS = (TABLES / f"efficient{part}.csv" for part in ("", "_rates", "_costs"))
+SCORES, TRIED, COSTS = (TABLES / f"text_efficient{part}.csv" for part in ("", "_rates", "_costs"))
 (SOURCE,) = build_notebooks.sources(["12"])
 
 
@@ -24,7 +25,7 @@ SCORES, TRIED, COSTS = (TABLES / f"efficient{part}.csv" for part in ("", "_rates
 
 @pytest.mark.parametrize("path", [SCORES, TRIED, COSTS], ids=lambda path: path.stem)
 def test_a_table_says_what_it_is_how_it_was_made_and_when(path):
-    about = table_header(path)
+    about = read_table(path).attrs
     assert list(about) == ["table", "recipe", "command", "date"]
     assert about["command"].startswith("python tools/efficient_tables.py")
     assert datetime.date.fromisoformat(about["date"]) <= datetime.date.today()
@@ -32,7 +33,7 @@ def test_a_table_says_what_it_is_how_it_was_made_and_when(path):
 
 
 def test_each_method_has_the_same_draws():
-    rows = stored_table(SCORES)
+    rows = read_table(SCORES)
     seeds = sorted(set(rows["seed"]))
     assert len(seeds) >= 3
     wanted = set(itertools.product(METHODS, seeds))
@@ -42,9 +43,9 @@ def test_each_method_has_the_same_draws():
 
 
 def test_the_rate_is_the_best_of_those_that_were_tried():
-    tried = stored_table(TRIED)
+    tried = read_table(TRIED)
     assert {method: tuple(own["rate"]) for method, own in tried.groupby("method")} == RATES
-    used = stored_table(SCORES).groupby("method")["rate"].agg(["min", "max"])
+    used = read_table(SCORES).groupby("method")["rate"].agg(["min", "max"])
     assert used.loc[PROBE].isna().all()
     for method in RATES:
         best = efficient_tables.best_rate(method, tried.to_dict("records"))
@@ -58,7 +59,7 @@ def test_the_best_rate_is_the_lowest_of_equals():
 
 
 def test_costs_name_every_method_and_full_costs_most():
-    rows = stored_table(COSTS).set_index("method")
+    rows = read_table(COSTS).set_index("method")
     assert list(rows.index) == list(METHODS)
     assert rows["weights"].idxmax() == rows["peak MB"].idxmax() == "full"
     assert rows["processor seconds"].idxmin() == PROBE
@@ -77,19 +78,19 @@ def shown(code):
 def test_the_notebook_shows_the_commands_and_the_dates():
     text = shown('stored("efficient")')
     for path in (SCORES, TRIED, COSTS):
-        assert all(f"# {key}: {value}" in text for key, value in table_header(path).items())
+        assert all(f"# {key}: {value}" in text for key, value in read_table(path).attrs.items())
 
 
 def test_the_notebook_shows_the_figures():
     rates = shown("rates.round")
-    for row in stored_table(TRIED).to_dict("records"):
+    for row in read_table(TRIED).to_dict("records"):
         assert f"{row['validation']:.3f}" in rates
         assert f"{row['other task']:.3f}" in rates
     text = shown("stored_summary")
-    for _, rows in stored_table(SCORES).groupby("method"):
+    for _, rows in read_table(SCORES).groupby("method"):
         for column in ("movies", "other task"):
             assert "{:.3f} ± {:.3f}".format(*tlkit.mean_interval(rows[column])) in text
-    for row in stored_table(COSTS).to_dict("records"):
+    for row in read_table(COSTS).to_dict("records"):
         assert str(row["weights"]) in text
         assert str(row["peak MB"]) in text
 
@@ -102,7 +103,7 @@ def test_the_notebook_shows_the_figures():
 @pytest.mark.usefixtures("fetched_text")
 def test_what_lora_scores_and_keeps_comes_out_again_the_way_a_user_would_train():
     """With `tlkit.fine_tune`, which compiles anew, where the script resets one compiled model."""
-    (stored,) = stored_table(SCORES).query("method == 'LoRA' and seed == 0").to_dict("records")
+    (stored,) = read_table(SCORES).query("method == 'LoRA' and seed == 0").to_dict("records")
     few = efficient_tables.draw(MOVIES, 0)
     adapted = tlkit.add_lora(load_text_backbone("minilm"), rank=efficient_tables.RANK)
     head = tlkit.build_head(adapted, 2)
@@ -135,7 +136,7 @@ def test_what_lora_scores_and_keeps_comes_out_again_the_way_a_user_would_train()
 @pytest.mark.usefixtures("fetched_text")
 def test_the_frozen_encoder_scores_what_is_stored():
     tuner = efficient_tables.prepare(PROBE)
-    rows = stored_table(SCORES).query("method == @PROBE")
+    rows = read_table(SCORES).query("method == @PROBE")
     new = efficient_tables.score_row(tuner, 0, None)
     (stored,) = rows[rows["seed"] == 0].to_dict("records")
     assert new["movies"] == pytest.approx(stored["movies"], abs=2e-3)
@@ -164,12 +165,12 @@ def test_the_schedule_reaches_the_rate_and_ends_near_zero():
 def test_one_method_anew_leaves_the_rows_of_the_others(tmp_path):
     path = tmp_path / "table.csv"
     efficient_tables.write([{"method": method, "value": 0.25} for method in METHODS], path, "t")
-    first = table_header(path)["command"]
+    first = read_table(path).attrs["command"]
     efficient_tables.write([{"method": "LoRA", "value": 0.5}], path, "t")
-    rows = stored_table(path)
+    rows = read_table(path)
     assert list(rows["method"]) == list(METHODS)
     assert dict(zip(rows["method"], rows["value"], strict=True)) == {**dict.fromkeys(METHODS, 0.25), "LoRA": 0.5}
-    assert table_header(path)["command"] == f"{first}; the other methods: {first}"
+    assert read_table(path).attrs["command"] == f"{first}; the other methods: {first}"
 
 
 def test_the_peak_of_memory_does_not_fall():

@@ -29,6 +29,7 @@ LAYERS = {
     "_tensorflow": 0,
     "words": 0,
     "assets": 0,
+    "tables": 0,
     "files": 0,
     "domains": 0,
     "folders": 0,

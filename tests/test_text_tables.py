@@ -8,15 +8,16 @@ import nbformat
 import numpy as np
 import pytest
 import text_tables
-from helpers import same_accuracy, stored_table, table_header
+from helpers import same_accuracy
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from scipy import stats
 
 import tlkit
+from tlkit.tables import read_table
 from tlkit.text import load_text_backbone, load_text_domain
 
-TUNING, FORGETTING = (text_tables.TABLES / f"{name}.csv" for name in ("fine_tuning", "forgetting"))
+TUNING, FORGETTING = (text_tables.TABLES / f"text_{name}.csv" for name in ("fine_tuning", "forgetting"))
 (SOURCE,) = build_notebooks.sources(["11"])
 
 
@@ -25,7 +26,7 @@ TUNING, FORGETTING = (text_tables.TABLES / f"{name}.csv" for name in ("fine_tuni
 
 @pytest.mark.parametrize("path", [TUNING, FORGETTING], ids=lambda path: path.stem)
 def test_a_table_says_what_it_is_how_it_was_made_and_when(path):
-    about = table_header(path)
+    about = read_table(path).attrs
     assert list(about) == ["table", "recipe", "command", "date"]
     assert about["command"].startswith("python tools/text_tables.py")
     assert datetime.date.fromisoformat(about["date"]) <= datetime.date.today()
@@ -33,7 +34,7 @@ def test_a_table_says_what_it_is_how_it_was_made_and_when(path):
 
 
 def test_each_cell_of_fine_tuning_has_the_same_draws():
-    rows = stored_table(TUNING)
+    rows = read_table(TUNING)
     few = rows[rows["labels"].isin(text_tables.BUDGETS)]
     methods = ["TF-IDF", f"stage {text_tables.PROBE}", *(f"stage {stage}" for stage in text_tables.STAGES)]
     wanted = set(itertools.product(text_tables.DOMAINS, text_tables.BUDGETS, sorted(set(few["seed"])), methods))
@@ -44,7 +45,7 @@ def test_each_cell_of_fine_tuning_has_the_same_draws():
 
 
 def test_each_draw_of_forgetting_has_each_task():
-    rows = stored_table(FORGETTING)
+    rows = read_table(FORGETTING)
     wanted = set(itertools.product(sorted(set(rows["seed"])), ["nothing", "tweets", text_tables.OTHER_TASK]))
     assert len(set(rows["seed"])) >= 3
     assert set(rows[["seed", "tuned on"]].itertuples(index=False, name=None)) == wanted
@@ -74,12 +75,12 @@ def interval(values):
 @pytest.mark.parametrize(("name", "path"), [("fine_tuning", TUNING), ("forgetting", FORGETTING)])
 def test_the_notebook_shows_the_command_and_the_date(name, path):
     text = shown(f'stored("{name}")')
-    assert all(f"# {key}: {value}" in text for key, value in table_header(path).items())
+    assert all(f"# {key}: {value}" in text for key, value in read_table(path).attrs.items())
 
 
 def test_the_notebook_shows_the_figures_of_fine_tuning():
     text = shown('tuned_table.query("labels in')
-    rows = stored_table(TUNING)
+    rows = read_table(TUNING)
     few = rows[rows["labels"].isin(text_tables.BUDGETS)]
     figures = [interval(cell["accuracy"]) for _, cell in few.groupby(["domain", "labels", "method"])]
     assert [figure for figure in figures if figure not in text] == []
@@ -88,7 +89,7 @@ def test_the_notebook_shows_the_figures_of_fine_tuning():
 
 def test_the_notebook_shows_the_figures_of_forgetting():
     text = shown('forgetting.groupby("tuned on")[[')
-    rows = stored_table(FORGETTING)
+    rows = read_table(FORGETTING)
     scores = ["own task", "movies", "movies, head refitted"]
     figures = [interval(cell[score]) for _, cell in rows.groupby("tuned on") for score in scores]
     wanted = [figure for figure in figures if "nan" not in figure]
@@ -170,7 +171,7 @@ def test_a_tuned_figure_comes_out_again_the_way_a_user_would_train(domain, label
         progress=False,
     )
     new = tlkit.accuracy(head, tlkit.cache_features(backbone.model, test, cache_dir="memory"))
-    stored = stored_row(stored_table(TUNING), domain=domain, labels=labels, seed=0, method=f"stage {stage}")
+    stored = stored_row(read_table(TUNING), domain=domain, labels=labels, seed=0, method=f"stage {stage}")
     assert same_accuracy(new, stored["accuracy"], len(test))
 
 
@@ -179,7 +180,7 @@ def test_a_tuned_figure_comes_out_again_the_way_a_user_would_train(domain, label
 @pytest.mark.parametrize("domain", text_tables.DOMAINS)
 @pytest.mark.usefixtures("fetched_text")
 def test_the_figures_without_training_come_out_again(domain):
-    rows = stored_table(TUNING)
+    rows = read_table(TUNING)
     for new in text_tables.probe_rows(domain, text_tables.BUDGETS, [0], everything=False):
         stored = stored_row(rows, **{name: new[name] for name in ("domain", "labels", "seed", "method")})
         for score in ("accuracy", "balanced_accuracy"):
@@ -190,7 +191,7 @@ def test_the_figures_without_training_come_out_again(domain):
 @pytest.mark.bank
 @pytest.mark.usefixtures("fetched_text")
 def test_what_is_forgotten_comes_out_again():
-    rows = stored_table(FORGETTING)
+    rows = read_table(FORGETTING)
     n = len(text_tables.test_part("movies"))
     tuner = text_tables.prepare(0)
     text_tables.tune(tuner, text_tables.pool("tweets").take(text_tables.LABELS // 2, seed=0), 0)

@@ -72,6 +72,7 @@ _MODULE_OF = {
     "add_lora": "efficient",
     "merge_added": "efficient",
     "remove_added": "efficient",
+    "stored_table": "tables",
     "h_score": "transferability",
     "leep": "transferability",
     "log_me": "transferability",
@@ -124,5 +125,6 @@ if TYPE_CHECKING:  # what __getattr__ finds, for editors and type checkers
     from tlkit.heads import build_head, join, load_source_head
     from tlkit.kernels import quiet_start
     from tlkit.probe import few_shot_curve, fit_probe, linear_probe
+    from tlkit.tables import stored_table
     from tlkit.training import fine_tune, fit
     from tlkit.transferability import h_score, leep, log_me, nce

@@ -1,6 +1,6 @@
 """Measure what notebook 12 has no time for: five ways to tune the text encoder, what each gains, keeps and costs.
 
-    python tools/efficient_tables.py                          # all tables, into tlkit/text/tables
+    python tools/efficient_tables.py                          # all tables, into tlkit/tables
     python tools/efficient_tables.py --part costs             # seconds and memory alone: for another machine
     python tools/efficient_tables.py --method LoRA            # one method anew; the others' rows stay
     python tools/efficient_tables.py --seeds 2 --out FOLDER   # fewer draws, elsewhere
@@ -255,13 +255,13 @@ def main(
             title = (
                 "accuracy of each rate on the sentences that it was chosen with; the other task's test accuracy then"
             )
-            write([row for tried, _ in found for row in tried], out / "efficient_rates.csv", title)
+            write([row for tried, _ in found for row in tried], out / "text_efficient_rates.csv", title)
         if part in (Part.SCORES, Part.ALL):
             title = "test accuracy after tuning on 500 labels of movies, and the other task's, with the head it had"
-            write([row for _, scored in found for row in scored], out / "efficient.csv", title)
+            write([row for _, scored in found for row in scored], out / "text_efficient.csv", title)
         if part in (Part.COSTS, Part.ALL):
             title = "weights that learn, seconds of the processor an epoch of 500 labels, peak memory of the process"
-            write(list(alone.map(cost_row, methods)), out / "efficient_costs.csv", title)
+            write(list(alone.map(cost_row, methods)), out / "text_efficient_costs.csv", title)
 
 
 if __name__ == "__main__":

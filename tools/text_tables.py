@@ -1,6 +1,6 @@
 """Measure what notebook 11 has no time for: fine-tuning the text encoder by block and by budget, and what it forgets.
 
-    python tools/text_tables.py                          # both tables, into tlkit/text/tables
+    python tools/text_tables.py                          # both tables, into tlkit/tables
     python tools/text_tables.py --seeds 2 --out FOLDER   # fewer draws, elsewhere
 
 The encoder and the sentences must have been fetched (`tlkit fetch text`). Each table begins with comment lines: what it
@@ -33,9 +33,10 @@ from tlkit.backbones import Backbone
 from tlkit.domains import Array, Split
 from tlkit.features import batches, lengths
 from tlkit.probe import probe_classes
+from tlkit.tables import FOLDER
 from tlkit.text import load_text_backbone, load_text_domain
 
-TABLES = Path(__file__).resolve().parents[1] / "tlkit" / "text" / "tables"
+TABLES = FOLDER
 DOMAINS = ("tweets", "movies")
 BUDGETS = (100, 500)  # labels in all, half of each class
 STAGES = (6, 4, 0)  # frozen up to here, so 1, 3 or 6 blocks learn (at 0 the embeddings too); 7 is the probe
@@ -235,10 +236,10 @@ def main(
                 if (stage, domain, row["labels"]) == (0, "tweets", LABELS):
                     forgotten.append(movies_row(tuner.backbone, "tweets", row["seed"], row["accuracy"]))
     title = "test accuracy after training on so many labels; TF-IDF, the frozen encoder (stage 7), or frozen to a stage"
-    store(rows, out / "fine_tuning.csv", title)
+    store(rows, out / "text_fine_tuning.csv", title)
     forgotten += [other_task_row(tuner, seed) for seed in draws]
     title = "test accuracy of movies' head (500 labels) before and after the whole encoder is tuned on another task"
-    store(forgotten, out / "forgetting.csv", title)
+    store(forgotten, out / "text_forgetting.csv", title)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 # **Question: you let the backbone learn too. In which order, how fast, held back by what; and what do you gain over the
 # frozen backbone, what do you lose?**
 #
-# Takes about a minute and a half on two cores, without a network. You need notebooks 03 (base and head) and 04
+# Takes about a minute on two cores, and needs no internet. You need notebooks 03 (base and head) and 04
 # (freezing).
 #
 # | word | meaning here |
@@ -15,8 +15,8 @@
 # | base first | let the base learn below a new, untrained head; then fit the head |
 # | rate | learning rate |
 #
-# Every method below stands beside the same baseline: the **frozen** backbone with the best head on its features
-# (logistic regression, `fit_probe`). Three numbers are measured each time:
+# Every method below stands beside the same baseline: the **frozen** backbone with a logistic regression on its features
+# (`fit_probe`). Three numbers are measured each time:
 #
 # ```mermaid
 # flowchart LR
@@ -42,10 +42,11 @@ from tlkit.features import batches
 SEED = 0
 PER_CLASS = 10  # labels of each digit
 LABELS = 10 * PER_CLASS
-DRAWS = 4  # of those labels; every number below is a mean over them
+DRAWS = 10  # of those labels; every number below is a mean over them
+LIVE = 1  # draws trained here; the others come from a stored table
 STAGE = 3  # stages 1 to 3 stay frozen, and run once; "base" below is what comes after
 EPOCHS, BATCH = 8, 8
-RATE = 3e-4  # the gentle rate of notebook 04
+RATE, FAST = 3e-4, 1e-3  # the gentle rate of notebook 04, and one three times as fast
 DOMAINS = ("target", "third", "source")
 START = "fashion"  # the start of sections 3 to 6
 
@@ -88,7 +89,7 @@ def with_data(case, source):
     tests = joined(pair.target.test[:1000], third.test[:300], pair.source.test[::3])
     case.parts = {"target": slice(0, 1000), "third": slice(1000, 1300), "source": slice(1300, None)}
     case.tests = tlkit.cache_features(case.trunk, tests, cache_dir="memory")
-    draws = [pair.target.train.take(PER_CLASS, seed=draw) for draw in range(DRAWS)]
+    draws = [pair.target.train.take(PER_CLASS, seed=draw) for draw in range(LIVE)]
     case.draws = [tlkit.cache_features(case.trunk, draw, cache_dir="memory") for draw in draws]
     case.source_head = tlkit.load_source_head(case.backbone, pair.source.classes)
     return case
@@ -142,17 +143,31 @@ def record(case, source, way, draw):
 
 # %%
 for source, case in cases.items():
-    for draw in range(DRAWS):
+    for draw in range(LIVE):
         start(case, draw)
         record(case, source, "frozen", draw)
         train(case.model, case.draws[draw])
         record(case, source, "head first", draw)
 
 
+# %% [markdown]
+# **One draw proves nothing, and ten take longer than you should wait.** So one draw was trained here, and the other nine
+# come from a stored table. This notebook's own cells have made it: `tools/course_tables.py` ran them with `LIVE = 10`.
+
 # %%
+stored = tlkit.stored_table("fine_tuning", draws=range(LIVE, DRAWS))
+tlkit.stored_table("fine_tuning").attrs
+
+
+# %%
+def results():
+    """A row per start, way and draw: what was trained here, and the stored draws that were not."""
+    return pd.concat([pd.DataFrame(runs), stored]).set_index(["start", "way", "draw"]).sort_index()
+
+
 def differences(source, way, other="frozen"):
-    """A row a draw: the scores of one way minus those of another, from the same labels."""
-    table = pd.DataFrame(runs).set_index(["start", "way", "draw"]).sort_index()
+    """A row per draw: the scores of one way minus those of another, from the same labels."""
+    table = results()
     return table.loc[source, way][list(DOMAINS)] - table.loc[source, other][list(DOMAINS)]
 
 
@@ -162,32 +177,55 @@ def in_words(values):
 
 
 def report(source, ways):
-    frozen = pd.DataFrame(runs).query("start == @source and way == 'frozen'")[list(DOMAINS)].mean().round(3)
+    frozen = results().loc[source, "frozen"][list(DOMAINS)].mean().round(3)
     return pd.DataFrame({"frozen": frozen, **{way: differences(source, way).agg(in_words) for way in ways}}).T
+
+
+# %% [markdown]
+# A claim below needs an interval that leaves zero out. Words for that:
+
+
+# %%
+def bounds(domain, way, other="frozen", source=START):
+    """The 95 % interval of a difference, over the draws."""
+    mean, half = tlkit.mean_interval(differences(source, way, other)[domain])
+    return mean - half, mean + half
+
+
+def rises(*names, **source):
+    return bounds(*names, **source)[0] > 0
+
+
+def falls(*names, **source):
+    return bounds(*names, **source)[1] < 0
+
+
+def undecided(*names, **source):
+    return not rises(*names, **source) and not falls(*names, **source)
 
 
 # %% tags=["nbval-ignore-output"]
 pd.concat({source: report(source, ["head first"]) for source in cases})
 
 # %% [markdown]
-# The row `frozen` gives accuracies; all others the *difference* to it, with a 95 % interval over draws of the labels.
+# The row `frozen` gives accuracies; all others the *difference* to it, with a 95 % interval over ten draws of the labels.
 
 # %%
-fashion, printed = (differences(source, "head first") for source in ("fashion", "printed"))
-assert fashion["target"].mean() > 0.015  # a gain …
-assert (fashion["target"] > 0).sum() >= DRAWS - 1  # … in nearly every draw
-assert abs(printed["target"].mean()) < 0.015  # no gain
+assert rises("target", "head first")
+low, high = bounds("target", "head first", source="printed")
+assert max(-low, high) < 0.005
 
 # %% [markdown]
-# From the related start: **nothing**. The frozen features are as good as 100 labels can make them. From the unrelated
-# start: a clear gain. That is what fine-tuning is for: features that do not fit the target yet.
+# From the related start fine-tuning changes **next to nothing**: the whole interval is less than half a point wide on
+# either side. From the unrelated start it gains. So whether fine-tuning pays depends on how well the frozen features fit
+# the target already.
 #
 # Keep the proportion in mind, though: the fine-tuned clothes network stays far below the frozen printed one. The choice
-# of the backbone matters more than any method in this notebook.
+# of the backbone matters more here than any method in this notebook.
 
 # %%
-level = pd.DataFrame(runs).groupby(["start", "way"])["target"].mean()
-assert level["fashion", "head first"] < level["printed", "frozen"] - 0.1
+target = results()["target"]
+assert (target["fashion", "head first"] < target["printed", "frozen"] - 0.1).all()  # in each draw
 
 # %% [markdown]
 # ## 2. Head first, or base first?
@@ -224,41 +262,45 @@ def base_first(case, draw):
 # %%
 for source, case in cases.items():
     case.base_only = compiled(tlkit.join(case.tail, case.head))
-    for draw in range(DRAWS):
+    for draw in range(LIVE):
         base_first(case, draw)
         record(case, source, "base first", draw)
-for draw in range(DRAWS):  # from the related start only, where there are good features to distort
+for draw in range(LIVE):  # from the related start only, where there are good features to distort
     at_once(cases["printed"], draw)
     record(cases["printed"], "printed", "both at once", draw)
+chosen = cases.pop(START)
+cases.clear()  # the other backbone's features would only take memory from here on
 
 # %% tags=["nbval-ignore-output"]
 orders = {"printed": ["head first", "base first", "both at once"], "fashion": ["head first", "base first"]}
-pd.concat({source: report(source, orders[source]) for source in cases})
+pd.concat({source: report(source, orders[source]) for source in orders})
 
 # %% tags=["nbval-ignore-output"]
-article = {source: differences(source, "base first", "head first") for source in cases}
+article = {source: differences(source, "base first", "head first") for source in orders}
 pd.DataFrame({source: values.agg(in_words) for source, values in article.items()}).T
-
-# %%
-related, unrelated = article["printed"], article["fashion"]
-assert unrelated["source"].mean() < -0.04  # base first forgets more
-assert related["source"].mean() < -0.01
-assert related["third"].mean() < -0.01  # and reads the domain that nobody trained on less well
-assert differences("printed", "both at once")["third"].mean() < -0.02
-assert max(related["target"].mean(), unrelated["target"].mean()) < 0.02  # for no gain on the target
-assert min(related["target"].mean(), unrelated["target"].mean()) > -0.03  # and no great loss
 
 # %% [markdown]
 # The last table is base first *minus* head first, draw by draw.
-#
+
+# %%
+for source in orders:
+    assert falls("source", "base first", "head first", source=source)  # base first forgets more
+assert falls("third", "base first", "head first", source="printed")
+assert falls("third", "both at once", "head first", source="printed")
+assert undecided("third", "base first", "head first", source="fashion")
+assert falls("target", "base first", "head first", source="printed")
+assert bounds("target", "base first", "head first", source="printed")[0] > -0.02
+assert undecided("target", "base first", "head first")
+
+# %% [markdown]
 # - **The source** is forgotten more with base first, from both starts.
-# - **The third domain** is read less well from the related start, with base first and most of all with both at once:
-#   good features were distorted. This is what Kumar et al. describe. Four draws leave a wide interval, though.
-# - **On the target itself** the order makes little difference. From clothes, base first is about as good as head first:
-#   there was little worth protecting in those features.
+# - **The third domain** is read less well from the related start, with base first and with both at once. This is what
+#   Kumar et al. describe: good features were distorted. From clothes the interval is wide and no difference shows.
+# - **The target** loses about half a point from the related start. From clothes no difference shows.
 #
-# So the article's order is not *wrong* on the target. It gains nothing there, and pays in everything else that the
-# network knew. (The program that the article prints does neither: it freezes the base, and never fine-tunes it.)
+# So the article's order gains nothing here that ten draws could show. From the related start it costs a little on the
+# target, and from both starts it costs more in what the network knew. (The program that the article prints does
+# neither: it freezes the base, and never fine-tunes it.)
 
 # %% [markdown]
 # ## 3. How fast? A range test for the rate
@@ -266,48 +308,51 @@ assert min(related["target"].mean(), unrelated["target"].mean()) > -0.03  # and 
 # From here on the start is the clothes backbone, where fine-tuning pays.
 #
 # Smith (2015, arXiv:1506.01186): train once while the rate grows from tiny to huge, and watch the training loss. Where
-# it jumps, the rate is too large. No validation images are needed, and it takes seconds. Here each epoch has one rate.
+# it jumps, the rate is too large for this loss. No validation images are needed, and it takes seconds. Here each epoch
+# has one rate.
 #
 # **Predict before you run:** the head is already the best one for the frozen features. Does the loss fall at all before
 # it jumps?
 
 # %%
 SWEEP = np.geomspace(1e-5, 1e-1, 16)
-chosen = cases[START]
 schedule = keras.callbacks.LearningRateScheduler(lambda epoch: float(SWEEP[epoch]))
-losses = {}
-for draw in (0, 1):
+sweeps = []
+for draw in range(LIVE):
     start(chosen, draw)
-    losses[draw] = train(chosen.model, chosen.draws[draw], epochs=len(SWEEP), callbacks=[schedule])["loss"]
+    losses = train(chosen.model, chosen.draws[draw], epochs=len(SWEEP), callbacks=[schedule])["loss"]
+    sweeps += [{"draw": draw, "epoch": epoch, "loss": loss} for epoch, loss in enumerate(losses)]
 
 # %%
+others = tlkit.stored_table("fine_tuning_range_test", draws=range(LIVE, DRAWS))
+loss = pd.concat([pd.DataFrame(sweeps), others]).pivot_table("loss", "epoch", "draw").set_axis(SWEEP)
 ax = plt.subplots(figsize=(6, 3.2), layout="constrained")[1]
-for draw, loss in losses.items():
-    ax.plot(SWEEP, loss, marker=".", color=plots.TARGET_COLOR, alpha=1 - 0.5 * draw, label=f"draw {draw}")
-ax.axvline(RATE, color=plots.SOURCE_COLOR, linestyle="--", label="the gentle rate")
+ax.plot(loss, color=plots.TARGET_COLOR, alpha=0.5)
+for rate, name, line in ((RATE, "the gentle rate", "--"), (FAST, "the fast rate", ":")):
+    ax.axvline(rate, color=plots.SOURCE_COLOR, linestyle=line, label=name)
 ax.set(xscale="log", yscale="log", xlabel="learning rate of the epoch", ylabel="training loss (nats)")
 ax.legend(frameon=False)
 sns.despine(ax=ax)
 # %% [markdown]
-# Two orange curves fall slowly while the rate grows, then jump up by a factor of a hundred or more. The dashed line is
-# the gentle rate of the sections above.
+# Ten orange curves, one per draw of the labels, fall slowly while the rate grows, and then jump up by a factor of a
+# hundred or more. The dashed line is the gentle rate of the sections above, the dotted one a rate three times as fast.
 
 # %% tags=["nbval-ignore-output"]
-lowest = {draw: float(SWEEP[np.argmin(loss)]) for draw, loss in losses.items()}
-for draw, loss in losses.items():
-    assert RATE / 3 < lowest[draw] < 10 * RATE
-    assert max(loss[np.argmin(loss) :]) > 20 * min(loss)
-{f"draw {draw}": f"lowest loss at {rate:.1e}" for draw, rate in lowest.items()}
+lowest = loss.idxmin()
+behind = loss.loc[FAST / 1.5 : FAST].mean()
+assert lowest.max() < 2 * RATE
+assert (behind > 10 * loss.min()).all()
+pd.DataFrame({"rate of the lowest loss": lowest.map("{:.1e}".format), "loss near the fast rate": behind.round(2)}).T
 
 # %% [markdown]
-# The loss is lowest near the gentle rate or a little above it, and just behind that it jumps. The test says: stay at or
-# below this. What does it cost to be three times faster?
+# In most draws the loss is lowest a little *below* the gentle rate. The fast rate lies behind the jump in all ten. Smith's
+# advice would be to stay away from it. Is it right for what we want, which is not the training loss?
 #
-# **Predict before you run:** at three times the rate, target up or down? Source?
+# **Predict before you run:** at the fast rate, is the target accuracy higher or lower than at the gentle one? And the
+# source accuracy?
 
 # %%
-FAST = 1e-3
-for draw in range(DRAWS):
+for draw in range(LIVE):
     start(chosen, draw)
     train(chosen.model, chosen.draws[draw], FAST)
     record(chosen, START, "fast", draw)
@@ -316,13 +361,13 @@ for draw in range(DRAWS):
 report(START, ["head first", "fast"])
 
 # %%
-fast = differences(START, "fast", "head first")
-assert fast["source"].mean() < -0.01
-assert abs(fast["target"].mean()) < 0.03
+assert falls("source", "fast", "head first")
+assert undecided("target", "fast", "head first")
 
 # %% [markdown]
-# The target hardly notices; the source does. Forgetting is the price of speed. The methods below are all tried at the
-# **fast** rate, where there is something to win.
+# The target shows no difference: eight epochs at the fast rate are enough to come back from the jump. The source is
+# forgotten more. So a range test tells you at which rate *this* loss breaks down. It does not know what you will
+# measure in the end. The methods below are all tried at the **fast** rate, where there is something to win.
 
 # %% [markdown]
 # ## 4. Not all layers at the same rate
@@ -383,7 +428,7 @@ FACTORS = {"stage4": 1 / DECAY, "stage3": 1 / DECAY**2}  # the head keeps the wh
 
 # %%
 per_part = compiled(tlkit.join(chosen.tail, chosen.head), RatePerPart())
-for draw in range(DRAWS):
+for draw in range(LIVE):
     start(chosen, draw)
     train(per_part, chosen.draws[draw], FAST * DECAY)  # so that the last stage has the fast rate
     record(chosen, START, "discriminative", draw)
@@ -394,7 +439,7 @@ for stage in (4, 3):
     tlkit.freeze_to(chosen.backbone, stage)
     phases.append(compiled(tlkit.join(chosen.tail, chosen.head)))
     train(phases[-1], chosen.draws[0], epochs=1)  # builds the training step with the flags of this moment
-for draw in range(DRAWS):
+for draw in range(LIVE):
     start(chosen, draw)
     for phase in phases:
         train(phase, chosen.draws[draw], FAST)
@@ -404,15 +449,17 @@ for draw in range(DRAWS):
 report(START, ["fast", "discriminative", "gradual"])
 
 # %%
-slow_base = differences(START, "discriminative", "fast")
-step_by_step = differences(START, "gradual", "fast")
-assert slow_base["source"].mean() > 0.005
-assert max(abs(slow_base["target"].mean()), abs(step_by_step["target"].mean())) < 0.03
-assert step_by_step["source"].mean() > -0.03
+assert rises("source", "discriminative", "fast")
+assert falls("source", "discriminative", "head first")
+assert bounds("source", "gradual", "fast")[0] < 0.01
+assert not rises("source", "gradual", "head first")
+for way in ("discriminative", "gradual"):
+    assert undecided("target", way, "fast")
 
 # %% [markdown]
-# All three raise the target by about the same. Discriminative rates keep more of the source. Gradual unfreezing trains
-# twice as long, and forgets no more than one rate for all.
+# On the target no difference to one rate for all shows. Discriminative rates keep more of the source, but less than the
+# gentle rate did. Gradual unfreezing, which trains twice as long, lies between the two as well; its interval is so wide
+# that it reaches to zero, or nearly.
 
 # %% [markdown]
 # ## 5. Holding back: L2-SP, dropout, early stopping
@@ -423,26 +470,27 @@ assert step_by_step["source"].mean() > -0.03
 # $$\text{loss} + \frac{\alpha}{2} \lVert w - w_0 \rVert^2$$
 
 # %%
-ALPHA = 0.1  # one value, not tuned
+ALPHAS = (0.01, 0.1, 1.0)
 
 
 class ToStart(keras.Regularizer):
-    def __init__(self, weight):
-        self.start = keras.ops.convert_to_tensor(weight.numpy())
+    def __init__(self, weight, alpha):
+        self.start, self.alpha = keras.ops.convert_to_tensor(weight.numpy()), alpha
 
     def __call__(self, weight):
-        return ALPHA / 2 * keras.ops.sum(keras.ops.square(weight - self.start))
+        return self.alpha / 2 * keras.ops.sum(keras.ops.square(weight - self.start))
 
 
 # %%
-chosen.backbone.model.set_weights(chosen.pretrained)
-for weight in chosen.tail.trainable_weights:
-    weight.regularizer = ToStart(weight)
-held_back = compiled(tlkit.join(chosen.tail, chosen.head))
-for draw in range(DRAWS):
-    start(chosen, draw)
-    train(held_back, chosen.draws[draw], FAST)
-    record(chosen, START, "L2-SP", draw)
+for alpha in ALPHAS:
+    chosen.backbone.model.set_weights(chosen.pretrained)
+    for weight in chosen.tail.trainable_weights:
+        weight.regularizer = ToStart(weight, alpha)
+    held_back = compiled(tlkit.join(chosen.tail, chosen.head))
+    for draw in range(LIVE):
+        start(chosen, draw)
+        train(held_back, chosen.draws[draw], FAST)
+        record(chosen, START, f"L2-SP {alpha:g}", draw)
 for weight in chosen.tail.trainable_weights:
     weight.regularizer = None
 
@@ -453,7 +501,7 @@ for weight in chosen.tail.trainable_weights:
 DROPOUT = 0.5
 dropped = tlkit.build_head(chosen.backbone, n_classes=10, dropout=DROPOUT, seed=SEED)
 with_dropout = compiled(tlkit.join(chosen.tail, dropped))
-for draw in range(DRAWS):
+for draw in range(LIVE):
     start(chosen, draw)
     dropped.set_weights(chosen.head.get_weights())
     train(with_dropout, chosen.draws[draw], FAST)
@@ -467,7 +515,7 @@ for draw in range(DRAWS):
 
 # %%
 KEPT = 80
-for draw in range(DRAWS):
+for draw in range(LIVE):
     start(chosen, draw, labels=KEPT)
     record(chosen, START, "frozen, 80 labels", draw)
     few, held_out = chosen.draws[draw][:KEPT], batches(chosen.draws[draw][KEPT:], BATCH)
@@ -476,32 +524,36 @@ for draw in range(DRAWS):
     record(chosen, START, "early stopping", draw)
 
 # %% tags=["nbval-ignore-output"]
-report(START, ["fast", "L2-SP", "dropout", "frozen, 80 labels", "early stopping"])
-
+held = [f"L2-SP {alpha:g}" for alpha in ALPHAS]
+report(START, ["fast", *held, "dropout", "frozen, 80 labels", "early stopping"])
 
 # %%
-def against(way, other, domain):
-    return differences(START, way, other)[domain].mean()
-
-
-assert against("L2-SP", "fast", "source") > 0.005  # it holds back …
-assert against("L2-SP", "head first", "target") < 0.02  # … and is no better than simply training more slowly
-assert against("dropout", "fast", "source") < -0.005
-assert against("frozen, 80 labels", "frozen", "target") < -0.01
-assert against("early stopping", "frozen", "target") < 0.02
+assert rises("source", "L2-SP 0.1", "fast")
+assert falls("target", "L2-SP 0.1", "fast")
+assert falls("target", "L2-SP 1")
+assert falls("source", "L2-SP 0.1", "head first")
+assert not rises("target", "L2-SP 0.1", "head first")
+assert falls("target", "dropout", "fast")
+assert falls("source", "dropout", "fast")
+assert falls("target", "frozen, 80 labels")
+assert rises("target", "early stopping", "frozen, 80 labels")
+assert not rises("target", "early stopping")
 
 # %% [markdown]
-# - **L2-SP** does what it promises: less is forgotten. But the gentle rate of section 1 does the same for free.
-# - **Dropout** is made against overfitting, not against forgetting. Here *more* is forgotten.
-# - **Early stopping** is no better on the target than the frozen backbone that keeps all its labels: the 20 held-out
-#   ones are worth about as much as fine-tuning gains. With thousands of labels the sum is another one.
+# - **L2-SP** holds back, and the stronger the penalty, the more is kept. It has its price: at 0.1 the target loses
+#   accuracy against no penalty, and at 1 it falls below the frozen backbone. At 0.1 more is forgotten than at the gentle
+#   rate, for no gain on the target that shows.
+# - **Dropout** is made against overfitting, not against forgetting. Here both target and source are worse with it.
+# - **Early stopping** gains over the frozen backbone that has the same 80 labels. Against the one that keeps all its
+#   labels no gain shows: the 20 held-out ones cost about as much as fine-tuning brings. With thousands of labels the
+#   sum is another one.
 
 # %% [markdown]
 # ## 6. All of them beside the frozen backbone
 
 # %%
 ways = ["head first", "base first", "fast", "discriminative", "gradual"]
-ways += ["L2-SP", "dropout", "early stopping"]
+ways += [*held, "dropout", "early stopping"]
 
 
 def draw_differences(ax, domain, color):
@@ -523,18 +575,36 @@ plt.show()
 # %% [markdown]
 # A row for each method, from the clothes backbone. Left, in orange, what it gains on the target over the frozen
 # backbone; right, in blue, what it loses on the source. The grey line is the frozen backbone; bars are 95 % intervals.
+#
+# Do not compare two rows by their bars: all rows share the same ten draws, so subtract draw by draw. Here each method
+# stands against the simplest one, head first at the gentle rate:
+
+# %% tags=["nbval-ignore-output"]
+paired = pd.DataFrame({way: differences(START, way, "head first").agg(in_words) for way in ways[1:]})
+paired.loc[["target", "source"]].T
 
 # %%
-means = pd.DataFrame({way: differences(START, way).mean() for way in ways})
-assert means.loc["target"].max() < 0.08
-assert means.loc["source"].min() < -0.05
-assert means.loc["source", "head first"] > -0.03
-assert means.loc["source", "head first"] > means.loc["source", "base first"] + 0.03
+assert not any(rises("target", way, "head first") for way in ways[1:])
+forgets_more = [way for way in ways[1:] if falls("source", way, "head first")]
+assert set(ways[1:]) - set(forgets_more) <= {"L2-SP 1", "gradual"}
+assert falls("target", "L2-SP 1", "head first")
 
 # %% [markdown]
-# On the left the bars overlap: no method is clearly the best. On the right they differ: **the methods differ in what
-# they forget**, not in what they gain. Head first at a gentle rate is the simplest of those that forget little, and
-# none of the others beats it clearly on the target.
+# **No method beats head first at the gentle rate on the target, and most forget more.** Of the strongest penalty that is
+# not sure, but it falls far behind on the target; of gradual unfreezing it is barely so. "No difference shows" is not
+# "there is none": with ten draws, gains of one to two points could hide in these intervals.
+
+# %% [markdown]
+# Is the stored table what this notebook computes? The draw that was trained here must agree with its row there, up to
+# what rounding on another machine does.
+
+# %% tags=["compares-with-stored", "nbval-ignore-output"]
+here, there = (
+    pd.DataFrame(rows).set_index(stored.columns[:3].tolist()) for rows in (runs, tlkit.stored_table("fine_tuning"))
+)
+apart = (here - there.loc[here.index]).abs()
+assert apart.mean().max() < 0.03
+apart.mean().round(4)
 
 # %% [markdown]
 # ## 7. Your turn: FreezeLab
@@ -545,8 +615,7 @@ assert means.loc["source", "head first"] > means.loc["source", "base first"] + 0
 # %%
 from tlkit.widgets import FreezeLab
 
-cases.clear()
-del case, chosen  # their features would only take memory from here on
+del case, chosen, phases, per_part, held_back, with_dropout  # their features would only take memory from here on
 lab = FreezeLab(tlkit.load_pair(START, "mnist"), tlkit.load_backbone(f"resnet_{START}"), seed=SEED)
 lab.freeze_to(STAGE)
 lab.base_rate = FAST
@@ -567,13 +636,13 @@ assert first.target > together.target - 0.03
 # %% [markdown]
 # ## Summary
 #
-# - Fine-tuning pays where the frozen features do not fit the target: from clothes it gains a few points, from printed
-#   characters nothing. A related backbone, frozen, beats all of it.
-# - **Head first**, at a rate below the jump of a range test. Base first gains no more on the target, and forgets more.
-# - Discriminative rates and L2-SP reduce forgetting at a fast rate; a gentle rate does it too. Dropout does not, and
-#   early stopping costs labels.
+# - From clothes fine-tuning gains about three points on the target; from printed characters it changes next to nothing.
+#   The related backbone, frozen, beats every fine-tuning of the unrelated one.
+# - **Head first** forgets less than base first, and no other method here gained more on the target.
+# - At a fast rate discriminative rates and L2-SP keep more of the source. A gentle rate keeps more than they do. Dropout
+#   made both scores worse, and early stopping costs labels.
 #
-# **Exercise:** set `START = "printed"` at the top and run all cells. Predict first: is there anything to gain on the
-# target, and which method loses most on the third domain? Some asserts will fail: each tells you a claim that holds for
-# one start and not for the other. Then set `PER_CLASS` to 20, and see whether early stopping still costs more than it
-# saves.
+# **Exercise:** set `START = "printed"`, `DRAWS = 4` and `LIVE = 4` at the top and run all cells; it takes about five
+# minutes. Predict first: is there anything to gain on the target, and which method loses most on the third domain? Some
+# asserts will fail: each tells you a claim that holds for one start and not for the other. Then set `PER_CLASS` to 20,
+# and see whether early stopping still costs more than it saves.

@@ -24,9 +24,7 @@ backbone = load_text_backbone("minilm")
 domains = {name: load_text_domain(name) for name in TEXT_DOMAINS}
 
 # %%
-import io
 import itertools
-from importlib import resources
 
 import keras
 import matplotlib.pyplot as plt
@@ -605,9 +603,9 @@ assert history["loss"].iloc[-1] < history["loss"].iloc[0]
 
 # %%
 def stored(name):
-    text = resources.files("tlkit.text").joinpath("tables", f"{name}.csv").read_text(encoding="utf-8")
-    print("\n".join(line for line in text.splitlines() if line.startswith("#")))
-    return pd.read_csv(io.StringIO(text), comment="#")
+    table = tlkit.stored_table(f"text_{name}")
+    print(*(f"# {key}: {text}" for key, text in table.attrs.items()), sep="\n")
+    return table
 
 
 # %%

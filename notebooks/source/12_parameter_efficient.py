@@ -29,7 +29,6 @@
 # %%
 import gc
 import time
-from importlib import resources
 from types import SimpleNamespace
 
 # %%
@@ -541,10 +540,9 @@ print("merged: the same outputs, and no weight more than before")
 
 # %%
 def stored(name):
-    path = resources.files("tlkit.text") / "tables" / f"{name}.csv"
-    print(*[line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#")], sep="\n")
-    with path.open(encoding="utf-8") as lines:
-        return pd.read_csv(lines, comment="#")
+    table = tlkit.stored_table(f"text_{name}")
+    print(*(f"# {key}: {text}" for key, text in table.attrs.items()), sep="\n")
+    return table
 
 
 scored, costs, rates = stored("efficient"), stored("efficient_costs"), stored("efficient_rates")

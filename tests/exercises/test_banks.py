@@ -46,14 +46,40 @@ def few_for_all_checks(answers):
     return chosen
 
 
+def side_by_side(answers):
+    """Answers in as few notebooks as a greedy choice gives; in each they change other cells and lose other checks."""
+    notebooks = []
+    for answer in answers:
+        apart = [
+            others
+            for others in notebooks
+            if not any(answer.cells.keys() & other.cells or set(answer.loses) & set(other.loses) for other in others)
+        ]
+        if apart:
+            apart[0].append(answer)
+        else:
+            notebooks.append([answer])
+    return notebooks
+
+
 def marks_of(answer):
-    """`make test` runs wrong answers that lose every check between them, one right where they train; the bank all."""
+    """`make test` runs wrong answers that lose every check between them, one right where they train; the bank all.
+
+    Where they train, these wrong ones run in :func:`test_answers_in_one_notebook_lose_what_each_loses`.
+    """
     same_kind = of_kind(answer.assignment, answer.kind)
     if answer.kind == "wrong":
-        few = answer in few_for_all_checks(same_kind)
+        few = answer.assignment not in TRAINS and answer in few_for_all_checks(same_kind)
     else:  # of ps6, the longest, the reference stands for the right ones
         few = answer.assignment not in TRAINS or (answer == same_kind[0] and answer.assignment != "ps6")
     return [pytest.mark.slow] if few else [pytest.mark.slow, pytest.mark.bank]
+
+
+TOGETHER = [
+    pytest.param(answers, id="+".join([name, *(answer.name for answer in answers)]))
+    for name in sorted(TRAINS)
+    for answers in side_by_side(few_for_all_checks(of_kind(name, "wrong")))
+]
 
 
 def first_of_each_kind(assignments):
@@ -113,13 +139,26 @@ def test_where_no_text_was_fetched_ps7_gives_all_points_and_runs_to_its_end(note
     [pytest.param(answer, id=name, marks=marks_of(answer)) for name, answer in ANSWERS.items()],
 )
 def test_an_answer_loses_exactly_what_it_should(answer, notebooks):
-    graded = runner.grade(runner.with_cells(notebooks[answer.assignment], answer.cells))
-    assert {name: graded[name].reason for name in runner.lost(graded)}.keys() == set(answer.loses)
-    for name in answer.loses:
+    loses_exactly(answer.loses, notebooks[answer.assignment], answer.cells, rereads=answer.kind == "wrong")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("answers", TOGETHER)
+def test_answers_in_one_notebook_lose_what_each_loses(answers, notebooks):
+    """A student may be wrong in several cells; and a notebook that trains takes long enough to be run for several."""
+    cells = dict(item for answer in answers for item in answer.cells.items())
+    loses = [name for answer in answers for name in answer.loses]
+    loses_exactly(loses, notebooks[answers[0].assignment], cells, rereads=True)
+
+
+def loses_exactly(names, notebook, cells, *, rereads):
+    graded = runner.grade(runner.with_cells(notebook, cells))
+    assert {name: graded[name].reason for name in runner.lost(graded)}.keys() == set(names)
+    for name in names:
         reason = graded[name].reason
         assert reason
         assert len(reason.splitlines()) == 1, reason
-        if answer.kind == "wrong":
+        if rereads:
             assert "Reread" in reason, reason
 
 

@@ -1,0 +1,63 @@
+"""Stored tables: how they are read, and the form of those that notebooks make of their own cells."""
+
+import datetime
+
+import build_notebooks
+import course_tables
+import pytest
+from helpers import raises_one_line
+
+import tlkit
+from tlkit.tables import FOLDER, read_table, table_names
+
+OF_NOTEBOOKS = [(number, table) for number, tables in course_tables.TABLES.items() for table in tables]
+DRAWS = 10
+
+
+def test_names_are_those_of_the_files():
+    assert set(table_names()) == {path.stem for path in FOLDER.glob("*.csv")}
+    assert {table.name for _, table in OF_NOTEBOOKS} <= set(table_names())
+
+
+def test_some_draws_of_a_table():
+    name = OF_NOTEBOOKS[0][1].name
+    whole = tlkit.stored_table(name)
+    some = tlkit.stored_table(name, draws=range(3, 20))
+    assert sorted(set(some["draw"])) == list(range(3, DRAWS))
+    assert some.equals(whole[whole["draw"] >= 3])
+    assert tlkit.stored_table(name, draws=[]).empty
+
+
+def test_what_is_not_there():
+    with raises_one_line(ValueError, "name must be one of", "'text_forgetting'", "got 'text_forgeting'. Did you mean"):
+        tlkit.stored_table("text_forgeting")
+    with raises_one_line(ValueError, "draws must be None for 'text_forgetting'", "got range(0, 3)"):
+        tlkit.stored_table("text_forgetting", draws=range(3))
+
+
+@pytest.mark.parametrize(("number", "table"), OF_NOTEBOOKS, ids=lambda value: getattr(value, "name", value))
+def test_a_table_says_what_it_is_and_has_ten_draws_of_everything(number, table):
+    rows = read_table(FOLDER / f"{table.name}.csv")
+    assert list(rows.attrs) == ["table", "recipe", "command", "date"]
+    assert rows.attrs["command"].startswith("python tools/course_tables.py")
+    assert rows.attrs["table"] == table.title
+    assert rows.attrs["recipe"] == table.recipe
+    assert datetime.date.fromisoformat(rows.attrs["date"]) <= datetime.date.today()
+    assert set(rows["draw"]) == set(range(DRAWS))
+    assert set(rows["draw"].value_counts()) == {len(rows) // DRAWS}
+    assert not rows.isna().to_numpy().any()
+
+
+@pytest.mark.parametrize("number", course_tables.TABLES)
+def test_a_notebook_reads_its_tables_and_can_make_all_draws(number):
+    (source,) = build_notebooks.sources([number])
+    text = source.read_text(encoding="utf-8")
+    assert all(f'stored_table("{table.name}"' in text for table in course_tables.TABLES[number])
+    code = [cell.source for cell in course_tables.all_draws(source).cells if cell.cell_type == "code"]
+    assert sum("LIVE = DRAWS" in cell for cell in code) == 1
+
+
+def test_a_notebook_without_draws_is_refused():
+    (source,) = build_notebooks.sources(["00"])
+    with raises_one_line(ValueError, "00_start_here.py must set LIVE in one cell"):
+        course_tables.all_draws(source)
