@@ -3,7 +3,7 @@
 #
 # **Question: you tell some layers not to learn. Do they stay as they are, what does that save, and what does it cost?**
 #
-# Takes about a minute and a half on two cores, without a network. You need notebook 03 (backbone, head, stages,
+# Takes about a minute and a half on two cores, and needs no internet. You need notebook 03 (backbone, head, stages,
 # fine-tuning).
 #
 # | word | meaning here |
@@ -590,29 +590,45 @@ plt.show()
 moved = runs[STAGES].to_numpy() > 0  # (run, stage)
 behind = runs["depth"].to_numpy()[:, None] < np.arange(1, 6)
 assert np.array_equal(moved, behind)  # in each run the stages behind the boundary moved, and no other
-source, target = (runs.pivot_table(domain, "way", "depth") for domain in ("source", "target"))
 assert (here[here["depth"] == 5]["source"] == kept).all()  # everything frozen: nothing forgotten, exactly
 
+# %% [markdown]
+# All depths learned from the same ten draws. So compare them draw by draw: the score at each depth *minus* the score with
+# everything frozen.
+
+
 # %%
-assert source.loc["rough", 0] < source.loc["rough", 4] - 0.1 < kept - 0.1
-assert source.loc["rough", 0] < kept - 0.2
-assert target.loc["rough", 0] < target.loc["rough", 5] - 0.02
-rough, gentle = (runs[runs["way"] == way] for way in RATE)
-assert np.ptp(rough[rough["depth"] == 0]["source"]) > 0.05  # draws differ
-assert (gentle["source"] > kept - 0.03).all()
-assert np.ptp(target.loc["gentle"]) < 0.015
+def minus_all_frozen(way, domain):
+    """The 95 % interval of the difference to depth 5, a row per depth."""
+    scores = runs[runs["way"] == way].pivot_table(domain, "draw", "depth")
+    mean, half = np.transpose([tlkit.mean_interval(scores[depth] - scores[5]) for depth in range(5)])
+    return pd.DataFrame({"low": mean - half, "high": mean + half}).rename_axis("depth")
+
+
+# %% tags=["nbval-ignore-output"]
+over = {(way, domain): minus_all_frozen(way, domain) for way in RATE for domain in ("source", "target")}
+pd.concat(over, axis=1).round(3)
+
+# %%
+assert over["rough", "source"]["high"].max() < -0.05
+assert over["rough", "target"]["high"][:4].max() < 0  # at depth 4 no difference need show
+assert over["gentle", "target"].abs().to_numpy().max() < 0.015
+assert over["gentle", "source"]["low"].min() > -0.005
 size = runs[runs["depth"] == 0].groupby("way")[STAGES].mean()
 assert (size.loc["rough"] > 3 * size.loc["gentle"]).all()
 assert (size["5"] > 2 * size["1"]).all()
 
 # %% [markdown]
-# **Rough.** The fewer stages are frozen, the less is left of the source, and the target gains nothing: it is best with
-# everything frozen. Here freezing is a *protection*: what cannot move cannot be spoilt by a bad start. The intervals
-# are wide, because a rough training is also a game of chance: some draws end well, others do not.
+# **Rough.** The source is forgotten at every depth but the last. The target is worse, too, with fewer than four stages
+# frozen. Here freezing is a *protection*: what cannot move cannot be spoilt by a bad start. The curves' intervals are wide,
+# because a rough training is also a game of chance: some draws end well, others do not.
 #
-# **Gentle.** The weights move several times less (look at the strips), nearly nothing is forgotten, and on the target
-# the depth makes no difference worth the name. With everything frozen it is as good as with everything learning, and
-# costs the least.
+# **Gentle.** The weights move several times less (look at the strips), next to nothing is forgotten, and on the target no
+# depth differs from the deepest by more than about a point. With everything frozen it is as good as with everything
+# learning, and costs the least.
+#
+# The two ways differ in two things, the start of the head and the rate. So this section cannot say which of the two
+# protects; notebook 05 changes one at a time.
 #
 # The usual advice is to freeze the early layers, since they are general, and let the late ones learn (Yosinski et al.,
 # 2014, arXiv:1411.1792). The strips show that training agrees in one respect: left free, the last stage moves furthest
@@ -647,8 +663,9 @@ assert (lab.audit["verdict"].str.endswith("as meant")).all()
 
 # %% [markdown]
 # Freezing protects here, too: with stages 1 to 4 frozen the same rate leaves more of the source. Now find settings that
-# keep the source *and* beat both target scores in the table. Everything that you set with the mouse can be set by a
-# program: `lab.freeze_to(3)`, `lab.head_first = True`, `lab.train()`, `lab.results`.
+# keep the source *and* raise the target's **live** score, which is taken on held-out images. Look at the test scores of
+# the table once, when you have chosen: who chooses by test scores has nothing left to test with. Everything that you set
+# with the mouse can be set by a program: `lab.freeze_to(3)`, `lab.head_first = True`, `lab.train()`, `lab.results`.
 
 # %% [markdown]
 # ## Summary
@@ -657,9 +674,9 @@ assert (lab.audit["verdict"].str.endswith("as meant")).all()
 #   gradient; only a comparison of the weights (`audit_fit`, `watch`) tells what happened.
 # - What is frozen is computed **once**: $n\,T + E\,n\,(3t + 3h)$ in place of $E\,n\,(T + 3t + 3h)$ multiply-adds, for
 #   the same weights, bit for bit.
-# - Freezing deeper **protects** the source, and the target against a rough training. Trained gently, the depth matters
-#   little here; then the deepest is the best choice, because it is the cheapest.
+# - Freezing deeper **protects** the source, and the target against a rough training. Trained gently, no depth differed on
+#   the target by more than about a point; then the deepest is the best choice, because it is the cheapest.
 #
-# **Exercise:** in section 6 give the draws and the target's test images inverted colours (`255 - x`), leave the source
+# **Exercise:** in section 6 set `DRAWS` and `LIVE` to 4, so that nothing comes from the stored table. Give the draws and the target's test images inverted colours (`255 - x`), leave the source
 # as it is, and predict again: how good is the frozen backbone now, and is the deepest boundary still as good as any?
 # Then let BatchNorm learn too: `train_batchnorm=True` in the call of `freeze_to`.
