@@ -4,7 +4,7 @@
 # **Question: can a network that has only ever seen printed characters help you read handwriting, when you have labelled
 # just 100 examples?**
 #
-# Takes about a minute on two cores, without a network. You need to know what a convolution and a softmax are.
+# Takes about a minute and a half on two cores, and needs no internet. You need to know what a convolution and a softmax are.
 #
 # | word | meaning here |
 # |---|---|
@@ -213,37 +213,58 @@ representations = {
 }
 
 # %% tags=["nbval-ignore-output"]
-curve = tlkit.few_shot_curve(representations, per_class=(1, 2, 5, 10, 20, 50), seeds=DRAWS)
+LABELS = (1, 2, 5, 10, 20, 50)  # of each class
+curve = tlkit.few_shot_curve(representations, per_class=LABELS, seeds=DRAWS)
 ax = plots.plot_few_shot(curve)
 # %% tags=["nbval-ignore-output"]
 table = curve.pivot_table(index="method", columns="labels", values="accuracy", sort=False)
 table.round(3)
 
+# %% [markdown]
+# All representations learn from the same ten draws. So compare them draw by draw: accuracy *minus* that of raw pixels.
+
+
 # %%
-at_100 = table[100]
-assert at_100["pretrained on print"] > at_100["raw pixels"] + 0.15
+def over_pixels(curve, method):
+    """The mean difference to raw pixels and half its 95 % interval, a row per number of labels."""
+    by_draw = curve.pivot_table(index="seed", columns=["method", "labels"], values="accuracy")
+    gains = by_draw[method] - by_draw["raw pixels"]
+    return pd.DataFrame({n: tlkit.mean_interval(gains[n]) for n in gains}, index=["mean", "half"]).T
+
+
+# %% tags=["nbval-ignore-output"]
+gain = {method: over_pixels(curve, method) for method in representations if method != "raw pixels"}
+pd.concat(gain, axis=1).round(3)
+
+# %%
+low, high = ({name: each["mean"] + sign * each["half"] for name, each in gain.items()} for sign in (-1, 1))
+assert low["pretrained on print"].min() > 0.1
 assert table.loc["pretrained on print", 50] > table.loc["raw pixels", 500]  # a tenth of the labels
-assert at_100["pretrained on clothes"] < at_100["raw pixels"] + 0.05  # next to nothing gained
+assert high["random weights"].max() < 0
+assert high["pretrained on clothes"][[10, 20]].max() < 0  # few labels: the clothes features hurt …
+assert low["pretrained on clothes"][[200, 500]].min() > 0.01  # … and many: they help
 
 # %% [markdown]
-# With 50 labels the printed features beat what raw pixels reach with 500. The clothes features, from a pretrained
-# ResNet too, are worth next to nothing over raw pixels at 100 labels. Where pixels do well already, they do harm:
+# With 50 labels the printed features beat what raw pixels reach with 500. The clothes features come from a pretrained
+# ResNet, too. With 10 or 20 labels they lie **below** raw pixels; with 200 and more they help by a few points. On a second
+# set of handwritten digits, where pixels do better from the start, the help never comes:
 
 # %% tags=["nbval-ignore-output"]
 digits = tlkit.load_domain("optdigits")
 parts = (digits.train, digits.test)
 other = {"pretrained on clothes": tuple(tlkit.cache_features(clothes.model, part) for part in parts)}
-other_curve = tlkit.few_shot_curve({**other, "raw pixels": parts}, per_class=(1, 2, 5), seeds=DRAWS)
-other_table = other_curve.pivot_table(index="method", columns="labels", values="accuracy", sort=False)
-other_table.round(3)
+other_curve = tlkit.few_shot_curve({**other, "raw pixels": parts}, per_class=LABELS, seeds=DRAWS)
+other_gain = over_pixels(other_curve, "pretrained on clothes")
+other_gain.round(3)
 
 # %%
-assert (other_table.loc["pretrained on clothes"] < other_table.loc["raw pixels"]).all()
+assert other_gain.sum(axis=1)[[10, 20, 50]].max() < 0  # the interval's upper ends
+assert other_gain["mean"].max() < 0.01
 
 # %% [markdown]
-# On this second set of handwritten digits (`optdigits`) the clothes ResNet lies **below** raw pixels at each of these
-# budgets. To be worse off with transfer than without is *negative transfer*, and it is why a baseline stands beside
-# every number here: "pretrained" alone promises nothing.
+# On `optdigits` the clothes ResNet lies below raw pixels with up to 50 labels, and never clearly above them. To be worse
+# off with transfer than without is *negative transfer*, and it is why a baseline stands beside every number here:
+# "pretrained" alone promises nothing.
 
 # %% [markdown]
 # ## 7. Fine-tune, and look back at the source
@@ -333,14 +354,18 @@ for method in ("raw pixels", "pretrained on print"):
 article.agg(lambda values: "{:.3f} ± {:.3f}".format(*tlkit.mean_interval(values)))
 
 # %%
-assert article["source"].mean() > 0.9  # it has learned its source well
-assert (article["1,000 source images"] < article["pretrained on print"] - 0.1).all()
-assert article["1,000 source images"].mean() < article["raw pixels"].mean() + 0.1
+assert article["source"].min() > 0.9  # it has learned its source well
+behind = article["1,000 source images"] - article["pretrained on print"]
+assert behind.max() < -0.1  # in each draw
+mean, half = tlkit.mean_interval(article["1,000 source images"] - article["raw pixels"])
+assert abs(mean) + half < 0.06
 
 # %% [markdown]
 # It reads the source, unseen fonts included, and still its features are worth about as much as raw pixels on the
-# target. A thousand images teach a ResNet its ten digits, and little that goes beyond them. Transfer lives on what the
-# source has seen: many examples and many classes. That is why one starts from weights that others have trained.
+# target: a thousand images have taught this ResNet its ten digits, and little that goes beyond them. `resnet_printed`
+# has seen more images and more classes, for more epochs and with augmentation. Which of these makes the difference, this
+# section cannot say: they all change at once. It says that a small source may be worth nothing, and it is why one
+# starts from weights that others have trained.
 #
 # What freezing saves in time is notebook 04's subject.
 
@@ -349,10 +374,10 @@ assert article["1,000 source images"].mean() < article["raw pixels"].mean() + 0.
 #
 # - A **backbone** pretrained on a related source turns 100 labels into what raw pixels need far more for; all that is
 #   trained is a **head** of 2,570 weights.
-# - The gain comes from a *related* source: random weights and training from scratch stay far below, and features
-#   learned from clothes are worth little or do harm (negative transfer).
-# - Transfer lives on a rich source: 1,000 images are not enough. Fine-tuning costs more, gains little here with so few
-#   labels, and done roughly it **forgets** the source.
+# - It is not the architecture: random weights stay below raw pixels, and training from scratch far behind. Nor is it
+#   pretraining as such: features learned from clothes hurt with few labels (negative transfer) and help a little with many.
+# - 1,000 source images were not enough. Fine-tuning costs more, gained little here with 100 labels, and done roughly it
+#   **forgets** the source.
 #
 # **Exercise:** set `target="optdigits"` at the top, predict each number again, and run all cells. Which gaps shrink,
 # and why? (Raw pixels are a stronger baseline there: look at the pictures.) Some asserts will fail: each tells you a
