@@ -79,6 +79,12 @@ TABLES = {
             "test accuracy of a small network trained from scratch with each augmentation, per draw",
             "notebook 06: 10 labels per class of mnist, Adam, 40 epochs, batches of 25, rate 0.002",
         ),
+        Table(
+            "augmentation_live_or_cached",
+            "heads",
+            "test accuracy of a head on the frozen printed backbone, trained on live or on cached views, per draw",
+            "notebook 06: 10 labels per class of mnist, rotation and crop, 20 epochs live or 5 of 4 cached views",
+        ),
     ),
     "08": (
         Table(

@@ -4,7 +4,7 @@
 # **Question: which changes to your 100 labelled images make a better classifier, which make a worse one, and what do
 # they cost?**
 #
-# Takes a bit more than a minute on two cores, without a network. You need to know what a backbone, a head and frozen
+# Takes a bit more than a minute on two cores, and needs no internet. You need to know what a backbone, a head and frozen
 # features are (notebook 03).
 #
 # *Augmentation* means: train on changed copies of your images, each with the label of the original. A changed copy is
@@ -286,12 +286,12 @@ assert high.loc["crop", "random"] < 0
 #   its pretraining. Flip, colour and cutout do harm, the three that the reader of section 3 minded.
 # - On **random** weights rotation helps. It is the same architecture, but nobody taught it anything. This is the
 #   check on the explanation above.
-# - **Crop** does great harm on pixels and some on random weights. A linear classifier gives each input one weight for
-#   each digit. It cannot follow a digit that moves. The test images are all centred, and it gives up accuracy there for
-#   positions that never come.
+# - **Crop** does great harm on pixels and some on random weights. On pixels a reason is easy to name: a linear classifier
+#   has one weight for each pixel and digit, and cannot follow a digit that moves, while the test images are all centred.
+#   The random features are averages over positions, so there it must be something else. Crop shifts and zooms at once;
+#   which of the two does it, nothing here tests.
 #
-# So augmentation is not good or bad in itself. It pays where the change keeps the label, where the model does not know
-# it yet, and where the model is able to learn it.
+# So augmentation is not good or bad in itself: the same change helped one representation and hurt another.
 
 # %% [markdown]
 # ## 5. Live views, from scratch
@@ -400,18 +400,15 @@ sns.despine(ax=ax)
 frozen = probes["print"]["none"].mean()
 low, high = (result.loc["mean"] + sign * result.loc["half"] for sign in (-1, 1))
 assert low["moved"] > 0.03
-assert high["flip"] < 0
-assert high["mixup"] < 0.01
-assert high["cutout"] < 0.02
+assert high[["flip", "cutout", "mixup"]].max() < 0
 assert frozen > scratch["moved"].mean() + 0.05
 
 # %% [markdown]
 # - **Moved** helps, and by much: the very changes that were worth nothing on frozen features. Here nobody had taught
 #   them to the network.
 # - **Flip** does harm: some views contradict the labels.
-# - **Cutout** gains nothing that these draws could show.
-# - **mixup** gains nothing either; in the mean it costs accuracy. Its fame comes from large sets. Why it fails here,
-#   nothing in this notebook tests; the exercise lets you see whether the training was too short.
+# - **Cutout** and **mixup** do harm as well, by two to three points. Their fame comes from larger sets and longer
+#   trainings. Whether 40 epochs are too few for them, nothing in this notebook tests; the exercise lets you see.
 #
 # And keep the size in view: the best augmentation from scratch stays far below the frozen backbone without any.
 
@@ -464,23 +461,27 @@ def measure(way, seed):
     return seconds, tlkit.accuracy(head, test_features)
 
 
+# %%
+HOW = {"live": head_on_live_views, "cached": head_on_cached_views}
+measured = {way: [measure(HOW[way], draw) for draw in range(LIVE)] for way in HOW}
+seconds = {way: np.median([spent for spent, _ in measured[way]]) for way in HOW}
+heads = pd.DataFrame({way: [score for _, score in measured[way]] for way in HOW}).rename_axis("draw").reset_index()
+others = tlkit.stored_table("augmentation_live_or_cached", draws=range(LIVE, DRAWS))
+both = pd.concat([heads, others])
+
 # %% tags=["nbval-ignore-output"]
-live, cached = ([measure(way, seed) for seed in range(3)] for way in (head_on_live_views, head_on_cached_views))
-(live_time, live_accuracy), (cached_time, cached_accuracy) = (np.array(way).T for way in (live, cached))
-difference = tlkit.mean_interval(cached_accuracy - live_accuracy)
-ratio = np.median(live_time) / np.median(cached_time)
-print(f"live:   {np.median(live_time):.1f} s, accuracy {live_accuracy.mean():.3f}")
-print(f"cached: {np.median(cached_time):.1f} s, accuracy {cached_accuracy.mean():.3f}")
-print(f"cached minus live: {difference[0]:+.3f} ± {difference[1]:.3f}")
-print(f"live takes {ratio:.1f} times as long; the model says {LIVE_EPOCHS / CACHED_VIEWS:.0f} times")
+print(both[list(HOW)].mean().round(3).to_dict())
+print("cached minus live: {:+.3f} ± {:.3f}".format(*tlkit.mean_interval(both["cached"] - both["live"])))
+print(f"here live took {seconds['live'] / seconds['cached']:.1f} times as long as cached")
+print(f"the model says {LIVE_EPOCHS / CACHED_VIEWS:.0f} times")
 
 # %%
-assert abs(cached_accuracy.mean() - live_accuracy.mean()) < 0.015
-assert np.median(live_time) > 1.5 * np.median(cached_time)
+mean, half = tlkit.mean_interval(both["cached"] - both["live"])
+assert abs(mean) + half < 0.01
 
 # %% [markdown]
-# Cached views are clearly faster, and no difference in accuracy shows.
-# Where the measured ratio falls short of $E/V$: both ways also build a graph and start up, and the head is not free.
+# Cached views are faster, and the accuracy differs by less than a point. Where the measured ratio falls short of $E/V$:
+# both ways also build a graph and start up, and the head is not free.
 #
 # When to use which:
 #
@@ -498,10 +499,10 @@ assert np.median(live_time) > 1.5 * np.median(cached_time)
 #
 # - An augmentation is a **promise that the label stays**. Look at the views, read the defaults, and let a reader
 #   that you trust check it: a mirrored 5 is a 2.
-# - It pays where the model **does not know the change yet** and can learn it: much from scratch, nothing on a backbone
-#   that was pretrained with the same changes. Flip does harm everywhere here; mixup and cutout gain nothing.
-# - On a frozen backbone **cached views** cost one pass a view and lose nothing that shows; live views cost one pass an
-#   epoch.
+# - Rotation and crop gained eight points from scratch, and nothing on a backbone that was pretrained with the same
+#   changes. Flip did harm everywhere here; cutout and mixup did harm from scratch.
+# - On a frozen backbone **cached views** cost one pass per view, live views one pass per epoch. The accuracy was the same
+#   to within a point.
 #
 # **Exercise:** how strong should the rotation be? Split the 100 labels into 70 to train on and 30 to choose with, try
 # turns of up to 5, 15, 45 and 180 degrees from scratch, and choose by the 30, over several draws. Which digits does the
