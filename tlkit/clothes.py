@@ -1,9 +1,8 @@
 """Photographs of clothes in ten classes, fetched once by `tlkit fetch clothes`.
 
-They are clothing-dataset-small: the ten most frequent classes of the photographs that Alexey Grigorev, Tagias.com and 32
-contributors gave into the public domain (CC0), https://github.com/alexeygrigorev/clothing-dataset-small. They come with
-a split into train (3,068), validation (341) and test (372): choose on the validation part, and look at the test part
-once.
+They are clothing-dataset-small: the ten most frequent classes of what Alexey Grigorev, Tagias.com and 32 contributors
+gave into the public domain (CC0), https://github.com/alexeygrigorev/clothing-dataset-small. They come with a split into
+train (3,068), validation (341) and test (372): choose on the validation part, and look at the test part once.
 """
 
 from __future__ import annotations
