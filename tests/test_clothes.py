@@ -123,7 +123,7 @@ import json, pathlib, re
 from tlkit.clothes import load_clothes
 domain = load_clothes(image_size=160)
 size = sum(split.x.nbytes for split in (domain.train, domain.validation, domain.test))
-status = pathlib.Path("/proc/self/status").read_text()  # ru_maxrss begins with that of the process that started this one
+status = pathlib.Path("/proc/self/status").read_text()  # ru_maxrss would begin with that of the parent process
 print(json.dumps([size, 1024 * int(re.search(r"VmHWM:\\s+(\\d+)", status)[1])]))
 """
 
