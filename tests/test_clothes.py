@@ -107,14 +107,15 @@ def test_the_photographs(fetched_clothes: None) -> None:
 def test_keras_lists_them_in_the_same_order(fetched_clothes: None) -> None:
     import keras
 
+    folder = clothes_folder() / "validation"
     listed = keras.utils.image_dataset_from_directory(
-        clothes_folder() / "validation", image_size=(8, 8), shuffle=False, batch_size=None, verbose=False
+        folder, image_size=(8, 8), shuffle=False, batch_size=None, verbose=False
     )
     assert tuple(listed.class_names) == CLASSES
-    names = [Path(file).relative_to(clothes_folder()) for file in listed.file_paths]
+    names = [Path(file).relative_to(folder) for file in listed.file_paths]
     validation = load_clothes(image_size=8).validation
     assert validation is not None
-    assert [CLASSES[label] for label in validation.y] == [name.parts[1] for name in names]
+    assert [CLASSES[label] for label in validation.y] == [name.parts[0] for name in names]
     assert names == sorted(names, key=lambda name: name.parts)
 
 

@@ -237,7 +237,7 @@ def one_more(tmp_path: Path) -> Path:
 
 
 def one_that_has_no_end(tmp_path: Path) -> Path:
-    return zipped(tmp_path / "a.zip", changed("test/hat/1.jpg", bytes(50_000_000)))
+    return zipped(tmp_path / "a.zip", changed("test/hat/1.jpg", bytes(5_000_000)))
 
 
 def another_folder(tmp_path: Path) -> Path:
