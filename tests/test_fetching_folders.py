@@ -341,7 +341,7 @@ def test_of_a_file_without_an_end_little_more_is_read_than_was_pinned(
             return bytes(size)
 
     monkeypatch.setattr(trees, "_files", lambda source: iter([("train/hat/1.jpg", Endless())]))
-    assert trees.difference(tmp_path, pinned(CONTENT)) == f"it holds more than {SIZE:,} bytes"
+    assert trees.difference(tmp_path, pinned(CONTENT)) == f"more than {SIZE:,} bytes"
     assert sum(read) <= SIZE + trees._BLOCK
 
 

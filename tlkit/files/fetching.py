@@ -270,19 +270,27 @@ def _keep(name: str, pinned: Pinned | PinnedFolder, found: Path, where: str, run
             return False
     elif _state(found, pinned) != "whole":
         return False
-    target = run.folder / name
-    try:
-        found.replace(target)
-    except OSError:  # a folder that is there is in the way
-        if not target.exists():
-            raise
-        if _state(target, pinned) != "whole":  # else another process was quicker
-            target.rename(run.room / f"before-{name}")
-            found.replace(target)
+    _put(found, run.folder / name, pinned, run.room)
     run.part(name).unlink(missing_ok=True)
     if run.report is not None:
         run.report(f"{name} ({pinned.bytes / 1e6:.1f} MB) from {where}")
     return True
+
+
+def _put(found: Path, target: Path, pinned: Pinned | PinnedFolder, room: Path) -> None:
+    """Rename into its place, where another fetch may be doing the same; a folder that is there is moved away first."""
+    for attempt in range(3):
+        try:
+            found.replace(target)
+        except OSError:
+            if _state(target, pinned) == "whole":  # the other one was quicker
+                return
+            if attempt == 2:
+                raise
+            with contextlib.suppress(FileNotFoundError):
+                target.rename(room / f"before-{attempt}")
+        else:
+            return
 
 
 def _from_network(wanted: Mapping[str, Pinned | PinnedFolder], run: _Fetch) -> None:

@@ -66,8 +66,10 @@ def _compared(source: Path, pinned: PinnedFolder) -> tuple[str, set[str]]:
                 digest.update(block)
                 size += len(block)
                 if size > pinned.bytes:  # not one more block of what may have no end
-                    return f"it holds more than {pinned.bytes:,} bytes", set()
+                    return f"more than {pinned.bytes:,} bytes", set()
             lines[path] = f"{digest.hexdigest()}  {path}\n"
+            if len(lines) > pinned.files:
+                return f"more than {pinned.files:,} files", set()
     except (*BROKEN, ValueError, OSError) as error:
         return f"it cannot be read: {reason(error, 100)}", set()
     if not lines:
