@@ -16,7 +16,7 @@ mpl.use("Agg")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-from helpers import COLLECTED, LONG_AND_KEPT, NO_NETWORK, random_split, toy_backbone
+from helpers import COLLECTED, LONG_AND_KEPT, NO_NETWORK, ROOT, random_split, toy_backbone
 from seconds_of_tests import BANK_FROM, SLOW_FROM, read_record
 
 from tlkit.backbones import Backbone
@@ -114,6 +114,29 @@ def fetched_text() -> None:
             text_file(name)
     except NotFetchedError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def data_with_clothes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with the photographs of clothes: the user's, or one for the tests, from a copy of the archive."""
+    from tlkit.clothes import CLOTHES, clothes_folder, fetch_clothes
+    from tlkit.files import NotFetchedError
+
+    try:
+        return clothes_folder().parents[1]
+    except NotFetchedError as error:
+        copy = ROOT.parent / "shared" / "data" / f"{next(iter(CLOTHES.files))}.tar.gz"
+        if not copy.is_file():
+            pytest.skip(f"{error} Nor is there a copy of the archive, {copy}.")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TLKIT_DATA_DIR", str(tmp_path_factory.mktemp("data")))
+        return fetch_clothes(copy).parent
+
+
+@pytest.fixture
+def fetched_clothes(data_with_clothes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The photographs of clothes are there, for kernels that a test starts, too; else the test is skipped."""
+    monkeypatch.setenv("TLKIT_DATA_DIR", str(data_with_clothes))
 
 
 @pytest.fixture

@@ -157,6 +157,23 @@ def test_train_and_test_have_one_shape() -> None:
         Domain("d", Split(IMAGES, LABELS), Split(IMAGES[:, :, :2], LABELS), ("a", "b"))
 
 
+def test_a_validation_part_is_checked_and_restricted_like_the_others() -> None:
+    data = random_split(30, classes=5)
+    test, validation = random_split(20, classes=5, seed=1), random_split(20, classes=5, seed=2)
+    assert Domain("d", data, test, tuple("abcde")).validation is None
+    less = Domain("d", data, test, tuple("abcde"), validation).restrict_to(("d", "a")).validation
+    assert less is not None
+    np.testing.assert_array_equal(less.x, validation.x[np.isin(validation.y, [0, 3])])
+    np.testing.assert_array_equal(less.y, np.where(validation.y == 3, 0, 1)[np.isin(validation.y, [0, 3])])
+    whole = Split(IMAGES, LABELS)
+    with raises_one_line(ValueError, "train and validation examples", "(4, 4, 1)", "(4, 2, 1)"):
+        Domain("d", whole, whole, ("a", "b"), Split(IMAGES[:, :, :2], LABELS))
+    with raises_one_line(ValueError, "validation labels", "0..1", "got 2"):
+        Domain("d", whole, whole, ("a", "b"), Split(IMAGES, LABELS + 1))
+    with raises_one_line(TypeError, "train and validation must be one kind"):
+        Domain("d", whole, whole, ("a", "b"), Split(np.zeros((3, 4), np.int32), LABELS))
+
+
 def test_every_class_has_a_training_example() -> None:
     with raises_one_line(ValueError, "training example", "none for c"):
         Domain("d", Split(IMAGES, LABELS), Split(IMAGES, LABELS), ("a", "b", "c"))

@@ -28,7 +28,6 @@ from tlkit.grading.feedback import hidden_lines
 from tlkit.grading.notebook import check_exercise, error_line, mend_lost_wakeups, one_line
 from tlkit.grading.sandbox import bubblewrap
 from tlkit.grading.submissions import find_submissions
-from tlkit.text.fetching import data_folder
 
 sys.path.insert(0, str(ROOT / "tests" / "exercises"))
 
@@ -527,7 +526,7 @@ assert not seen, seen
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not bubblewrap(ROOT / "tests", data_folder()), reason="needs bubblewrap, and the right to use it")
+@pytest.mark.skipif(not bubblewrap(ROOT / "tests"), reason="needs bubblewrap, and the right to use it")
 def test_in_the_sandbox_grades_are_the_same_and_files_are_hidden(course, hand_in, tmp_path) -> None:
     folder, out = tmp_path / "class", tmp_path / "out"
     hidden = [str(ROOT / "exercises"), str(ROOT / "README.md"), str(folder)]

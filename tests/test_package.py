@@ -33,6 +33,7 @@ LAYERS = {
     "files": 0,
     "domains": 0,
     "folders": 0,
+    "clothes": 0,
     "backbones": 0,
     "text": 1,
     "heads": 1,

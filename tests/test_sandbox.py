@@ -7,11 +7,13 @@ import sys
 import pytest
 from helpers import ROOT
 
+from tlkit.cli import _collections
+from tlkit.files import data_folder
 from tlkit.grading.sandbox import bubblewrap, sandboxed_process
-from tlkit.text.fetching import FILES, data_folder
+from tlkit.text.fetching import FILES
 
 needs_bubblewrap = pytest.mark.skipif(
-    not bubblewrap(ROOT / "tests", data_folder()), reason="needs bubblewrap, and the right to use it"
+    not bubblewrap(ROOT / "tests"), reason="needs bubblewrap, and the right to use it"
 )
 
 
@@ -22,7 +24,7 @@ def inside(tmp_path):
     writable.mkdir()
 
     def run(code: str) -> str:
-        command = [*bubblewrap(writable, data_folder()), sys.executable, "-c", code]
+        command = [*bubblewrap(writable, *map(data_folder, _collections())), sys.executable, "-c", code]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
 
     return run
@@ -62,7 +64,7 @@ def test_tlkit_works_inside(inside) -> None:
 
 @needs_bubblewrap
 def test_fetched_files_are_read_inside_and_not_written(inside, tmp_path, monkeypatch) -> None:
-    state = "from tlkit.text import text_status; from tlkit.text.fetching import data_folder; print(text_status())"
+    state = "from tlkit.text.fetching import data_folder, text_status; print(text_status())"
     monkeypatch.setenv("TLKIT_DATA_DIR", str(tmp_path / "data"))
     assert inside(state) == str(dict.fromkeys(FILES, "missing"))  # nothing was fetched: the sandbox starts all the same
     (tmp_path / "data" / "text").mkdir(parents=True)
@@ -76,8 +78,17 @@ def test_fetched_files_are_read_inside_and_not_written(inside, tmp_path, monkeyp
 
 
 @needs_bubblewrap
+def test_photographs_are_loaded_inside(inside, fetched_clothes) -> None:
+    code = "import tlkit, tlkit.clothes; print(tlkit.load_clothes(image_size=8).test)\n"
+    attempt = "try: (tlkit.clothes.clothes_folder() / 'x').touch()\nexcept OSError as error: print(error.errno)"
+    domain, number = inside(code + attempt).splitlines()
+    assert domain == "Split(x=(372, 8, 8, 3) uint8, y=(372,), classes=10)"
+    assert number == "30"  # a read-only file system
+
+
+@needs_bubblewrap
 def test_the_process_inside_is_found(tmp_path) -> None:
-    command = [*bubblewrap(tmp_path, data_folder()), sys.executable, "-c", "print(1, flush=True); input()"]
+    command = [*bubblewrap(tmp_path), sys.executable, "-c", "print(1, flush=True); input()"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         process.stdout.readline()
@@ -96,8 +107,8 @@ def test_a_process_of_its_own_is_itself_and_one_that_is_gone_is_none() -> None:
 
 def test_without_bubblewrap_there_is_none(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert bubblewrap(tmp_path, data_folder()) == []
+    assert bubblewrap(tmp_path) == []
     refuses = tmp_path / "bwrap"
     refuses.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
     refuses.chmod(0o755)
-    assert bubblewrap(tmp_path, data_folder()) == []
+    assert bubblewrap(tmp_path) == []

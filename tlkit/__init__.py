@@ -17,6 +17,7 @@ _MODULE_OF = {
     "DomainPair": "domains",
     "load_domain": "domains",
     "load_pair": "domains",
+    "load_clothes": "clothes",
     "inspect_folder": "folders",
     "load_folder": "folders",
     "Backbone": "backbones",
@@ -96,6 +97,7 @@ def __dir__() -> list[str]:
 if TYPE_CHECKING:  # what __getattr__ finds, for editors and type checkers
     from tlkit.audit import audit_fit, diagnose, watch
     from tlkit.backbones import Backbone, find_boundaries, load_backbone, wrap_backbone
+    from tlkit.clothes import load_clothes
     from tlkit.domains import Domain, DomainPair, Split, load_domain, load_pair
     from tlkit.efficient import add_adapters, add_biases, add_lora, merge_added, remove_added
     from tlkit.evaluation import (

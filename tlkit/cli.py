@@ -16,7 +16,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
+    from tlkit.files import Collection
     from tlkit.grading.submissions import Graded
 
 app = typer.Typer(
@@ -45,7 +46,7 @@ app.add_typer(cache_app, name="cache")
 kernel_app = typer.Typer(help="Jupyter kernels for the GPU: install one, see whether it trains.", no_args_is_help=True)
 app.add_typer(kernel_app, name="kernel")
 
-fetch_app = typer.Typer(help="What some notebooks need and the package cannot hold.", no_args_is_help=True)
+fetch_app = typer.Typer(invoke_without_command=True)
 app.add_typer(fetch_app, name="fetch")
 
 _SHOWN_PACKAGES = ("keras", "tensorflow", "numpy", "scikit-learn", "seaborn", "jupyterlab", "ipywidgets")
@@ -131,11 +132,12 @@ def demo(
         typer.echo(f"Picture: {picture}")
 
 
-def _progress(console: Console) -> Progress:
+def _progress(console: Console, *, in_bytes: bool = False) -> Progress:
     """A bar that counts, and is gone in the end; none where nobody looks."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    count = DownloadColumn() if in_bytes else MofNCompleteColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), count, TimeElapsedColumn())
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
@@ -405,10 +407,10 @@ def grade(
     """Autograde the submissions of a class with nbgrader, in parallel; the same command again goes on after a crash."""
     from rich.console import Console
 
+    from tlkit.files import data_folder
     from tlkit.grading.course import prepare_course
     from tlkit.grading.sandbox import bubblewrap
     from tlkit.grading.submissions import ISOLATED, NOT_ISOLATED, check_run, find_submissions, grade_submissions
-    from tlkit.text.fetching import data_folder
 
     exercises = course or _exercises_in_checkout()
     if exercises is None:
@@ -420,7 +422,7 @@ def grade(
         limits = {"seconds": seconds_per_notebook, "megabytes": memory_mb}
         processes = workers if workers is not None else os.cpu_count() or 1
         check_run(found, prepared, workers=processes, **limits)
-        inside = bubblewrap(prepared.root, data_folder()) if sandbox is not False else []
+        inside = bubblewrap(prepared.root, *map(data_folder, _collections())) if sandbox is not False else []
     if sandbox and not inside:
         raise ValueError("--sandbox must find bubblewrap (Linux: the package bubblewrap) and be allowed to use it.")
     console.print(ISOLATED if inside else NOT_ISOLATED, markup=False)
@@ -575,9 +577,27 @@ def kernel_remove(
     typer.echo(f"removed {remove_kernel(name)}")
 
 
+def _collections() -> list[Collection]:
+    """What `tlkit fetch` knows; each has a command of its name."""
+    from tlkit.clothes import CLOTHES
+    from tlkit.text.fetching import TEXT
+
+    return [TEXT, CLOTHES]
+
+
 @fetch_app.callback()
-def _fetch() -> None:
-    pass  # a group even while it has one command: `tlkit fetch text`
+def _fetch(context: typer.Context) -> None:
+    """What some notebooks need and the package cannot hold: without a name, what has been fetched."""
+    if context.invoked_subcommand is not None:
+        return
+    from tlkit.files import data_folder, status
+
+    for collection in _collections():
+        states = set(status(collection).values())
+        state = next(state for state in ("altered", "missing", "whole") if state in states)
+        where = str(data_folder(collection)) if state == "whole" else f"run: tlkit fetch {collection.name}"
+        size = f"{collection.bytes / 1e6:.0f} MB"
+        typer.echo(f"{collection.name:<8} {state:<8} {size:>7}  {collection.about}; {where}")
 
 
 @fetch_app.command("text")
@@ -590,5 +610,33 @@ def fetch_text_command(
     """Fetch the text encoder's weights and the rated sentences (94 MB), once; checked by SHA-256."""
     from tlkit.text.fetching import fetch_text
 
-    folder = fetch_text(source, report=lambda line: typer.echo(f"fetched {line}"))
-    typer.echo(f"text is there: {folder}")
+    _fetch_and_say(fetch_text, "text", source)
+
+
+@fetch_app.command("clothes")
+def fetch_clothes_command(
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", help="The archive (.tar.gz or .zip), or the folder that was in it: no network."),
+    ] = None,
+) -> None:
+    """Fetch 3,781 photographs of clothes (106 MB, public domain), once; checked by SHA-256."""
+    from tlkit.clothes import fetch_clothes
+
+    _fetch_and_say(fetch_clothes, "clothes", source)
+
+
+def _fetch_and_say(fetch: Callable[..., Path], name: str, source: Path | None) -> None:
+    """Fetch a collection with a bar, and say what came and where it is."""
+    from rich.console import Console
+
+    with _progress(Console(stderr=True), in_bytes=True) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def show(file: str, done: int, total: int) -> None:
+            if file not in tasks:
+                tasks[file] = progress.add_task(file)
+            progress.update(tasks[file], completed=done, total=total)
+
+        folder = fetch(source, report=lambda line: typer.echo(f"fetched {line}"), progress=show)
+    typer.echo(f"{name} is there: {folder}")

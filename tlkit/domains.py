@@ -143,6 +143,10 @@ class Split:
 class Domain:
     """A domain: images or texts of some classes, drawn from one distribution, split for training and testing.
 
+    Args:
+        validation: A third part, where whoever made the domain has set one aside: choose on it, and test once. ``None``
+            where there is none.
+
     Raises:
         TypeError: The examples are neither ``uint8`` images nor ``int32`` token ids, or one of each.
         ValueError: A label is outside ``classes``, a class has no training example, shapes differ.
@@ -152,25 +156,28 @@ class Domain:
     train: Split
     test: Split
     classes: tuple[str, ...]
+    validation: Split | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(str(name) for name in self.classes))
         if len(set(self.classes)) != len(self.classes) or len(self.classes) < 2:
             raise ValueError(f"classes must be two or more different names, got {self.classes}.")
-        for part, split in (("train", self.train), ("test", self.test)):
+        others = {"test": self.test} | ({} if self.validation is None else {"validation": self.validation})
+        for part, split in {"train": self.train, **others}.items():
             if split.x.dtype not in (np.uint8, np.int32):
                 raise TypeError(f"{part} images must be uint8 in 0..255 (or texts int32 ids), got {split.x.dtype}.")
             if split.y.max() >= len(self.classes):
                 raise ValueError(f"{part} labels must be in 0..{len(self.classes) - 1}, got {split.y.max()}.")
-        if self.train.x.dtype != self.test.x.dtype:
-            raise TypeError(
-                f"train and test must be one kind, got {self.train.x.dtype} and {self.test.x.dtype}: images or texts."
-            )
-        if self.train.x.shape[1:] != self.test.x.shape[1:]:
-            raise ValueError(
-                f"train and test examples must have one shape, got {self.train.x.shape[1:]} and "
-                f"{self.test.x.shape[1:]}."
-            )
+        for part, split in others.items():
+            if self.train.x.dtype != split.x.dtype:
+                raise TypeError(
+                    f"train and {part} must be one kind, got {self.train.x.dtype} and {split.x.dtype}: images or texts."
+                )
+            if self.train.x.shape[1:] != split.x.shape[1:]:
+                raise ValueError(
+                    f"train and {part} examples must have one shape, got {self.train.x.shape[1:]} and "
+                    f"{split.x.shape[1:]}."
+                )
         absent = [name for i, name in enumerate(self.classes) if not np.any(self.train.y == i)]
         if absent:
             raise ValueError(f"every class must have a training example, got none for {', '.join(absent)}.")
@@ -193,7 +200,8 @@ class Domain:
             kept = split[np.isin(split.y, np.flatnonzero(renumber >= 0))]
             return Split(kept.x, renumber[kept.y], kept.groups, kept.texts)
 
-        return Domain(self.name, restrict(self.train), restrict(self.test), tuple(classes))
+        validation = None if self.validation is None else restrict(self.validation)
+        return Domain(self.name, restrict(self.train), restrict(self.test), tuple(classes), validation)
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,10 +221,14 @@ def load_domain(name: str) -> Domain:
     ``"optdigits"``: handwritten digits (Alpaydin & Kaynak, 1998; the 1,797 of scikit-learn), in mnist's framing.
     ``"fashion"``: clothes (Xiao et al., 2017), a stratified subset: an unrelated domain.
 
+    Photographs of clothes are fetched, not bundled: :func:`tlkit.load_clothes`.
+
     Raises:
         ValueError: ``name`` is not one of these.
         tlkit.assets.AssetError: The bundled file is missing or altered.
     """
+    if name == "clothes":  # it has a size, and is fetched
+        raise ValueError("domain must be a bundled one, got 'clothes': tlkit.load_clothes(image_size=160) loads it.")
     if name not in BUNDLED_DOMAINS:
         raise ValueError(f"domain must be {nearest_name(name, BUNDLED_DOMAINS)}")
     with np.load(asset_path(f"{name}.npz"), allow_pickle=False) as file:

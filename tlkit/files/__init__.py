@@ -8,20 +8,33 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from tlkit.files.fetching import Collection, NotFetchedError, Package, Pinned, data_folder, fetch, fetched_file, status
+from tlkit.files.fetching import (
+    Collection,
+    NotFetchedError,
+    Package,
+    Pinned,
+    data_folder,
+    fetch,
+    fetched_file,
+    github_archive,
+    status,
+)
 from tlkit.files.hashes import sha256
+from tlkit.files.trees import PinnedFolder
 
 __all__ = [
     "Collection",
     "NotFetchedError",
     "Package",
     "Pinned",
+    "PinnedFolder",
     "Store",
     "StoreEntry",
     "array_digest",
     "data_folder",
     "fetch",
     "fetched_file",
+    "github_archive",
     "open_store",
     "sha256",
     "status",

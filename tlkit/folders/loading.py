@@ -17,7 +17,7 @@ from tlkit.folders.listing import OUTSIDE, Listing, list_folder
 from tlkit.folders.pictures import READING, PictureError, read_picture
 from tlkit.words import printable, some_of
 
-__all__ = ["load_folder", "passing"]
+__all__ = ["in_one_array", "load_folder", "passing", "picture_shape"]
 
 _NAMED = 10  # files that a warning names
 
@@ -70,13 +70,9 @@ def load_folder(
             unreadable image, a file without a group, or an argument out of range.
         OSError: The disk cannot hold the decoded images.
     """
-    size = image_size if isinstance(image_size, tuple) else (image_size, image_size)
-    if len(size) != 2 or not all(isinstance(side, int) and side >= 1 for side in size):
-        raise ValueError(f"image_size must be a side or (height, width) of 1 pixel or more, got {image_size}.")
+    shape = picture_shape(image_size, channels)
     if not 0 < test_fraction < 1:
         raise ValueError(f"test_fraction must be between 0 and 1, both excluded, got {test_fraction}.")
-    if channels not in (1, 3):
-        raise ValueError(f"channels must be 1 (grey) or 3 (RGB), got {channels}.")
     listing = list_folder(path)
     if len(listing.classes) < 2:
         names = ", ".join(map(repr, listing.classes)) or "none"
@@ -88,7 +84,6 @@ def load_folder(
     group_of = None if groups is None else dict(zip(files, name_groups(groups, files, listing), strict=True))
 
     store = open_store(cache_dir)
-    shape = (*size, channels)
     decoded: dict[Path, Array] = {}
     skipped: dict[Path, str] = {}
     if skip_unreadable:
@@ -100,7 +95,7 @@ def load_folder(
         if file in decoded:
             return decoded[file]
         try:
-            return read_picture(file, size, channels)
+            return read_picture(file, shape[:2], channels)
         except PictureError as error:
             raise ValueError(
                 f"every image must be readable, got {str(file)!r} ({error.reason}); skip_unreadable=True leaves such "
@@ -111,8 +106,22 @@ def load_folder(
     splits = {}
     for part, (chosen, labels, numbers) in _split(of_class, group_of, test_fraction, seed).items():
         rows = map(read, passing(chosen, f"reading {part} images", progress))
-        splits[part] = Split(_kept(chosen, rows, shape, store, max_bytes), labels, numbers)
+        splits[part] = Split(in_one_array(chosen, rows, shape, store, max_bytes), labels, numbers)
     return Domain(listing.root.resolve().name, splits["train"], splits["test"], tuple(listing.classes))
+
+
+def picture_shape(image_size: int | tuple[int, int], channels: int) -> tuple[int, int, int]:
+    """``(height, width, channels)`` of what is asked for.
+
+    Raises:
+        ValueError: A side is below 1 pixel, or ``channels`` is neither 1 nor 3.
+    """
+    size = image_size if isinstance(image_size, tuple) else (image_size, image_size)
+    if len(size) != 2 or not all(isinstance(side, int) and side >= 1 for side in size):
+        raise ValueError(f"image_size must be a side or (height, width) of 1 pixel or more, got {image_size}.")
+    if channels not in (1, 3):
+        raise ValueError(f"channels must be 1 (grey) or 3 (RGB), got {channels}.")
+    return (*size, channels)
 
 
 def _check_counts(listing: Listing, skipped: dict[Path, str]) -> None:
@@ -187,7 +196,9 @@ def _try_all(
     return decoded, skipped
 
 
-def _kept(files: Sequence[Path], rows: Iterable[Array], shape: tuple[int, ...], store: Store, max_bytes: int) -> Array:
+def in_one_array(
+    files: Sequence[Path], rows: Iterable[Array], shape: tuple[int, ...], store: Store, max_bytes: int
+) -> Array:
     """The rows as one array, in memory up to ``max_bytes``, past that in a file that is read as needed."""
     if len(files) * math.prod(shape) <= max_bytes:
         array = np.empty((len(files), *shape), np.uint8)

@@ -27,13 +27,13 @@ _FETCHED = Path("/fetched")
 _PROBE_SECONDS = 60.0
 
 
-def bubblewrap(writable: Path, fetched: Path) -> list[str]:
+def bubblewrap(writable: Path, *fetched: Path) -> list[str]:
     """The beginning of a command line that runs the rest of it in a sandbox; empty where there is none.
 
     Args:
         writable: The folder that the command may change. It finds the same path inside.
-        fetched: The folder of what ``tlkit fetch`` has fetched; it may be missing. The command can read it, and tlkit
-            finds it inside.
+        fetched: The folder of each collection that ``tlkit fetch`` fetches; it may be missing. The command can read
+            them, and tlkit finds them inside.
     """
     program = shutil.which(_PROGRAM)
     if program is None:
@@ -44,7 +44,8 @@ def bubblewrap(writable: Path, fetched: Path) -> list[str]:
     command += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
     for path in _python_folders():
         command += ["--ro-bind", path, path]
-    command += ["--ro-bind-try", str(fetched), str(_FETCHED / fetched.name)]
+    for folder in fetched:
+        command += ["--ro-bind-try", str(folder), str(_FETCHED / folder.name)]
     command += ["--setenv", "TLKIT_DATA_DIR", str(_FETCHED)]
     command += ["--bind", str(writable), str(writable), "--chdir", str(writable), "--setenv", "HOME", "/tmp"]
     for name, value in os.environ.items():

@@ -38,7 +38,7 @@ FILES = {
         2_338_514, "d5bb07d87474b3eb8d30b4deccbc23f19d742a6c5718fbacc65485b70b95c5fa", _VADER
     ),
 }
-TEXT = Collection("text", FILES)
+TEXT = Collection("text", FILES, "the text encoder's weights and the rated sentences")
 
 
 def data_folder() -> Path:
@@ -56,6 +56,11 @@ def text_file(name: str) -> Path:
     return files.fetched_file(TEXT, name)
 
 
-def fetch_text(source: str | Path | None = None, *, report: Callable[[str], None] | None = None) -> Path:
+def fetch_text(
+    source: str | Path | None = None,
+    *,
+    report: Callable[[str], None] | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Path:
     """Fetch what text needs and is missing or altered; see :func:`tlkit.files.fetch`, also for errors."""
-    return files.fetch(TEXT, source, report=report)
+    return files.fetch(TEXT, source, report=report, progress=progress)
