@@ -35,6 +35,7 @@ _MODULE_OF = {
     "multiply_adds": "features",
     "pool_features": "features",
     "split_at": "features",
+    "FitOptions": "training",
     "fine_tune": "training",
     "fit": "training",
     "audit_fit": "audit",
@@ -124,5 +125,5 @@ if TYPE_CHECKING:  # what __getattr__ finds, for editors and type checkers
     from tlkit.heads import build_head, join, load_source_head
     from tlkit.kernels import quiet_start
     from tlkit.probe import few_shot_curve, fit_probe, linear_probe
-    from tlkit.training import fine_tune, fit
+    from tlkit.training import FitOptions, fine_tune, fit
     from tlkit.transferability import h_score, leep, log_me, nce
