@@ -42,11 +42,7 @@ __all__ = [
 
 # Keras reads no environment variable for the policy: load_ipython_extension reads this one.
 _POLICY = "TLKIT_DTYPE_POLICY"
-_STAGES = {
-    "start": "starting",
-    "import": "importing TensorFlow",
-    "train": "taking a training step",
-}
+_STAGES = {"start": "starting", "import": "importing TensorFlow", "train": "taking a training step"}
 
 
 @dataclass(frozen=True)
@@ -467,10 +463,7 @@ def describe(facts: dict[str, Any]) -> list[tuple[str, str]]:
         rows += [
             ("tensorflow", f"{facts['tensorflow']}, built {'for ' if facts['cuda_build'] else ''}{build}"),
             ("keras", facts["keras"]),
-            (
-                "CUDA libraries",
-                f"cuDNN {facts['cuda_libraries']}" if facts["cuda_libraries"] else "not there",
-            ),
+            ("CUDA libraries", f"cuDNN {facts['cuda_libraries']}" if facts["cuda_libraries"] else "not there"),
             ("GPUs", ", ".join(facts["gpus"]) or "none"),
             ("memory growth", "on" if facts["memory_growth"] else "off"),
             ("policy", facts["policy"]),

@@ -135,12 +135,7 @@ def fit(
 
 
 def _fit(
-    model: keras.Model,
-    train: Split,
-    validation: Split | None,
-    epochs: int,
-    learning_rate: float,
-    options: FitOptions,
+    model: keras.Model, train: Split, validation: Split | None, epochs: int, learning_rate: float, options: FitOptions
 ) -> pd.DataFrame:
     check_count("epochs", epochs)
     if not 0 < learning_rate < float("inf"):

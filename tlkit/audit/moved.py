@@ -85,10 +85,7 @@ def audit_fit(
 
 
 def watch(
-    *,
-    backbone: Backbone | keras.Model | None = None,
-    intended_stage: int | None = None,
-    train_batchnorm: bool = False,
+    *, backbone: Backbone | keras.Model | None = None, intended_stage: int | None = None, train_batchnorm: bool = False
 ) -> AuditCallback:
     """A Keras callback that audits a real training: give it to ``fit`` and read ``.table`` afterwards.
 

@@ -864,9 +864,7 @@ def _rates(*more: float) -> list[tuple[str, float]]:
 
 def _choice(description: str, options: dict[str, bool]) -> Any:
     return ipywidgets.ToggleButtons(
-        options=list(options.items()),
-        value=next(iter(options.values())),
-        description=description,
+        options=list(options.items()), value=next(iter(options.values())), description=description
     )
 
 
