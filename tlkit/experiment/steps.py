@@ -49,18 +49,15 @@ class StepsReady:
         return _Shuffled(split, batch_size, seed)
 
     def step(self, parts: Any) -> None:
-        """See :class:`tlkit._steps.Steps`."""
         self._loss = float(self._train(*next(parts)))
 
     def score(self, parts: Any) -> None:
-        """Not used: an experiment scores both domains itself."""
         raise AssertionError("an experiment scores both domains itself")
 
     def reset(self) -> None:
-        """There are no means to begin anew."""
+        pass  # there are no means
 
     def logs(self) -> dict[str, float]:
-        """The loss of the last batch."""
         return {"loss": self._loss}
 
 
