@@ -100,7 +100,7 @@ def test_from_scratch_depends_on_the_seed_alone(pair: DomainPair, monkeypatch: p
 # Draws, and what is kept ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("frozen", "views"), [(0, 1), (1, 1), (2, 1), (1, 3)])
+@pytest.mark.parametrize(("frozen", "views"), [(0, 1), (1, 1), (2, 1), (1, 3), (0, 2)])
 def test_a_draw_is_that_of_an_experiment_of_its_own(pair: DomainPair, frozen: int, views: int) -> None:
     many = Experiment(pair, toy_backbone())
     options = {"per_class": 5, "epochs": 3, "views": views}

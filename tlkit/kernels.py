@@ -470,12 +470,9 @@ def describe(facts: dict[str, Any]) -> list[tuple[str, str]]:
             ("XLA", facts["xla"] or "as Keras chooses: the training step, on a GPU"),
         ]
     if "device" in facts:
-        rows.append(
-            (
-                "training step",
-                f"on {facts['device']}, loss {facts['loss']:.4f}" if facts["loss"] is not None else "loss is no number",
-            )
-        )
+        lost = facts["loss"] is None
+        step = "loss is no number" if lost else f"on {facts['device']}, loss {facts['loss']:.4f}"
+        rows.append(("training step", step))
     return rows
 
 
