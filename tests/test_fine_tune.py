@@ -1,7 +1,9 @@
 """fine_tune: one call does what the long way does, weight for weight."""
 
+import inspect
 import threading
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from tlkit.domains import Split
 from tlkit.features import cache_features, split_at
 from tlkit.freezing import freeze_to
 from tlkit.heads import build_head, join
-from tlkit.training import fine_tune, fit
+from tlkit.training import FitKeywords, FitOptions, fine_tune, fit
 
 OPTIONS = {"epochs": 2, "learning_rate": 0.05, "batch_size": 8, "seed": 3, "progress": False}
 
@@ -136,6 +138,46 @@ def test_views_equal_the_long_way_and_validation_is_not_augmented(stage: int) ->
         validation=random_split(9, seed=1),
     )
     pd.testing.assert_frame_equal(history, expected, check_exact=True)
+
+
+def test_options_as_one_object_or_by_name(split: Split) -> None:
+    results = []
+    for given in (
+        {"batch_size": 8, "seed": 3, "progress": False},
+        {"options": FitOptions(batch_size=8, seed=3, progress=False)},
+        {"options": FitOptions(batch_size=8, seed=5, progress=False), "seed": 3},  # a keyword goes before
+        {"options": FitOptions(batch_size=8, seed=5, progress=False)},
+    ):
+        backbone = toy_backbone()
+        head = build_head(backbone, 3, seed=5)
+        fine_tune(backbone, head, split, stage=2, epochs=1, learning_rate=0.05, cache_dir="memory", **given)
+        results.append(head.get_weights())
+    assert same_weights(results[0], results[1])
+    assert same_weights(results[0], results[2])
+    assert not same_weights(results[0], results[3])
+
+
+def test_options_are_the_keywords_of_fit() -> None:
+    options = {field.name: field.default for field in fields(FitOptions)}
+    keywords = {name: each.default for name, each in inspect.signature(fit).parameters.items() if each.kind == 3}
+    assert options == {name: default for name, default in keywords.items() if name in options}
+    assert set(keywords) - set(options) == {"epochs", "learning_rate", "validation"}
+    assert list(options) == list(FitKeywords.__annotations__)
+    assert FitKeywords.__required_keys__ == set()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "fragments"),
+    [({"batch_size": 0}, ("batch_size must be", "got 0")), ({"optimizer": "adamm"}, ("optimizer must be", "'adam'"))],
+)
+def test_bad_options(wrong: dict[str, object], fragments: tuple[str, ...]) -> None:
+    with raises_one_line(ValueError, *fragments):
+        FitOptions(**wrong)
+
+
+def test_an_option_that_there_is_not(toy: Backbone, split: Split, no_training) -> None:
+    with raises_one_line(TypeError, "unexpected keyword argument 'sed'"):
+        fine_tune(toy, build_head(toy, 3), split, stage=1, epochs=1, learning_rate=0.05, sed=3)
 
 
 @pytest.mark.slow

@@ -660,7 +660,7 @@ def test_a_curve_lies_where_its_scores_are() -> None:
 
 def test_labels_do_not_cover_each_other() -> None:
     svg = draw_curves(Curve([(0, 0.9, 0.9)]), [], Baselines(0.9, 0.9, 0.9), epochs=10, source_before=0.9)
-    heights = sorted(float(y) for y in re.findall(r'x="512"[^>]* y="([\d.]+)" font-size="12"', svg))
+    heights = sorted(float(y) for y in re.findall(r'x="512.0" y="([\d.]+)"[^>]* font-size="12"', svg))
     assert len(heights) == 5
     assert np.all(np.diff(heights) >= 13.9)
 

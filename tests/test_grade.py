@@ -25,7 +25,7 @@ from tlkit import cli
 from tlkit.grading import submissions
 from tlkit.grading.course import prepare_course
 from tlkit.grading.feedback import hidden_lines
-from tlkit.grading.notebook import check_exercise, error_line, mend_lost_wakeups, one_line
+from tlkit.grading.notebook import check_exercise, error_line, mend_lost_wakeups
 from tlkit.grading.sandbox import bubblewrap
 from tlkit.grading.submissions import find_submissions
 
@@ -196,11 +196,6 @@ def test_what_check_exercise_refuses(course, tmp_path) -> None:
         check_exercise(tmp_path / "empty.ipynb")
     with raises_one_line(ValueError, "cell_seconds must be above 0, got 0"):
         check_exercise(course / "release" / "ps1" / f"{NOTEBOOK}.ipynb", cell_seconds=0)
-
-
-def test_one_line_is_one_printable_line() -> None:
-    assert one_line("a\x1b[31mred\x1b[0m\nb\x07\r\n  c\u202e") == "ared b c"
-    assert one_line("x" * 50, 10) == "x" * 9 + "…"
 
 
 def test_a_checks_own_words_need_no_name_before_them() -> None:

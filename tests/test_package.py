@@ -301,7 +301,8 @@ def test_what_is_public_is_documented_and_typed(name: str) -> None:
             assert signature.return_annotation is not signature.empty, function.__qualname__
             untyped = [p for p in signature.parameters.values() if p.annotation is p.empty and p.name != "self"]
             assert untyped == [], function.__qualname__
-            assert not any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()), function.__qualname__
+            rest = [p for p in signature.parameters.values() if p.kind is p.VAR_KEYWORD]
+            assert all(p.annotation.startswith("Unpack[") for p in rest), f"{function.__qualname__}: which keywords?"
 
 
 @pytest.mark.parametrize("name", [name for name in PUBLIC_MODULES if name not in ("cli", "assets")])
@@ -317,6 +318,33 @@ def test_args_sections_name_real_arguments(name: str) -> None:
             section = section[: section.index("")] if "" in section else section
             named = [line.strip().split(":")[0] for line in section if line.startswith("    ") and line[4] != " "]
             assert set(named) <= set(inspect.signature(thing).parameters), public
+
+
+# Length: a function is a screenful
+
+LONGEST_BODY = 60
+
+
+def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """From the first statement behind the docstring to the last line: a signature and a docstring may be long."""
+    statements = function.body[1:] if ast.get_docstring(function) is not None else function.body
+    return (function.end_lineno or 0) - statements[0].lineno + 1 if statements else 0
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_function_is_longer_than_a_screen(path: Path) -> None:
+    functions = [
+        node
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    assert {each.name: n for each in functions if (n := body_lines(each)) > LONGEST_BODY} == {}
+
+
+def test_lines_of_a_body_are_counted() -> None:
+    code = 'def f(\n    x,\n):\n    "Of one\\n line."\n    def g():\n        return x\n\n    return g'
+    assert body_lines(ast.parse(code).body[0]) == 4  # type: ignore[arg-type]
+    assert body_lines(ast.parse("def f():\n    'No more.'").body[0]) == 0  # type: ignore[arg-type]
 
 
 # What importing does

@@ -1,28 +1,49 @@
 """What takes long is marked so: tests/seconds.csv says how long each test took on a quiet machine."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import seconds_of_tests
-from helpers import COLLECTED, LONG_AND_KEPT
-from seconds_of_tests import BANK_FROM, RECORDED_FROM, SLOW_FROM
+from helpers import COLLECTED, ROOT
+from seconds_of_tests import RECORDED_FROM
+
+# A test of each kind: seconds in the record, and what it is marked as then.
+KINDS = {
+    "tests/test_a.py::test_quick": (0.15, []),
+    "tests/test_a.py::test_slow[x]": (0.5, ["slow"]),
+    "tests/test_b.py::test_long[x]": (61.0, ["slow", "bank"]),
+    "tests/test_c.py::test_new": (None, []),
+    "tests/test_notebooks.py::test_short[x]": (3.0, ["slow"]),
+    "tests/test_notebooks.py::test_strict_nbval_within_binders_memory[05]": (300.0, ["slow"]),  # LONG_AND_KEPT
+}
 
 
-def marked(item: pytest.Item, name: str) -> bool:
-    return item.get_closest_marker(name) is not None
+def collected(nodeid: str, marks: list[str]) -> SimpleNamespace:
+    name = nodeid.split("::")[1].split("[")[0]
+    return SimpleNamespace(nodeid=nodeid, originalname=name, add_marker=marks.append)
 
 
-def test_what_takes_over_a_minute_is_left_to_make_bank(request: pytest.FixtureRequest) -> None:
-    recorded = seconds_of_tests.read_record()
-    long = [item for item in request.session.items if recorded.get(item.nodeid, 0) > BANK_FROM]
-    long = [item for item in long if getattr(item, "originalname", "") not in LONG_AND_KEPT]
-    assert [item.nodeid for item in long if not marked(item, "bank")] == []
-
-
-def test_what_takes_seconds_is_left_out_of_make_check(request: pytest.FixtureRequest) -> None:
-    recorded = seconds_of_tests.read_record()
-    long = [item for item in request.session.items if recorded.get(item.nodeid, 0) > SLOW_FROM]
-    assert [item.nodeid for item in long if not marked(item, "slow")] == []
+def test_what_takes_long_is_marked_and_dealt_out_first(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conftest = request.config.pluginmanager.get_plugin(str(ROOT / "tests" / "conftest.py"))
+    monkeypatch.setattr(conftest, "read_record", lambda: {test: n for test, (n, _) in KINDS.items() if n is not None})
+    marks: dict[str, list[str]] = {test: [] for test in KINDS}
+    items = [collected(test, marks[test]) for test in KINDS]
+    config = SimpleNamespace(stash=pytest.Stash())
+    conftest.pytest_collection_modifyitems(config, items)
+    assert marks == {test: wanted for test, (_, wanted) in KINDS.items()}
+    assert config.stash[COLLECTED] == set(KINDS)
+    # Files whole, by all of their seconds, but notebooks one by one.
+    assert [item.nodeid.removeprefix("tests/test_") for item in items] == [
+        "notebooks.py::test_strict_nbval_within_binders_memory[05]",
+        "b.py::test_long[x]",
+        "notebooks.py::test_short[x]",
+        "a.py::test_quick",
+        "a.py::test_slow[x]",
+        "c.py::test_new",
+    ]
 
 
 def test_nothing_is_recorded_that_is_no_test(request: pytest.FixtureRequest) -> None:

@@ -10,77 +10,33 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-# The one public list: each name and the module that owns it.
-_MODULE_OF = {
-    "Split": "domains",
-    "Domain": "domains",
-    "DomainPair": "domains",
-    "load_domain": "domains",
-    "load_pair": "domains",
-    "load_clothes": "clothes",
-    "inspect_folder": "folders",
-    "load_folder": "folders",
-    "Backbone": "backbones",
-    "find_boundaries": "backbones",
-    "load_backbone": "backbones",
-    "wrap_backbone": "backbones",
-    "build_head": "heads",
-    "join": "heads",
-    "load_source_head": "heads",
-    "WeightCounts": "freezing",
-    "count_weights": "freezing",
-    "freeze_layers": "freezing",
-    "freeze_to": "freezing",
-    "trainable_layers": "freezing",
-    "cache_features": "features",
-    "multiply_adds": "features",
-    "pool_features": "features",
-    "split_at": "features",
-    "fine_tune": "training",
-    "fit": "training",
-    "audit_fit": "audit",
-    "diagnose": "audit",
-    "watch": "audit",
-    "Experiment": "experiment",
-    "Settings": "experiment",
-    "gradient_triangle": "gradients",
-    "Interval": "evaluation",
-    "PairedTest": "evaluation",
-    "PairScores": "evaluation",
-    "accuracy": "evaluation",
-    "bootstrap_interval": "evaluation",
-    "calibration": "evaluation",
-    "calibration_error": "evaluation",
-    "classification_report": "evaluation",
-    "fit_temperature": "evaluation",
-    "forgetting": "evaluation",
-    "mean_interval": "evaluation",
-    "paired_test": "evaluation",
-    "predict_classes": "evaluation",
-    "predict_probabilities": "evaluation",
-    "score_pair": "evaluation",
-    "few_shot_curve": "probe",
-    "fit_probe": "probe",
-    "linear_probe": "probe",
-    "grad_cam": "explain",
-    "Exported": "export",
-    "export_model": "export",
-    "load_exported": "export",
-    "predict_images": "export",
-    "predict_texts": "export",
-    "add_adapters": "efficient",
-    "add_biases": "efficient",
-    "add_lora": "efficient",
-    "merge_added": "efficient",
-    "remove_added": "efficient",
-    "stored_table": "tables",
-    "h_score": "transferability",
-    "leep": "transferability",
-    "log_me": "transferability",
-    "nce": "transferability",
-    "quiet_start": "kernels",
+# The one public list: the names that each module owns.
+_NAMES = {
+    "domains": "Split Domain DomainPair load_domain load_pair",
+    "clothes": "load_clothes",
+    "folders": "inspect_folder load_folder",
+    "backbones": "Backbone find_boundaries load_backbone wrap_backbone",
+    "heads": "build_head join load_source_head",
+    "freezing": "WeightCounts count_weights freeze_layers freeze_to trainable_layers",
+    "features": "cache_features multiply_adds pool_features split_at",
+    "training": "FitOptions fine_tune fit",
+    "audit": "audit_fit diagnose watch",
+    "experiment": "Experiment Settings",
+    "gradients": "gradient_triangle",
+    "evaluation": (
+        "Interval PairedTest PairScores accuracy bootstrap_interval calibration calibration_error "
+        "classification_report fit_temperature forgetting mean_interval paired_test predict_classes "
+        "predict_probabilities score_pair"
+    ),
+    "probe": "few_shot_curve fit_probe linear_probe",
+    "explain": "grad_cam",
+    "export": "Exported export_model load_exported predict_images predict_texts",
+    "efficient": "add_adapters add_biases add_lora merge_added remove_added",
+    "tables": "stored_table",
+    "transferability": "h_score leep log_me nce",
+    "kernels": "quiet_start",
 }
-
+_MODULE_OF = {name: module for module, names in _NAMES.items() for name in names.split()}
 __all__ = [*_MODULE_OF, "__version__"]
 
 
@@ -127,6 +83,5 @@ if TYPE_CHECKING:  # what __getattr__ finds, for editors and type checkers
     from tlkit.heads import build_head, join, load_source_head
     from tlkit.kernels import quiet_start
     from tlkit.probe import few_shot_curve, fit_probe, linear_probe
-    from tlkit.tables import stored_table
-    from tlkit.training import fine_tune, fit
+    from tlkit.training import FitOptions, fine_tune, fit
     from tlkit.transferability import h_score, leep, log_me, nce

@@ -120,25 +120,20 @@ class OneDevice:
         self._now: dict[str, Any] = {}
 
     def batches(self, split: Split, batch_size: int, seed: int | None) -> Any:
-        """See :class:`Steps`."""
         return batches(split, batch_size, shuffle_seed=seed)
 
     def step(self, parts: Any) -> None:
-        """See :class:`Steps`."""
         self.model.make_train_function()  # nothing, when there is one
         self._now = self.model.train_function(parts)
 
     def score(self, parts: Any) -> None:
-        """See :class:`Steps`."""
         self.model.make_test_function()
         self._now = self.model.test_function(parts)
 
     def reset(self) -> None:
-        """See :class:`Steps`."""
         self.model.reset_metrics()
 
     def logs(self) -> dict[str, float]:
-        """See :class:`Steps`."""
         return {name: float(value) for name, value in self._now.items()}
 
 
@@ -236,12 +231,10 @@ class Mirrored:
         return losses * counts, penalty
 
     def reset(self) -> None:
-        """See :class:`Steps`."""
         self._loss.reset_state()
         self._accuracy.reset_state()
 
     def logs(self) -> dict[str, float]:
-        """See :class:`Steps`."""
         return {metric.name: float(metric.result()) for metric in (self._loss, self._accuracy)}
 
 

@@ -511,8 +511,7 @@ def kernel_install(
     gpu: Annotated[bool, typer.Option("--gpu/--cpu", help="Use GPUs, or hide them.")] = True,
     name: Annotated[str | None, typer.Option(help="Its name; tlkit-gpu or tlkit-cpu by default.")] = None,
     memory_growth: Annotated[
-        bool | None,
-        typer.Option(help="Take GPU memory as it is needed (the default), or nearly all of it at once."),
+        bool | None, typer.Option(help="Take GPU memory as it is needed (the default), or nearly all of it at once.")
     ] = None,
     mixed_precision: Annotated[
         bool, typer.Option("--mixed-precision", help="Compute in half precision: Keras' policy mixed_float16.")
@@ -568,9 +567,7 @@ def kernel_check(
 
 
 @kernel_app.command("remove")
-def kernel_remove(
-    name: Annotated[str, typer.Argument(help="A kernel that tlkit installed.")] = "tlkit-gpu",
-) -> None:
+def kernel_remove(name: Annotated[str, typer.Argument(help="A kernel that tlkit installed.")] = "tlkit-gpu") -> None:
     """Remove a kernel that tlkit installed."""
     from tlkit.kernels import remove_kernel
 

@@ -271,13 +271,7 @@ def bootstrap_interval(
 
 
 def paired_test(
-    labels: Array,
-    first: Array,
-    second: Array,
-    *,
-    confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
+    labels: Array, first: Array, second: Array, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
 ) -> PairedTest:
     """Compare two models on the same test examples.
 

@@ -42,11 +42,7 @@ __all__ = [
 
 # Keras reads no environment variable for the policy: load_ipython_extension reads this one.
 _POLICY = "TLKIT_DTYPE_POLICY"
-_STAGES = {
-    "start": "starting",
-    "import": "importing TensorFlow",
-    "train": "taking a training step",
-}
+_STAGES = {"start": "starting", "import": "importing TensorFlow", "train": "taking a training step"}
 
 
 @dataclass(frozen=True)
@@ -467,22 +463,16 @@ def describe(facts: dict[str, Any]) -> list[tuple[str, str]]:
         rows += [
             ("tensorflow", f"{facts['tensorflow']}, built {'for ' if facts['cuda_build'] else ''}{build}"),
             ("keras", facts["keras"]),
-            (
-                "CUDA libraries",
-                f"cuDNN {facts['cuda_libraries']}" if facts["cuda_libraries"] else "not there",
-            ),
+            ("CUDA libraries", f"cuDNN {facts['cuda_libraries']}" if facts["cuda_libraries"] else "not there"),
             ("GPUs", ", ".join(facts["gpus"]) or "none"),
             ("memory growth", "on" if facts["memory_growth"] else "off"),
             ("policy", facts["policy"]),
             ("XLA", facts["xla"] or "as Keras chooses: the training step, on a GPU"),
         ]
     if "device" in facts:
-        rows.append(
-            (
-                "training step",
-                f"on {facts['device']}, loss {facts['loss']:.4f}" if facts["loss"] is not None else "loss is no number",
-            )
-        )
+        lost = facts["loss"] is None
+        step = "loss is no number" if lost else f"on {facts['device']}, loss {facts['loss']:.4f}"
+        rows.append(("training step", step))
     return rows
 
 

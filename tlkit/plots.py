@@ -98,8 +98,7 @@ def plot_history(history: pd.DataFrame, *, metric: str = "accuracy", ax: Axes | 
     if len(history):
         sns.lineplot(history, x="epoch", y=metric, hue="split", palette=palette, marker="o", ax=ax)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.set_xlabel("epoch")
-    ax.set_ylabel("accuracy" if metric == "accuracy" else "cross-entropy (nats)")
+    ax.set(xlabel="epoch", ylabel="accuracy" if metric == "accuracy" else "cross-entropy (nats)")
     sns.despine(ax=ax)
     return ax
 
@@ -122,8 +121,7 @@ def plot_few_shot(curve: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ticks: Sequence[int] = sorted(curve["per_class"].unique())
     ax.set_xticks(ticks, [str(tick) for tick in ticks])
     ax.minorticks_off()
-    ax.set_xlabel("labels per class")
-    ax.set_ylabel("test accuracy")
+    ax.set(xlabel="labels per class", ylabel="test accuracy")
     ax.legend(title="", frameon=False)
     sns.despine(ax=ax)
     return ax
@@ -150,8 +148,7 @@ def plot_demo(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     for position, value in zip(positions, table["target_accuracy"], strict=True):
         ax.text(0.01, position, f"{value:.3f}", va="center", color="white", fontsize=9)
     ax.set_yticks(positions, table["method"])
-    ax.set_xlim(0, 1.02)
-    ax.set_xlabel("test accuracy")
+    ax.set(xlim=(0, 1.02), xlabel="test accuracy")
     ax.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
     sns.despine(ax=ax, left=True)
     ax.tick_params(axis="y", length=0)
@@ -194,8 +191,7 @@ def plot_confusion(matrix: Array, classes: Sequence[str], *, ax: Axes | None = N
             yticklabels=list(classes),
             ax=ax,
         )
-    ax.set_xlabel("answer")
-    ax.set_ylabel("right class")
+    ax.set(xlabel="answer", ylabel="right class")
     ax.tick_params(length=0, rotation=0)
     sns.despine(ax=ax, left=False, bottom=False, top=False, right=False)
     return ax
@@ -221,11 +217,8 @@ def plot_calibration(tables: Mapping[str, pd.DataFrame], *, ax: Axes | None = No
         ax.plot(filled["confidence"], filled["accuracy"], color=color, linewidth=1, label=label)
         area = 8 + 300 * filled["count"] / filled["count"].sum()
         ax.scatter(filled["confidence"], filled["accuracy"], s=area, color=color, alpha=0.7, linewidths=0)
-    ax.set_xlim(0, 1.03)
-    ax.set_ylim(0, 1.03)
-    ax.set_aspect("equal")
-    ax.set_xlabel("confidence: probability of the answer")
-    ax.set_ylabel("accuracy: share of right answers")
+    ax.set(xlim=(0, 1.03), ylim=(0, 1.03), aspect="equal")
+    ax.set(xlabel="confidence: probability of the answer", ylabel="accuracy: share of right answers")
     ax.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.15))
     sns.despine(ax=ax)
     return ax
@@ -264,8 +257,7 @@ def plot_audit(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         row = 2 if str(table["verdict"].iloc[x]).startswith("statistics") else 1
         ax.plot(x, row, "x", color="white", markersize=7, markeredgewidth=2.5)
         ax.add_patch(Rectangle((x - 0.48, -0.48), 0.96, 2.96, fill=False, edgecolor="0.15", linewidth=1.5))
-    ax.set_xlim(-0.6, n - 0.4)
-    ax.set_ylim(2.6, -0.6)
+    ax.set(xlim=(-0.6, n - 0.4), ylim=(2.6, -0.6))
     ax.set_yticks([0, 1, 2], ["meant", "weights", "statistics"])
     starts = [x for x in range(n) if x == 0 or stages.iloc[x] != stages.iloc[x - 1]]
     if named:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import pandas as pd
 
@@ -21,9 +22,48 @@ from tlkit.probe import fit_probe as fit_probe  # they were here
 from tlkit.probe import logistic_regression as logistic_regression
 from tlkit.words import nearest_name
 
-__all__ = ["fine_tune", "fit"]
+__all__ = ["FitOptions", "fine_tune", "fit"]
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """How to train, whatever is trained: the keywords of :func:`fit`, which says what they mean, as one object.
+
+    With it, several calls of :func:`fine_tune` share their options.
+
+    Raises:
+        ValueError: ``batch_size`` is out of range, or ``optimizer`` is not known.
+    """
+
+    batch_size: int = 32
+    seed: int = 0
+    callbacks: Sequence[keras.callbacks.Callback] = ()
+    optimizer: str = "adam"
+    stop: threading.Event | None = None
+    progress: bool | None = None
+    strategy: str | tf.distribute.MirroredStrategy | None = None
+
+    def __post_init__(self) -> None:
+        check_count("batch_size", self.batch_size)
+        if self.optimizer not in OPTIMIZERS:
+            raise ValueError(f"optimizer must be {nearest_name(self.optimizer, OPTIMIZERS)}")
+
+
+class FitKeywords(TypedDict, total=False):
+    """The fields of :class:`FitOptions` as keywords, so that editors and type checkers know them."""
+
+    batch_size: int
+    seed: int
+    callbacks: Sequence[keras.callbacks.Callback]
+    optimizer: str
+    stop: threading.Event | None
+    progress: bool | None
+    strategy: str | tf.distribute.MirroredStrategy | None
+
+
+DEFAULTS = FitOptions()
 
 
 def fit(
@@ -82,28 +122,48 @@ def fit(
         ValueError: An argument out of range, nothing to train, labels that the head has no logit for, or something that
             ``strategy`` cannot do.
     """
-    _check(model, train, epochs=epochs, learning_rate=learning_rate, batch_size=batch_size, optimizer=optimizer)
-    if validation is not None:
-        check_shape(model, validation)
-        _check_labels(model, validation)
-    step_size = {"class_name": optimizer, "config": {"learning_rate": float(learning_rate)}}
-    mirrored = None if strategy is None else Mirrored(model, mirrored_strategy(strategy), step_size)
+    options = FitOptions(
+        batch_size=batch_size,
+        seed=seed,
+        callbacks=callbacks,
+        optimizer=optimizer,
+        stop=stop,
+        progress=progress,
+        strategy=strategy,
+    )
+    return _fit(model, train, validation, epochs, learning_rate, options)
+
+
+def _fit(
+    model: keras.Model, train: Split, validation: Split | None, epochs: int, learning_rate: float, options: FitOptions
+) -> pd.DataFrame:
+    check_count("epochs", epochs)
+    if not 0 < learning_rate < float("inf"):
+        raise ValueError(f"learning_rate must be above 0, got {learning_rate}.")
+    if not model.trainable_weights:
+        raise ValueError(f"a model must have a weight to train, got {model.name!r}, where all are frozen.")
+    for split in (train, validation):
+        if split is not None:
+            check_shape(model, split)
+            _check_labels(model, split)
+    step_size = {"class_name": options.optimizer, "config": {"learning_rate": float(learning_rate)}}
+    mirrored = None if options.strategy is None else Mirrored(model, mirrored_strategy(options.strategy), step_size)
     model.compile(
         optimizer=keras.optimizers.get(step_size),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
     )
-    recorder = _Recorder(stop, _progress_bar(epochs * -(-len(train) // batch_size), progress))
+    recorder = _Recorder(options.stop, _progress_bar(epochs * -(-len(train) // options.batch_size), options.progress))
     stopped = False
     try:
         for _ in run_epochs(
             mirrored or OneDevice(model),
             train,
             epochs=epochs,
-            batch_size=batch_size,
-            seed=seed,
+            batch_size=options.batch_size,
+            seed=options.seed,
             validation=validation,
-            callbacks=[recorder, *callbacks],
+            callbacks=[recorder, *options.callbacks],
         ):
             pass
     except (KeyboardInterrupt, _Stopped):
@@ -129,19 +189,14 @@ def fine_tune(
     learning_rate: float,
     two_phase: bool = False,
     tail_rate_factor: float = 0.1,
-    batch_size: int = 32,
     validation: Split | None = None,
     train_batchnorm: bool = False,
     views: int = 1,
     augment: keras.layers.Layer | None = None,
     cache_dir: str | Path | None = None,
     max_bytes: int = MAX_BYTES,
-    seed: int = 0,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
-    optimizer: str = "adam",
-    stop: threading.Event | None = None,
-    progress: bool | None = None,
-    strategy: str | tf.distribute.MirroredStrategy | None = None,
+    options: FitOptions = DEFAULTS,
+    **keywords: Unpack[FitKeywords],
 ) -> pd.DataFrame:
     """Freeze, split, cache and train in one call; ``backbone`` and ``head`` come out trained.
 
@@ -162,8 +217,8 @@ def fine_tune(
         train_batchnorm: See :func:`tlkit.freezing.freeze_to`.
         views: See :func:`tlkit.features.cache_features`, also for ``augment``, ``cache_dir`` and ``max_bytes``.
         validation: Raw images, scored after each epoch; they too run through the frozen part once.
-        batch_size: See :func:`fit`, also for ``seed``, ``callbacks``, ``optimizer``, ``stop``, ``progress`` and
-            ``strategy``, which the frozen part does not need: it runs once.
+        options: How to train; the frozen part, which runs once, uses the seed alone.
+        keywords: Single options by name, in place of those of ``options``: ``seed=3``, ``progress=False``.
 
     Returns:
         The history of :func:`fit` with a first column ``phase``, ``"head"`` or ``"tail"``; epochs count on through both
@@ -172,6 +227,7 @@ def fine_tune(
     Raises:
         ValueError: As from the functions it calls; nothing is trained then.
     """
+    options = replace(options, **keywords)
     if not 0 < tail_rate_factor <= 1:
         raise ValueError(f"tail_rate_factor must be above 0 and at most 1, got {tail_rate_factor}.")
     backbone.check_stage(stage)
@@ -181,7 +237,7 @@ def fine_tune(
 
     def cached_parts(trunk: keras.Model) -> tuple[Split, Split | None]:
         few = cache_features(
-            trunk, train, views=views, augment=augment, seed=seed, cache_dir=cache_dir, max_bytes=max_bytes
+            trunk, train, views=views, augment=augment, seed=options.seed, cache_dir=cache_dir, max_bytes=max_bytes
         )
         if validation is None:
             return few, None
@@ -196,20 +252,7 @@ def fine_tune(
     histories: list[pd.DataFrame] = []
     for phase, frozen_to, rate, tail, cached, held_out in prepared:
         freeze_to(backbone, frozen_to, train_batchnorm=train_batchnorm)
-        history = fit(
-            join(tail, head),
-            cached,
-            epochs=epochs,
-            learning_rate=rate,
-            batch_size=batch_size,
-            validation=held_out,
-            seed=seed,
-            callbacks=callbacks,
-            optimizer=optimizer,
-            stop=stop,
-            progress=progress,
-            strategy=strategy,
-        )
+        history = _fit(join(tail, head), cached, held_out, epochs, rate, options)
         history["epoch"] += sum(int(part["epoch"].max()) for part in histories)
         history.insert(0, "phase", phase)
         histories.append(history)
@@ -218,21 +261,6 @@ def fine_tune(
     whole = pd.concat(histories, ignore_index=True)
     whole.attrs["stopped"] = histories[-1].attrs["stopped"]
     return whole
-
-
-def _check(
-    model: keras.Model, train: Split, *, epochs: int, learning_rate: float, batch_size: int, optimizer: str
-) -> None:
-    check_count("epochs", epochs)
-    check_count("batch_size", batch_size)
-    if not 0 < learning_rate < float("inf"):
-        raise ValueError(f"learning_rate must be above 0, got {learning_rate}.")
-    if optimizer not in OPTIMIZERS:
-        raise ValueError(f"optimizer must be {nearest_name(optimizer, OPTIMIZERS)}")
-    if not model.trainable_weights:
-        raise ValueError(f"a model must have a weight to train, got {model.name!r}, where all are frozen.")
-    check_shape(model, train)
-    _check_labels(model, train)
 
 
 def _check_labels(model: keras.Model, split: Split) -> None:

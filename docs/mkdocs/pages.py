@@ -257,15 +257,15 @@ def arrows(diagram: str) -> str:
 def overview() -> str:
     """All modules, each with its first line and with those of its names that ``import tlkit`` gives."""
     tree = ast.parse((ROOT / "tlkit" / "__init__.py").read_text(encoding="utf-8"))
-    owner = next(
+    names_of = next(
         ast.literal_eval(node.value)
         for node in tree.body
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_MODULE_OF"
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_NAMES"
     )
     rows = []
     for name in modules():
         first = (ast.get_docstring(ast.parse(file_of(name).read_text(encoding="utf-8"))) or "").splitlines()[0]
-        names = ", ".join(f"[`{public}`][tlkit.{name}.{public}]" for public in owner if owner[public] == name)
+        names = ", ".join(f"[`{public}`][tlkit.{name}.{public}]" for public in names_of.get(name, "").split())
         rows.append(f"| [`tlkit.{name}`]({name}.md) | {first} | {names} |")
     return API + "\n".join(rows) + "\n"
 

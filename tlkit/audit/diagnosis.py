@@ -9,7 +9,7 @@ from tlkit.audit.case import Case, Unknown
 from tlkit.audit.data_rules import DATA_RULES, tidy_history
 from tlkit.audit.findings import Finding, Findings
 from tlkit.audit.model_rules import MODEL_RULES
-from tlkit.audit.moved import Data, arrays, as_it_was, check_intention
+from tlkit.audit.moved import Data, arrays, as_it_was, check_intention, check_model
 from tlkit.backbones import Backbone
 from tlkit.domains import Array, Split, check_count
 from tlkit.features import check_tokens
@@ -58,14 +58,7 @@ def diagnose(
         ValueError: ``model`` is no Keras model, is not built or has several outputs, ``intended_stage`` cannot be
             understood, ``history`` is no history, or a token id is none of the model's words.
     """
-    if not isinstance(model, keras.Model):
-        raise ValueError(f"model must be a Keras model, got {type(model).__name__}.")
-    if not model.built:
-        raise ValueError(
-            f"model must be built (call it on a batch once), got {model.name!r}, which has no weights yet."
-        )
-    if len(getattr(model, "outputs", None) or [0]) != 1:
-        raise ValueError(f"model must have one output, got {len(model.outputs)}: {', '.join(model.output_names)}.")
+    check_model(model)
     if intended_stage is not None:
         check_intention(backbone, intended_stage)
     check_count("batch_size", batch_size)

@@ -29,6 +29,7 @@ from tlkit.backbones import Backbone
 from tlkit.backbones.applications import PREPROCESSING, preprocessing_of
 from tlkit.domains import Array
 from tlkit.features import fits_shape, split_at
+from tlkit.freezing import is_batchnorm
 from tlkit.words import counted, some_of
 
 __all__ = ["MODEL_RULES", "Rule"]
@@ -55,10 +56,6 @@ class Rule:
     def fix_for(self, backbone: Backbone | keras.Model | None) -> str:
         """The line for a tlkit backbone, or for a plain Keras model."""
         return self.fix if isinstance(backbone, Backbone) or not self.plain_fix else self.plain_fix
-
-
-def _is_batchnorm(layer: Any) -> bool:
-    return isinstance(layer, keras.layers.BatchNormalization)
 
 
 def _weighted(case: Case) -> list[Placed]:
@@ -118,13 +115,13 @@ def _batchnorm_moves_after_unfreezing(case: Case) -> str | None:
         pretrained, where = [placed for placed in layers if id(placed.layer) in case.stages], "of the backbone"
     else:
         pretrained = _frozen_but_for_batchnorm(case, layers)
-        held = sum(bool(own_weights(p.layer)) and not _is_batchnorm(p.layer) for p in pretrained)
+        held = sum(bool(own_weights(p.layer)) and not is_batchnorm(p.layer) for p in pretrained)
         where = f"beside {counted(held, 'frozen layer')}"
-    batchnorm = [placed for placed in pretrained if _is_batchnorm(placed.layer)]
+    batchnorm = [placed for placed in pretrained if is_batchnorm(placed.layer)]
     # Of a backbone that was named, the flag is enough: its statistics move whatever its weights do.
     learning = [p.path for p in batchnorm if (p.layer.trainable if case.stages else case.learns(p.layer))]
     if not learning:
-        if not case.stages and any(_is_batchnorm(placed.layer) and case.learns(placed.layer) for placed in layers):
+        if not case.stages and any(is_batchnorm(placed.layer) and case.learns(placed.layer) for placed in layers):
             raise Unknown("no backbone given, so what was pretrained is not known")
         return None
     moved = ""
@@ -145,7 +142,7 @@ def _frozen_but_for_batchnorm(case: Case, layers: list[Placed]) -> list[Placed]:
     That is a nested model; and, where the order is that of one graph, what stands between the first frozen layer and
     the last before one that learns. BatchNorm before and after those may be the input's or the head's.
     """
-    own = [i for i, p in enumerate(layers) if own_weights(p.layer) and not _is_batchnorm(p.layer)]
+    own = [i for i, p in enumerate(layers) if own_weights(p.layer) and not is_batchnorm(p.layer)]
     still = {i for i in own if not case.learns(layers[i].layer)}
     found: set[int] = set()
     for placed in layers:
@@ -165,7 +162,7 @@ def _training_false_relied_on(case: Case) -> str | None:
     for call in training_false_calls(case.model):
         inner = [Placed("", call.layer), *placed_layers(call.layer)]
         # What never learns or has no statistics is held anyway.
-        count = sum(_is_batchnorm(placed.layer) and placed.layer.trainable for placed in inner)
+        count = sum(is_batchnorm(placed.layer) and placed.layer.trainable for placed in inner)
         if count:
             found.append((call, count, [placed.layer for placed in inner]))
     if not found:
@@ -227,7 +224,7 @@ def _unfreeze_without_effect(case: Case) -> str | None:
         placed
         for placed in inside
         if case.stages[id(placed.layer)] > case.intended_stage
-        and (case.train_batchnorm or not _is_batchnorm(placed.layer))
+        and (case.train_batchnorm or not is_batchnorm(placed.layer))
     ]
     still = [placed.path for placed in candidates if not case.learns(placed.layer)]
     if not still:
@@ -488,7 +485,7 @@ def _momentum_too_slow(case: Case) -> str | None:
     slow = [
         placed
         for placed in placed_layers(case.model)
-        if _is_batchnorm(placed.layer)
+        if is_batchnorm(placed.layer)
         and placed.layer.trainable
         and id(placed.layer) not in case.stages  # a backbone's statistics are another rule's
         and placed.layer.momentum**steps > 0.05

@@ -18,7 +18,7 @@ from tlkit.audit.graph import Placed, placed_layers
 from tlkit.backbones import Backbone, stage_layers
 from tlkit.domains import Array, Split, check_count
 from tlkit.features import check_tokens
-from tlkit.freezing import held_layers
+from tlkit.freezing import held_layers, is_batchnorm
 from tlkit.words import reason
 
 __all__ = ["AuditCallback", "Data", "audit_fit", "watch"]
@@ -73,7 +73,9 @@ def audit_fit(
         ValueError: The model is not built, is empty or has several outputs, there is no data, a step cannot be taken,
             or ``intended_stage`` is given without a backbone or out of range.
     """
-    _check_model(model)
+    check_model(model)
+    if not any(own_weights(placed.layer) for placed in placed_layers(model)):
+        raise ValueError(f"model must have weights to learn, got {model.name!r}, which has none.")
     check_count("steps", steps)
     check_count("batch_size", batch_size)
     meant = _Meant(model, backbone, intended_stage, train_batchnorm)
@@ -85,10 +87,7 @@ def audit_fit(
 
 
 def watch(
-    *,
-    backbone: Backbone | keras.Model | None = None,
-    intended_stage: int | None = None,
-    train_batchnorm: bool = False,
+    *, backbone: Backbone | keras.Model | None = None, intended_stage: int | None = None, train_batchnorm: bool = False
 ) -> AuditCallback:
     """A Keras callback that audits a real training: give it to ``fit`` and read ``.table`` afterwards.
 
@@ -176,7 +175,7 @@ class _Meant:
         stage = self.stages.get(id(layer))
         if stage is None:
             return True  # the head
-        held = isinstance(layer, keras.layers.BatchNormalization) and not self._train_batchnorm
+        held = is_batchnorm(layer) and not self._train_batchnorm
         return stage > self._intended and not held and id(layer) not in self._held
 
 
@@ -197,7 +196,8 @@ def stage_by_layer(backbone: Backbone | keras.Model | None, model: keras.Model) 
     return stages
 
 
-def _check_model(model: keras.Model) -> None:
+def check_model(model: keras.Model) -> None:
+    """Raise ``ValueError`` unless this is a model that is built and has one output."""
     if not isinstance(model, keras.Model):
         raise ValueError(f"model must be a Keras model, got {type(model).__name__}.")
     if not model.built:
@@ -206,8 +206,6 @@ def _check_model(model: keras.Model) -> None:
         )
     if len(getattr(model, "outputs", None) or [0]) != 1:
         raise ValueError(f"model must have one output, got {len(model.outputs)}: {', '.join(model.output_names)}.")
-    if not any(own_weights(placed.layer) for placed in placed_layers(model)):
-        raise ValueError(f"model must have weights to learn, got {model.name!r}, which has none.")
 
 
 def _values(model: keras.Model) -> dict[int, Array]:
@@ -372,7 +370,8 @@ def _row(
     changes = [[_change(variable, before) for variable in group] for group in (weights, statistics)]
     largest = [float(np.max(group, initial=0)) for group in changes]  # NaN if one is
     moved, counted = largest[0] != 0, largest[1] != 0
-    learns = meant.learns(placed.layer) and (bool(weights) or _counts(placed.layer))
+    # BatchNorm without scale and offset has no weights, and changes all the same while it trains.
+    learns = meant.learns(placed.layer) and (bool(weights) or is_batchnorm(placed.layer))
     return {
         "layer": placed.path,
         "kind": type(placed.layer).__name__,
@@ -388,11 +387,6 @@ def _row(
             learns, moved or (learns and counted and not weights), counted, bool(np.isnan(largest).any())
         ),
     }
-
-
-def _counts(layer: keras.layers.Layer) -> bool:
-    """Whether a layer without weights changes all the same while it trains: BatchNorm without scale and offset."""
-    return isinstance(layer, keras.layers.BatchNormalization)
 
 
 def _change(variable: keras.Variable, before: dict[int, Array]) -> float:

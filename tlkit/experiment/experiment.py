@@ -23,7 +23,7 @@ from tlkit.domains import DomainPair, Split, check_count
 from tlkit.evaluation import accuracy
 from tlkit.experiment.script import keras_script, write_script
 from tlkit.experiment.settings import BATCH_SIZE, Baselines, Run, Settings, StageInfo
-from tlkit.experiment.steps import Report, Step, StepsReady, Watcher, computed
+from tlkit.experiment.steps import Report, Step, StepsReady, Watcher
 from tlkit.features import (
     cache_features,
     check_shape,
@@ -434,7 +434,7 @@ class Experiment:
         def train(x: Any, y: Any) -> Any:
             return descend(lambda: loss_of(y, model(cut(x), training=True)), groups)
 
-        signature = [self._input_of(tail, boundary), tf.TensorSpec((None,), tf.int64)]
+        signature = [self._input_of(tail, boundary, training=True), tf.TensorSpec((None,), tf.int64)]
         return Step(
             train=tf.function(train, input_signature=signature).get_concrete_function(),
             predict=self._build_reader(tail, boundary),
@@ -454,11 +454,10 @@ class Experiment:
         """What texts, as ids or as vectors of tokens, go through first: they are computed up to a batch's longest."""
         return without_padding if self.is_text and boundary < self.backbone.n_stages else tf.identity
 
-    def _input_of(self, tail: keras.Model, boundary: int) -> Any:
-        return tf.TensorSpec((None, *tail.input_shape[1:]), computed(self._dtype(boundary)))
-
-    def _dtype(self, boundary: int) -> Any:
-        return self.pair.target.train.x.dtype if boundary == 0 else np.dtype(np.float32)
+    def _input_of(self, tail: keras.Model, boundary: int, *, training: bool = False) -> Any:
+        """What a graph takes: features, or at stage 0 what is raw; to train on, images as augmentation leaves them."""
+        raw = boundary == 0 and (self.is_text or not training)
+        return tf.TensorSpec((None, *tail.input_shape[1:]), self.pair.target.train.x.dtype if raw else "float32")
 
     # Scores ---------------------------------------------------------------------------------------------------------
 

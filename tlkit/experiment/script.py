@@ -124,26 +124,24 @@ def _check(experiment: Experiment, run: Run) -> None:
 
 
 def _freezing(experiment: Experiment, run: Run) -> str:
-    """Lines that set each layer's flag as it was in the run."""
+    """Lines that set each layer's flag as it was in the run: by its place or, where that will not do, by its name."""
     backbone, train_batchnorm = experiment.backbone, run.settings.train_batchnorm
     layers, ends = backbone.model.layers, backbone.stage_ends[: run.boundary]
     flags = flags_of(backbone, experiment.names(run.settings.frozen), train_batchnorm=train_batchnorm)
-    learns = [flags[layer.path] for layer in layers]
-    matters = [bool(layer.weights) for layer in layers]
-    if not any(own and counts for own, counts in zip(learns, matters, strict=True)):
+    last = max((i for i, layer in enumerate(layers) if layer.name in ends), default=0)
+    # Only layers with weights count: the others have nothing to freeze.
+    own = {layer.name: flags[layer.path] for layer in layers if layer.weights}
+    placed = {layer.name: i > last and (train_batchnorm or not is_batchnorm(layer)) for i, layer in enumerate(layers)}
+    if not any(own.values()):
         return "base.trainable = False\n"
+    if any(learns != placed[name] for name, learns in own.items()):
+        frozen = [name for name, learns in own.items() if not learns]
+        return f"frozen = {frozen!r}\nfor layer in base.layers:\n    layer.trainable = layer.name not in frozen\n"
     held = "" if train_batchnorm else " and not isinstance(layer, keras.layers.BatchNormalization)"
     why = "" if train_batchnorm else "  # BatchNorm keeps its statistics only by its own flag"
-    last = max((i for i, layer in enumerate(layers) if layer.name in ends), default=-1)
-    batchnorm = [is_batchnorm(layer) for layer in layers]
-    by_place = [i > last and (train_batchnorm or not batchnorm[i]) for i in range(len(layers))]
-    if any(one != other for one, other, counts in zip(learns, by_place, matters, strict=True) if counts):
-        frozen = [layer.name for layer, own in zip(layers, learns, strict=True) if not own and layer.weights]
-        return f"frozen = {frozen!r}\nfor layer in base.layers:\n    layer.trainable = layer.name not in frozen\n"
-    if last < 0:
-        return f"for layer in base.layers:{why}\n    layer.trainable = True{held}\n"
+    place = f'[layer.name for layer in base.layers].index("{layers[last].name}")' if last else "0  # the input"
     return (
-        f'last_frozen = [layer.name for layer in base.layers].index("{layers[last].name}")\n'
+        f"last_frozen = {place}\n"
         f"for i, layer in enumerate(base.layers):{why}\n    layer.trainable = i > last_frozen{held}\n"
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from tlkit._keras import keras, tf
 from tlkit.domains import Split
 from tlkit.experiment.settings import Settings
 
-__all__ = ["Report", "Step", "StepsReady", "Watcher", "computed"]
+__all__ = ["Report", "Step", "StepsReady", "Watcher"]
 
 LIVE_MOMENTS = 10
 
@@ -49,18 +49,15 @@ class StepsReady:
         return _Shuffled(split, batch_size, seed)
 
     def step(self, parts: Any) -> None:
-        """See :class:`tlkit._steps.Steps`."""
         self._loss = float(self._train(*next(parts)))
 
     def score(self, parts: Any) -> None:
-        """Not used: an experiment scores both domains itself."""
         raise AssertionError("an experiment scores both domains itself")
 
     def reset(self) -> None:
-        """There are no means to begin anew."""
+        pass  # there are no means
 
     def logs(self) -> dict[str, float]:
-        """The loss of the last batch."""
         return {"loss": self._loss}
 
 
@@ -68,7 +65,8 @@ class _Shuffled:
     """Batches ``(x, y)`` as tensors, in a new order each time they are gone through."""
 
     def __init__(self, split: Split, batch_size: int, seed: int | None) -> None:
-        self._x = tf.constant(split.x.astype(computed(split.x.dtype), copy=False))
+        # Images as floats, which they are when they were augmented.
+        self._x = tf.constant(split.x if split.is_text else split.x.astype(np.float32, copy=False))
         self._y, self._batch_size = tf.constant(split.y), batch_size
         self._rng = np.random.default_rng(seed)
 
@@ -86,12 +84,13 @@ class Watcher(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no
         super().__init__()
         self._settings, self._look, self._report = settings, look, report
         self.done, self.total = 0, settings.epochs * per_epoch
-        self._clock = _Clock(self.total)
+        self._began = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Tell of progress; raise ``FloatingPointError`` for a loss that is no number."""
         self.done += 1
-        self._report("progress", (self.done, self.total, self._clock.left(self.done)))
+        left = (time.monotonic() - self._began) / self.done * (self.total - self.done)  # at the pace so far
+        self._report("progress", (self.done, self.total, left))
         loss = (logs or {})["loss"]
         if not math.isfinite(loss):
             raise FloatingPointError(
@@ -104,19 +103,3 @@ class Watcher(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no
         every, epochs = -(-self._settings.epochs // LIVE_MOMENTS), epoch + 1
         if epochs % every == 0 and epochs < self._settings.epochs:  # after the last one come the test examples
             self._look(epochs)
-
-
-@dataclass
-class _Clock:
-    """Seconds left, from the pace so far."""
-
-    total: int
-    began: float = field(default_factory=time.monotonic)
-
-    def left(self, done: int) -> float:
-        return (time.monotonic() - self.began) / max(done, 1) * (self.total - done)
-
-
-def computed(dtype: Any) -> Any:
-    """What a graph computes with: half precision is only for storage."""
-    return np.dtype(np.float32) if dtype == np.float16 else np.dtype(dtype)

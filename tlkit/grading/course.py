@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from tlkit.grading.feedback import feedback_preprocessors
-from tlkit.grading.notebook import marks_of, need_extra, one_line
+from tlkit.grading.notebook import marks_of, need_extra
+from tlkit.words import one_line
 
 __all__ = ["Course", "prepare_course"]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tlkit.grading.notebook import error_line, errors_of, one_line
+from tlkit.grading.notebook import error_line, errors_of
+from tlkit.words import one_line
 
 __all__ = ["feedback_preprocessors", "hidden_lines"]
 

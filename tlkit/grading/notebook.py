@@ -10,13 +10,14 @@ import asyncio
 import contextlib
 import functools
 import importlib.util
-import re
 import subprocess
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from tlkit.words import one_line
 
 __all__ = ["CheckResult", "ExerciseReport", "check_exercise"]
 
@@ -26,7 +27,6 @@ TOTAL = 100  # points of an assignment
 FENCED = "--IPKernelApp.exec_lines=from tlkit.grading import fence; fence()"
 # What the autograder says in each cell that it could not run to its end (exercises/nbgrader_config.py).
 KERNEL_GONE = "the kernel ended, or answered no more, before this cell was done: it could not be tested."
-_LONGEST_REASON = 400  # characters
 # What these say is meant for a student, and needs no name of an exception before it.
 _SPEAK_FOR_THEMSELVES = ("AssertionError", "KernelGone", "TimeoutError")
 
@@ -112,13 +112,6 @@ def mend_lost_wakeups() -> None:
             look_again()
 
     AsyncZMQSocketChannel.send = mended
-
-
-def one_line(text: object, limit: int = _LONGEST_REASON) -> str:
-    """The text of a notebook as one printable line: no colours, no control characters, not too long."""
-    plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", str(text)[: 10 * limit])
-    line = " ".join("".join(c if c.isprintable() else " " for c in plain).split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 def errors_of(cell: Any) -> list[Any]:

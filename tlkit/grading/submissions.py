@@ -24,18 +24,11 @@ from pathlib import Path
 from typing import Any
 
 from tlkit.grading.course import Course, open_gradebook
-from tlkit.grading.notebook import KERNEL_GONE, one_line
+from tlkit.grading.notebook import KERNEL_GONE
 from tlkit.grading.worker import STOPPED, Worker, stop_remarks
+from tlkit.words import one_line
 
-__all__ = [
-    "ISOLATED",
-    "NOT_ISOLATED",
-    "Graded",
-    "Submission",
-    "check_run",
-    "find_submissions",
-    "grade_submissions",
-]
+__all__ = ["ISOLATED", "NOT_ISOLATED", "Graded", "Submission", "check_run", "find_submissions", "grade_submissions"]
 
 NOT_ISOLATED = (
     "Students' code runs here with your rights. What holds it: a fence against the network, other programs, notebooks "

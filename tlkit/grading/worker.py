@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from tlkit.grading.course import Course, course_api, last_error
-from tlkit.grading.notebook import error_line, errors_of, marks_of, mend_lost_wakeups, one_line
+from tlkit.grading.notebook import error_line, errors_of, marks_of, mend_lost_wakeups
 from tlkit.grading.sandbox import sandboxed_process
+from tlkit.words import one_line
 
 __all__ = ["STOPPED", "Worker", "stop_remarks"]
 

@@ -30,7 +30,7 @@ from tlkit.features import cache_features, check_shape, pool_features, split_at
 from tlkit.heads import build_head, load_source_head
 from tlkit.plots import SOURCE_COLOR, TARGET_COLOR, plot_confusion
 from tlkit.probe import logistic_regression
-from tlkit.widgets.theme import escape, literal, style_sheet, with_picture
+from tlkit.widgets.theme import escape, literal, style_sheet, svg_text, with_picture
 from tlkit.words import nearest_name, shortened
 
 __all__ = ["DomainCompare"]
@@ -232,20 +232,9 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
         self._pictures: dict[tuple[Side, int], Image.Image] = {}
         self._chosen = {side: _images_by_class(_domain(pair, side), seed) for side in SIDES}
         self._build()
-        super().__init__(
-            [
-                style_sheet(_RULES),
-                self._heading,
-                self._controls,
-                self._status,
-                self._images,
-                self._matrices,
-                self._cell_controls,
-                self._cell_view,
-            ]
-        )
-        self.add_class("tlkit")
-        self.add_class("tlkit-compare")
+        above = [style_sheet(_RULES), self._heading, self._controls, self._status]
+        super().__init__([*above, self._images, self._matrices, self._cell_controls, self._cell_view])
+        self.add_class("tlkit").add_class("tlkit-compare")
         self.labels_per_class = self.label_choices[0]
         self.model = next(iter(self._models))
         self.pick_largest_error()
@@ -372,57 +361,47 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
     # Controls
 
     def _build(self) -> None:
-        wide, full = {"description_width": "110px"}, ipywidgets.Layout(width="100%")
+        look = {"style": {"description_width": "110px"}, "layout": ipywidgets.Layout(width="100%")}
         source, target = (escape(_domain(self.pair, side).name) for side in SIDES)
         self._heading = ipywidgets.HTML(f"<h4>DomainCompare: {source} → {target}</h4>")
-        self._model_choice = ipywidgets.Dropdown(
-            options=list(self._models),
-            description="model",
-            tooltip="Whose answers are shown (Space opens the list).",
-            style=wide,
-            layout=full,
-        ).add_class("tlkit-model")
+
+        def dropdown(css: str, text: str, tooltip: str, options: Sequence[Any] = ()) -> Any:
+            tooltip = f"{tooltip} (Space opens the list)."
+            return ipywidgets.Dropdown(options=options, description=text, tooltip=tooltip, **look).add_class(css)
+
+        self._model_choice = dropdown("tlkit-model", "model", "Whose answers are shown", list(self._models))
         self._labels = ipywidgets.SelectionSlider(
             options=self.label_choices,
             description="labels a class",
             tooltip="How many target labels of each class a backbone's probe learns from; 0 is zero-shot.",
             continuous_update=True,
-            style=wide,
-            layout=full,
+            **look,
         ).add_class("tlkit-labels")
         self._overlay_box = ipywidgets.Checkbox(
             description=f"Grad-CAM: {'for images only' if self._is_text else 'where the evidence for the answer lies'}",
             disabled=self._is_text,
             tooltip="Orange where the feature map speaks for the answer; each image by its own maximum.",
             indent=False,
-            layout=full,
+            layout=look["layout"],
         ).add_class("tlkit-overlay")
-        flow = {"display": "flex", "flex_flow": "row wrap", "align_items": "center"}
-        self._controls = ipywidgets.Box(
-            [self._model_choice, self._labels, self._overlay_box], layout=ipywidgets.Layout(**flow)
-        ).add_class("tlkit-compare-controls")
-        self._side_choice = ipywidgets.Dropdown(
-            options=[(f"{side}: {_domain(self.pair, side).name}", side) for side in SIDES],
-            description=f"{self._noun}s of",
-            tooltip=f"The domain whose {self._noun}s are shown (Space opens the list).",
-            style=wide,
-            layout=full,
-        ).add_class("tlkit-cell-side")
-        self._right_choice, self._answer_choice = (
-            ipywidgets.Dropdown(description=text, tooltip=tooltip, style=wide, layout=full).add_class(css)
-            for text, tooltip, css in (
-                ("right class", "The row of the confusion matrix (Space opens the list).", "tlkit-cell-right"),
-                ("answer", "The column of the confusion matrix (Space opens the list).", "tlkit-cell-answer"),
-            )
+        sides = [(f"{side}: {_domain(self.pair, side).name}", side) for side in SIDES]
+        self._side_choice = dropdown(
+            "tlkit-cell-side", f"{self._noun}s of", f"The domain whose {self._noun}s are shown", sides
         )
+        self._right_choice = dropdown("tlkit-cell-right", "right class", "The row of the confusion matrix")
+        self._answer_choice = dropdown("tlkit-cell-answer", "answer", "The column of the confusion matrix")
         largest = ipywidgets.Button(
             description="Largest error",
             tooltip="Choose the cell with the most errors of this domain.",
             layout=ipywidgets.Layout(flex="0 0 auto", width="auto"),
         ).add_class("tlkit-largest-error")
-        self._cell_controls = ipywidgets.Box(
-            [self._side_choice, self._right_choice, self._answer_choice, largest], layout=ipywidgets.Layout(**flow)
-        ).add_class("tlkit-compare-controls")
+        of_cell = [self._side_choice, self._right_choice, self._answer_choice]
+        self._controls, self._cell_controls = (
+            ipywidgets.Box(
+                row, layout=ipywidgets.Layout(display="flex", flex_flow="row wrap", align_items="center")
+            ).add_class("tlkit-compare-controls")
+            for row in ([self._model_choice, self._labels, self._overlay_box], [*of_cell, largest])
+        )
         self._status = ipywidgets.HTML().add_class("tlkit-status")
         self._images = ipywidgets.HTML().add_class("tlkit-compare-images")
         self._matrices = ipywidgets.HTML().add_class("tlkit-compare-matrices")
@@ -432,7 +411,7 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
         self._model_choice.observe(lambda change: self._by_hand("model", change["new"]), names="value")
         self._labels.observe(lambda change: self._by_hand("labels_per_class", change["new"]), names="value")
         self._overlay_box.observe(lambda change: self._by_hand("overlay", change["new"]), names="value")
-        for choice in (self._side_choice, self._right_choice, self._answer_choice):
+        for choice in of_cell:
             choice.observe(self._cell_by_hand, names="value")
         largest.on_click(lambda _: self.pick_largest_error(self.cell[0]))
 
@@ -620,7 +599,7 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
             x, y = left + j * size, top + i * size
             edge = 'stroke="var(--tlkit-text)" stroke-width="2.5"' if picked else 'stroke="var(--tlkit-line)"'
             fill = f'style="fill:{color};fill-opacity:{opacity:.2f}"' if count else 'fill="none"'
-            number = _text(x + size / 2, y + size / 2 + 4, count, "middle") if count else ""
+            number = svg_text(x + size / 2, y + size / 2 + 4, count, "middle") if count else ""
             return f'<rect x="{x}" y="{y}" width="{size}" height="{size}" {fill} {edge}/>{number}'
 
         at, _, _ = self.cell
@@ -638,13 +617,13 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
                     cells.append(square)
             if len(shown) < len(classes):
                 cells.append(cell(i, len(shown), int(others[i]), "var(--tlkit-wrong)", 0.1, picked=False))
-            cells.append(_text(left - 6, top + i * size + size / 2 + 4, names[i], "end"))
+            cells.append(svg_text(left - 6, top + i * size + size / 2 + 4, names[i], "end"))
         for j, name in enumerate(columns):
             x, y = left + j * size + size / 2, top - 6
             turn = f' transform="rotate(-40 {x} {y})"' if longest > 3 else ""
-            cells.append(_text(x, y, name, "start" if turn else "middle", turn))
+            cells.append(svg_text(x, y, name, "start" if turn else "middle", turn))
         width, height = left + len(columns) * size + (20 if longest > 3 else 2), top + max(len(shown) * size + 2, 84)
-        axes = _text(left, 12, "answer →", "start", ' class="quiet"') + _text(
+        axes = svg_text(left, 12, "answer →", "start", ' class="quiet"') + svg_text(
             12, top + 4, "right class →", "end", f' class="quiet" transform="rotate(-90 12 {top + 4})"'
         )
         words = escape(f"Confusion matrix of {_domain(self.pair, side).name}; {self._matrix_words(side)}")
@@ -687,15 +666,8 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
                     right = reading.answers[index] == k
                     row.imshow(self._picture(side, index), **look, extent=(x, x + 0.9, 1.5 * y + 0.9, 1.5 * y))
                     text = f"{'✓' if right else '✗'}{literal(shortened(domain.classes[reading.answers[index]], 6))}"
-                    row.text(
-                        x + 0.45,
-                        1.5 * y + 0.98,
-                        text,
-                        ha="center",
-                        va="top",
-                        fontsize=8,
-                        color=_RIGHT_COLOR if right else _WRONG_COLOR,
-                    )
+                    place = {"ha": "center", "va": "top", "color": _RIGHT_COLOR if right else _WRONG_COLOR}
+                    row.text(x + 0.45, 1.5 * y + 0.98, text, fontsize=8, **place)
             if self._is_text:
                 self._draw_texts(row, side, shown)
             else:
@@ -835,7 +807,3 @@ def _data_uri(picture: Image.Image, kind: str) -> str:
 
 def _name_cell(name: str, scope: str) -> str:
     return f'<th {scope} title="{escape(name)}">{escape(shortened(name, 9))}</th>'
-
-
-def _text(x: float, y: float, text: object, anchor: str, more: str = "") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{more}>{escape(text)}</text>'

@@ -25,7 +25,7 @@ from tlkit.experiment import Baselines, Experiment, Run, Settings
 from tlkit.widgets.pictures import Curve, draw_curves, draw_figure, draw_strip
 from tlkit.widgets.runs_table import COLUMNS, RUNS_STYLE, RunsTable
 from tlkit.widgets.theme import escape, style_sheet, with_picture
-from tlkit.words import one_line
+from tlkit.words import counted, one_line
 
 __all__ = ["FreezeLab"]
 
@@ -68,6 +68,7 @@ _STYLE = """
 """
 
 _UNTRAINED = "Nothing is trained yet."
+_IN_PROGRESS = "while a run is in progress: stop it or wait for it first"
 
 _LABS: weakref.WeakSet[FreezeLab] = weakref.WeakSet()
 
@@ -262,9 +263,8 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
             self._stop.clear()
             self._error = None
             self.status = "running"
-            self._thread = threading.Thread(
-                target=self._work, args=(self.settings,), name="tlkit-freezelab", daemon=True
-            )
+            work = (self.settings,)
+            self._thread = threading.Thread(target=self._work, args=work, name="tlkit-freezelab", daemon=True)
             self._thread.start()
         except BaseException:
             self._busy.release()
@@ -298,7 +298,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
             RuntimeError: A run is in progress.
         """
         if not self._busy.acquire(blocking=False):
-            raise RuntimeError("weights must not change while a run is in progress: stop it or wait for it first.")
+            raise RuntimeError(f"weights must not change {_IN_PROGRESS}.")
         try:
             self.experiment.reset()
         finally:
@@ -359,9 +359,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
 
     def _check_unlocked(self) -> None:
         if self._busy.locked():
-            raise traitlets.TraitError(
-                "settings must not change while a run is in progress: stop it or wait for it first."
-            )
+            raise traitlets.TraitError(f"settings must not change {_IN_PROGRESS}.")
 
     @traitlets.validate("frozen", *SETTINGS)
     def _validate(self, proposal: Any) -> Any:
@@ -426,17 +424,17 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         if not (self.measures_scratch and self.experiment.scratch_is_cheap(per_class)) or self._yield.wait(PATIENCE):
             return
         if math.isnan(self.experiment.baselines(per_class).scratch):
-            self._progress_words.value = '<span class="tlkit-quiet">measuring the baseline “from scratch” …</span>'
+            self._say_progress("measuring the baseline “from scratch” …")
             if self.experiment.measure_scratch(per_class, interrupt=self._yield) is None:
                 return
-            self._progress_words.value = '<span class="tlkit-quiet">from scratch: measured</span>'
+            self._say_progress("from scratch: measured")
         if not self._busy.locked():
             self._show_curves()
 
     def _report(self, kind: str, value: Any) -> None:
         now = time.monotonic()
         if kind == "phase":
-            self._progress_words.value = f'<span class="tlkit-quiet">{escape(value)} …</span>'
+            self._say_progress(f"{value} …")
         elif kind == "point":
             self._live.append(value)
             self._show_curves(running=True)
@@ -446,10 +444,10 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
             self._progress.max = total
             self._progress.value = done
             per_epoch = total / self.epochs
-            self._progress_words.value = (
-                f'<span class="tlkit-quiet">epoch {math.ceil(done / per_epoch)} of {self.epochs} · '
-                f"{left:.1f} s left</span>"
-            )
+            self._say_progress(f"epoch {math.ceil(done / per_epoch)} of {self.epochs} · {left:.1f} s left")
+
+    def _say_progress(self, words: str) -> None:
+        self._progress_words.value = f'<span class="tlkit-quiet">{escape(words)}</span>'
 
     # Words ----------------------------------------------------------------------------------------------------------
 
@@ -477,36 +475,28 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         wrong = int((~run.audit["verdict"].str.endswith("as meant")).sum())
         parts = [f"{'Stopped: ' if run.stopped else ''}{_moved(stages, self.experiment.backbone.n_stages)} moved."]
         points = 100 * (run.target - before)
-        parts.append(
-            f"Target {run.target:.3f}, {abs(points):.0f} points {'above' if points >= 0 else 'below'} {compared}."
-        )
+        side = "above" if points >= 0 else "below"
+        parts.append(f"Target {run.target:.3f}, {abs(points):.0f} points {side} {compared}.")
         parts.append(self._forgetting_in_words(run))
         if wrong and run.batches:
-            parts.append(f"{wrong} {'layer' if wrong == 1 else 'layers'} did not do as meant: see the strip.")
+            parts.append(f"{counted(wrong, 'layer')} did not do as meant: see the strip.")
         parts += [words] if (words := self.experiment.scored_words()) else []
-        parts.append(
-            f"{run.seconds:.1f} s"
-            + (f", of which {run.caching_seconds:.1f} s for the frozen part, once." if run.boundary else ".")
-        )
-        return " ".join(parts)
+        once = f", of which {run.caching_seconds:.1f} s for the frozen part, once" if run.boundary else ""
+        return " ".join([*parts, f"{run.seconds:.1f} s{once}."])
 
     def _forgetting_in_words(self, run: Run) -> str:
         before = self.experiment.source_before
         if math.isnan(before):
             return f"Source {run.source:.3f}."
         lost = before - run.source
-        verdict = (
-            "forgetting" if lost >= MUCH else "mild forgetting" if lost >= MILD else "nothing to speak of is forgotten"
-        )
+        some = "mild forgetting" if lost >= MILD else "nothing to speak of is forgotten"
+        verdict = "forgetting" if lost >= MUCH else some
         return f"Source from {before:.3f} to {run.source:.3f}: {verdict}."
 
     def _sentence_html(self) -> str:
         first, _, rest = self.sentence.partition(". ")
-        return (
-            f"<div role='status' aria-live='polite'><b>{escape(first)}.</b> {escape(rest)}</div>"
-            if rest
-            else (f"<div role='status' aria-live='polite'>{escape(self.sentence)}</div>")
-        )
+        words = f"<b>{escape(first)}.</b> {escape(rest)}" if rest else escape(self.sentence)
+        return f"<div role='status' aria-live='polite'>{words}</div>"
 
     # The screen -----------------------------------------------------------------------------------------------------
 
@@ -515,30 +505,20 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
             f"<h4>FreezeLab: {escape(pair.source.name)} → {escape(pair.target.name)}, {escape(backbone.name)}</h4>"
             '<span class="tlkit-quiet">Blue ❄ is frozen, orange ● learns. The dashed line is the boundary: what lies '
             "above it is computed once. Base at the top, head at the bottom.</span>"
-        )
-        title.add_class("tlkit-title")
-        stages = ipywidgets.VBox(self._build_stages())
-        stages.add_class("tlkit-stages")
-        settings = ipywidgets.VBox(self._build_settings())
-        settings.add_class("tlkit-settings")
-        self._curves = ipywidgets.HTML()
-        self._curves.add_class("tlkit-plot")
-        columns = ipywidgets.Box([stages, settings, self._curves])
-        columns.add_class("tlkit-columns")
-        self._words = ipywidgets.HTML()
-        self._words.add_class("tlkit-sentence")
+        ).add_class("tlkit-title")
+        stages = ipywidgets.VBox(self._build_stages()).add_class("tlkit-stages")
+        settings = ipywidgets.VBox(self._build_settings()).add_class("tlkit-settings")
+        self._curves = ipywidgets.HTML().add_class("tlkit-plot")
+        columns = ipywidgets.Box([stages, settings, self._curves]).add_class("tlkit-columns")
+        self._words = ipywidgets.HTML().add_class("tlkit-sentence")
         self._runs = RunsTable(lambda run: self._press(lambda: self.restore(run)))
-        self._strip = ipywidgets.HTML(f"<b>Which weights moved</b><br>{draw_strip(None)}")
-        self._strip.add_class("tlkit-moved")
-        below = ipywidgets.Box([self._runs, self._strip])
-        below.add_class("tlkit-columns")
+        self._strip = ipywidgets.HTML(f"<b>Which weights moved</b><br>{draw_strip(None)}").add_class("tlkit-moved")
+        below = ipywidgets.Box([self._runs, self._strip]).add_class("tlkit-columns")
         self._code_button = ipywidgets.ToggleButton(
             description="this run as Keras code", tooltip="The last run as a program of plain Keras", disabled=True
-        )
-        self._code_button.add_class("tlkit-to-keras")
+        ).add_class("tlkit-to-keras")
         self._code_button.observe(lambda _: self._show_code(), "value")
-        self._code = ipywidgets.HTML()
-        self._code.add_class("tlkit-code")
+        self._code = ipywidgets.HTML().add_class("tlkit-code")
         self.children = [
             style_sheet(_STYLE + RUNS_STYLE), title, columns, self._words, below, self._code_button, self._code,
         ]  # fmt: skip
@@ -557,22 +537,17 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
                 f'<div class="tlkit-pair"><span>{shape}</span><span>{_count(info.weights)} weights</span></div>'
                 f'<div class="tlkit-pair tlkit-quiet"><span>{escape(info.end)}</span>'
                 f"<span>{_count(info.multiply_adds)} mult-adds</span></div>"
-            )
-            text.add_class("tlkit-info")
+            ).add_class("tlkit-info")
             more = ipywidgets.ToggleButton(
                 value=False,
                 description=f"{len(info.layers)} ▸",
                 tooltip=f"show the {len(info.layers)} layers of stage {info.number} that can be frozen one by one",
                 layout=ipywidgets.Layout(width="48px"),
-            )
-            more.add_class(f"tlkit-more-{info.number}")
-            box = ipywidgets.HBox([toggle, text, more])
-            box.add_class("tlkit-stage").add_class(f"tlkit-stage-{info.number}")
-            layers = ipywidgets.VBox([])
-            layers.add_class("tlkit-layers")
+            ).add_class(f"tlkit-more-{info.number}")
+            box = ipywidgets.HBox([toggle, text, more]).add_class("tlkit-stage").add_class(f"tlkit-stage-{info.number}")
+            layers = ipywidgets.VBox([]).add_class("tlkit-layers")
             layers.layout.display = "none"
-            gap = ipywidgets.HTML()
-            gap.add_class("tlkit-boundary")
+            gap = ipywidgets.HTML().add_class("tlkit-boundary")
             toggle.observe(lambda change, info=info: self._stage_toggled(info.number, change["new"]), "value")
             more.observe(lambda change, info=info: self._disclose(info.number, change["new"]), "value")
             self._toggles.append(toggle)
@@ -587,12 +562,9 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
             '<div class="tlkit-pair"><span><b>● head</b> always learns</span>'
             f"<span>{_count(head_weights)} weights</span></div>"
             f'<div class="tlkit-quiet">{n_classes} classes: {escape(_few(self.experiment.pair.target.classes))}</div>'
-        )
-        head.add_class("tlkit-info")
-        box = ipywidgets.HBox([head])
-        box.add_class("tlkit-stage").add_class("tlkit-learns").add_class("tlkit-head-row")
-        self._first_gap = ipywidgets.HTML()
-        self._first_gap.add_class("tlkit-boundary")
+        ).add_class("tlkit-info")
+        box = ipywidgets.HBox([head]).add_class("tlkit-stage").add_class("tlkit-learns").add_class("tlkit-head-row")
+        self._first_gap = ipywidgets.HTML().add_class("tlkit-boundary")
         return [self._first_gap, *rows, box]
 
     def _build_settings(self) -> list[Any]:
@@ -630,32 +602,29 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
                 settings.append(ipywidgets.HTML(f'<span class="tlkit-quiet">({self._locked[name]})</span>'))
         self._slider.add_class("tlkit-freeze-to")
         self._slider.observe(lambda change: self._slid(change["new"]), "value")
-        narrow = ipywidgets.Layout(width="30%")
-        self._train_button = ipywidgets.Button(
-            description="Train", button_style="success", tooltip="Train with these settings", layout=narrow
-        )
-        self._stop_button = ipywidgets.Button(
-            description="Stop", tooltip="Stop after the batch in progress; its weights are kept", layout=narrow
-        )
-        self._reset_button = ipywidgets.Button(
-            description="Reset", tooltip="Back to the pretrained weights and a new head", layout=narrow
-        )
-        for button, name, action in (
-            (self._train_button, "train", lambda _: self._press(lambda: self.train(wait=False))),
-            (self._stop_button, "stop", lambda _: self.stop()),
-            (self._reset_button, "reset", lambda _: self._press(self.reset)),
-        ):
-            button.add_class(f"tlkit-{name}")
-            button.on_click(action)
-        self._stop_button.disabled = True
-        self._progress = ipywidgets.IntProgress(min=0, max=1, value=0, layout=wide)
-        self._progress.add_class("tlkit-progress")
+        self._progress = ipywidgets.IntProgress(min=0, max=1, value=0, layout=wide).add_class("tlkit-progress")
         self._progress_words = ipywidgets.HTML('<span class="tlkit-quiet">ready</span>')
         self._progress_words.add_class("tlkit-progress-words")
-        self._note = ipywidgets.HTML()
-        self._note.add_class("tlkit-note")
-        buttons = ipywidgets.HBox([self._train_button, self._stop_button, self._reset_button])
-        return [self._slider, *settings, buttons, self._progress, self._progress_words, self._note]
+        self._note = ipywidgets.HTML().add_class("tlkit-note")
+        return [self._slider, *settings, self._build_buttons(), self._progress, self._progress_words, self._note]
+
+    def _build_buttons(self) -> Any:
+        def button(name: str, tooltip: str, action: Callable[[], Any], look: str = "") -> Any:
+            made = ipywidgets.Button(
+                description=name, tooltip=tooltip, button_style=look, layout=ipywidgets.Layout(width="30%")
+            )
+            made.on_click(lambda _: action())
+            return made.add_class(f"tlkit-{name.lower()}")
+
+        def train() -> None:
+            self._press(lambda: self.train(wait=False))
+
+        self._train_button = button("Train", "Train with these settings", train, "success")
+        self._stop_button = button("Stop", "Stop after the batch in progress; its weights are kept", self.stop)
+        self._stop_button.disabled = True
+        back = "Back to the pretrained weights and a new head"
+        self._reset_button = button("Reset", back, lambda: self._press(self.reset))
+        return ipywidgets.HBox([self._train_button, self._stop_button, self._reset_button])
 
     # Hands ----------------------------------------------------------------------------------------------------------
 
@@ -708,8 +677,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         info = self.experiment.stages[stage - 1]
         children = []
         for path in info.layers:
-            toggle = ipywidgets.ToggleButton(value=True, layout=ipywidgets.Layout(width="98%"))
-            toggle.add_class("tlkit-layer")
+            toggle = ipywidgets.ToggleButton(value=True, layout=ipywidgets.Layout(width="98%")).add_class("tlkit-layer")
             toggle.observe(
                 lambda change, path=path: self._by_hand(lambda: self.freeze_layers(path, frozen=change["new"])), "value"
             )
@@ -780,10 +748,10 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
             toggle.disabled = running or not info.layers
         if change["new"] == "running":
             self._progress.value = 0
-            self._progress_words.value = '<span class="tlkit-quiet">preparing …</span>'
+            self._say_progress("preparing …")
             self._note.value = '<span class="tlkit-quiet">settings are locked while a run is in progress</span>'
         elif change["new"] == "stopping":
-            self._progress_words.value = '<span class="tlkit-quiet">stopping after this batch …</span>'
+            self._say_progress("stopping after this batch …")
         else:
             self._note.value = ""
 
@@ -822,7 +790,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         )
 
     def _show_end(self, words: str) -> None:
-        self._progress_words.value = '<span class="tlkit-quiet">ready</span>'
+        self._say_progress("ready")
         self.sentence = words
         self._show_curves()
         self._runs.show(self.results)
@@ -836,23 +804,12 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         words = f"FreezeLab: {self.experiment.pair.source.name} → {self.experiment.pair.target.name}, {len(runs)} runs"
         if len(runs):
             words += "\n" + runs[["run", *COLUMNS]].round(3).to_string(index=False)
-        return with_picture(
-            super()._repr_mimebundle_(include=include, exclude=exclude),
-            self._draw,
-            (10, 5.6 if len(runs) else 3.4),
-            words,
-        )
+        bundle = super()._repr_mimebundle_(include=include, exclude=exclude)
+        return with_picture(bundle, self._draw, (10, 5.6 if len(runs) else 3.4), words)
 
     def _draw(self, figure: Figure) -> None:
-        pair = self.experiment.pair
-        draw_figure(
-            figure,
-            f"FreezeLab: {pair.source.name} → {pair.target.name}",
-            self.runs,
-            self.results,
-            self.experiment.baselines(self.per_class),
-            epochs=self.epochs,
-        )
+        title = f"FreezeLab: {self.experiment.pair.source.name} → {self.experiment.pair.target.name}"
+        draw_figure(figure, title, self.runs, self.results, self.baselines, epochs=self.epochs)
 
 
 def _rates(*more: float) -> list[tuple[str, float]]:
@@ -862,12 +819,9 @@ def _rates(*more: float) -> list[tuple[str, float]]:
     return [(f"{rate:.3g}".replace("e-0", "e-"), rate) for rate in rates]
 
 
-def _choice(description: str, options: dict[str, bool]) -> Any:
-    return ipywidgets.ToggleButtons(
-        options=list(options.items()),
-        value=next(iter(options.values())),
-        description=description,
-    )
+def _choice(text: str, options: dict[str, bool]) -> Any:
+    first = next(iter(options.values()))
+    return ipywidgets.ToggleButtons(options=list(options.items()), value=first, description=text)
 
 
 def _end(lab: weakref.ref[FreezeLab]) -> None:

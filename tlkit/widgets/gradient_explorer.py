@@ -16,7 +16,7 @@ from scipy.special import log_softmax, softmax
 
 from tlkit.domains import Array
 from tlkit.plots import SOURCE_COLOR, TARGET_COLOR
-from tlkit.widgets.theme import escape, literal, style_sheet, with_picture
+from tlkit.widgets.theme import escape, literal, style_sheet, svg_text, with_picture
 from tlkit.words import one_line, shortened
 
 __all__ = ["GradientExplorer"]
@@ -187,8 +187,7 @@ class GradientExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets shi
     # Controls
 
     def _build(self) -> None:
-        wide = {"description_width": "104px"}
-        layout = ipywidgets.Layout(width="100%")
+        look = {"style": {"description_width": "104px"}, "layout": ipywidgets.Layout(width="100%")}
         self._sliders = [
             ipywidgets.FloatSlider(
                 min=-_SLIDER_REACH,
@@ -196,8 +195,7 @@ class GradientExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets shi
                 step=_SLIDER_STEP,
                 description=f"logit of {shortened(name, 10)}",
                 tooltip=f"The logit of class {name}: any real number; only differences between logits count.",
-                style=wide,
-                layout=layout,
+                **look,
             ).add_class(f"tlkit-logit-{i}")
             for i, name in enumerate(self.classes)
         ]
@@ -205,57 +203,38 @@ class GradientExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets shi
             options=[(name, i) for i, name in enumerate(self.classes)],
             description="true class",
             tooltip="The class whose label y is 1 (Space opens the list).",
-            style=wide,
-            layout=layout,
+            **look,
         ).add_class("tlkit-true-class")
-        self._temperature, self._learning_rate = (
-            ipywidgets.FloatLogSlider(
-                value=1.0,
-                min=float(np.log10(low)),
-                max=float(np.log10(high)),
-                step=0.05,
-                description=text,
-                tooltip=tooltip,
-                readout_format=".2f",
-                style=wide,
-                layout=layout,
-            ).add_class(css)
-            for text, tooltip, css, (low, high) in (
-                (
-                    "temperature T",
-                    "Logits are divided by it: above 1, less certain.",
-                    "tlkit-temperature",
-                    TEMPERATURES,
-                ),
-                (
-                    "step size α",
-                    "The learning rate: how far a step goes along the gradient.",
-                    "tlkit-step-size",
-                    LEARNING_RATES,
-                ),
+
+        def by_powers(ends: tuple[float, float], text: str, tooltip: str) -> Any:
+            low, high = np.log10(ends).tolist()
+            return ipywidgets.FloatLogSlider(
+                value=1.0, min=low, max=high, step=0.05, description=text, tooltip=tooltip, readout_format=".2f", **look
             )
-        )
+
+        self._temperature = by_powers(
+            TEMPERATURES, "temperature T", "Logits are divided by it: above 1, less certain."
+        ).add_class("tlkit-temperature")
+        self._learning_rate = by_powers(
+            LEARNING_RATES, "step size α", "The learning rate: how far a step goes along the gradient."
+        ).add_class("tlkit-step-size")
         take = ipywidgets.Button(
             description="Take the step", tooltip="Replace the logits by those after the step.", button_style="primary"
         ).add_class("tlkit-take-step")
         reset = ipywidgets.Button(description="Reset", tooltip="Back to the start.").add_class("tlkit-reset")
         take.on_click(lambda _: self.take_step())
         reset.on_click(lambda _: self.reset())
-
         for slider in self._sliders:
             slider.observe(self._logit_moved, names="value")
-        self._target.observe(lambda change: self.set_trait("target", change["new"]), names="value")
-        self._temperature.observe(lambda change: self.set_trait("temperature", change["new"]), names="value")
-        self._learning_rate.observe(lambda change: self.set_trait("learning_rate", change["new"]), names="value")
+        for name in ("target", "temperature", "learning_rate"):
+            control = getattr(self, f"_{name}")
+            control.observe(lambda change, name=name: self.set_trait(name, change["new"]), names="value")
 
         self._heading = ipywidgets.HTML("<h4>GradientExplorer: the gradient of the cross-entropy</h4>")
         self._view = ipywidgets.HTML().add_class("tlkit-explorer-view")
-        buttons = ipywidgets.HBox([take, reset])
+        right = [self._target, self._temperature, self._learning_rate, ipywidgets.HBox([take, reset])]
         self._controls = ipywidgets.Box(
-            [
-                ipywidgets.VBox([*self._sliders]),
-                ipywidgets.VBox([self._target, self._temperature, self._learning_rate, buttons]),
-            ],
+            [ipywidgets.VBox([*self._sliders]), ipywidgets.VBox(right)],
             layout=ipywidgets.Layout(display="flex", flex_flow="row wrap", align_items="flex-start"),
         ).add_class("tlkit-explorer-controls")
 
@@ -334,14 +313,14 @@ class GradientExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets shi
         for x, value in ticks:
             grid += [
                 f'<path d="M{x:.1f} {_TOP - 8}V{bottom}" style="stroke:var(--tlkit-line)"/>',
-                _text(x, bottom + 16, f"{value:g}".replace("-", "−"), "middle", style=f"fill:{_QUIET}"),
+                svg_text(x, bottom + 16, f"{value:g}".replace("-", "−"), "middle", more=f' style="fill:{_QUIET}"'),
             ]
         for k, name in enumerate(self.classes):
             true = k == self.target
             text = shortened(name, 9 - 2 * true) + " ✓" * true
-            label = _text(_NAME_END, _middle(k) + 5, text, "end", style="font-weight:bold" * true)
+            label = svg_text(_NAME_END, _middle(k) + 5, text, "end", more=' style="font-weight:bold"' * true)
             grid.append(f"<g><title>{escape(name)}</title>{label}</g>")
-        heading = _text(_BAR[0], 16, title, style="font-weight:bold")
+        heading = svg_text(_BAR[0], 16, title, more=' style="font-weight:bold"')
         return (
             f'<svg role="img" aria-label="{title}: see the table below" viewBox="0 0 {_WIDTH} {bottom + 22}" '
             f'font-size="13">{heading}{"".join(grid + parts)}</svg>'
@@ -362,8 +341,8 @@ class GradientExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets shi
                 f'<rect x="{_BAR[0]}" y="{y - 9}" width="{on_bar(p) - _BAR[0]:.1f}" height="18" style="fill:{_BLUE}"/>',
                 _diamond(on_bar(label), y),
                 _arrow(on_bar(label), on_bar(p), y + 19, _ORANGE),
-                _text(_BAR[1] + 14, y + 5, f"{p:.3f}", style=f"fill:{_BLUE}"),
-                _text(_BAR[1] + 14, y + 24, _signed(p - label), style=f"fill:{_ORANGE}"),
+                svg_text(_BAR[1] + 14, y + 5, f"{p:.3f}", more=f' style="fill:{_BLUE}"'),
+                svg_text(_BAR[1] + 14, y + 24, _signed(p - label), more=f' style="fill:{_ORANGE}"'),
             ]
         return self._svg("Probability ŷ and label y", parts, [(on_bar(p), p) for p in (0, 0.5, 1)])
 
@@ -387,7 +366,7 @@ class GradientExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets shi
                 x, anchor = (tip + 8, "start") if slope > 0 else (tip - 8, "end")
             parts += [
                 _arrow(z, tip, y - 6, _ORANGE),
-                _text(x, y - 2, _signed(slope), anchor, style=f"fill:{_ORANGE}"),
+                svg_text(x, y - 2, _signed(slope), anchor, more=f' style="fill:{_ORANGE}"'),
                 _arrow(z, end, y + 16, _GREEN, dashed=True),
                 f'<path d="M{z:.1f} {y - 6}V{y + 16}" style="stroke:{_BLUE};stroke-width:2"/>',
                 f'<circle cx="{z:.1f}" cy="{y + 5}" r="5.5" style="fill:{_BLUE}"/>',
@@ -462,10 +441,6 @@ def _reach(step: _Step) -> float:
 # Pieces of the drawing
 
 
-def _text(x: float, y: float, text: str, anchor: str = "start", *, style: str = "") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" style="{style}">{escape(text)}</text>'
-
-
 def _middle(k: int) -> int:
     return _TOP + k * _ROW + 22
 
@@ -475,7 +450,7 @@ def _bracketed(text: str) -> str:
 
 
 def _key(x: float, drawing: str, text: str) -> str:
-    return f'<g transform="translate({x},34)">{drawing}{_text(24, 5, text)}</g>'
+    return f'<g transform="translate({x},34)">{drawing}{svg_text(24, 5, text)}</g>'
 
 
 def _diamond(x: float, y: float) -> str:

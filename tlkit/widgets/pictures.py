@@ -16,12 +16,14 @@ from matplotlib.figure import Figure
 from tlkit.experiment import Baselines, Run
 from tlkit.plots import SOURCE_COLOR, TARGET_COLOR, plot_audit
 from tlkit.widgets.runs_table import COLUMNS
-from tlkit.widgets.theme import escape, literal
+from tlkit.widgets.theme import escape, literal, svg_text
 
 __all__ = ["Curve", "draw_curves", "draw_figure", "draw_strip"]
 
 WIDTH, HEIGHT = 620, 330
 LEFT, RIGHT, TOP, BOTTOM = 40, 118, 12, 34
+TARGET, SOURCE = 1, 2  # their places in a curve's point
+_QUIET = ' class="quiet" font-size="11"'
 
 Scale = Callable[[float], float]
 Path = Callable[[Sequence[tuple[float, float]]], str]
@@ -58,43 +60,39 @@ def draw_curves(
     def path(points: Sequence[tuple[float, float]]) -> str:
         return " ".join(f"{x(epoch):.1f},{y(value):.1f}" for epoch, value in points)
 
+    def lines_of(curve: Curve, look: tuple[str, str], dashes: str) -> list[str]:
+        """The target's line whole and the source's dashed, each in its colour."""
+        return [
+            f'<polyline points="{path([(point[0], point[which]) for point in curve.points])}" fill="none" {stroke}/>'
+            for which, stroke in ((SOURCE, f'{look[1]} stroke-dasharray="{dashes}"'), (TARGET, look[0]))
+        ]
+
     parts = [_axes(x, y, low, last)]
     if baselines is not None and not math.isnan(baselines.scratch):
         top = y(baselines.scratch)
         parts.append(
             f'<rect x="{LEFT}" y="{top:.1f}" width="{WIDTH - LEFT - RIGHT}" height="{HEIGHT - BOTTOM - top:.1f}" '
-            f'fill="var(--tlkit-learns-fill)" opacity="0.6"/>'
-            f'<text class="quiet" x="{LEFT + 6}" y="{HEIGHT - BOTTOM - 7}" font-size="11">'
-            "worse than from scratch</text>"
+            'fill="var(--tlkit-learns-fill)" opacity="0.6"/>'
         )
+        parts.append(svg_text(LEFT + 6, HEIGHT - BOTTOM - 7, "worse than from scratch", more=_QUIET))
     if current and current.points and not math.isnan(source_before):
         parts.append(_forgotten(current, source_before, path, x, y))
     for curve in former:
-        for which in (1, 2):
-            line = path([(point[0], point[which]) for point in curve.points])
-            dash = ' stroke-dasharray="2 3"' if which == 2 else ""
-            parts.append(f'<polyline points="{line}" fill="none" stroke="#9aa4b1" opacity="0.7"{dash}/>')
+        parts += lines_of(curve, ('stroke="#9aa4b1" opacity="0.7"',) * 2, "2 3")
     labels: list[tuple[float, str, str]] = []
     for name, value, color in lines:
-        parts.append(
-            f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(value):.1f}" y2="{y(value):.1f}" stroke="{color}" '
-            f'stroke-dasharray="5 4"/>'
-        )
+        parts.append(_level(y(value), f'stroke="{color}" stroke-dasharray="5 4"'))
         labels.append((y(value), f"{name} {value:.2f}", "quiet"))
     if current and current.points:
-        for which, name, color in ((2, "source", "var(--tlkit-source)"), (1, "target", "var(--tlkit-target)")):
-            points = [(point[0], point[which]) for point in current.points]
-            dash = ' stroke-dasharray="7 3"' if which == 2 else ""
-            end = points[-1]
-            marker = (
-                f'<rect x="{x(end[0]) - 4:.1f}" y="{y(end[1]) - 4:.1f}" width="8" height="8" fill="{color}"/>'
-                if which == 2
-                else f'<circle cx="{x(end[0]):.1f}" cy="{y(end[1]):.1f}" r="5" fill="{color}"/>'
-            )
-            parts.append(
-                f'<polyline points="{path(points)}" fill="none" stroke="{color}" stroke-width="2.5"{dash}/>{marker}'
-            )
-            labels.append((y(end[1]), f"{name} {end[1]:.3f}", color))
+        target, source = "var(--tlkit-target)", "var(--tlkit-source)"
+        bold = 'stroke="{}" stroke-width="2.5"'
+        parts += lines_of(current, (bold.format(target), bold.format(source)), "7 3")
+        right, of_target, of_source = current.points[-1]
+        corner = f'x="{x(right) - 4:.1f}" y="{y(of_source) - 4:.1f}"'
+        parts.append(f'<rect {corner} width="8" height="8" fill="{source}"/>')
+        parts.append(f'<circle cx="{x(right):.1f}" cy="{y(of_target):.1f}" r="5" fill="{target}"/>')
+        labels.append((y(of_target), f"target {of_target:.3f}", target))
+        labels.append((y(of_source), f"source {of_source:.3f}", source))
     parts += _labels(labels)
     words = _words(current, lines)
     return (
@@ -114,31 +112,23 @@ def _baseline_lines(baselines: Baselines | None) -> list[tuple[str, float, str]]
     return [line for line in lines if not math.isnan(line[1])]
 
 
+def _level(y: float, look: str) -> str:
+    return f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" {look}/>'
+
+
 def _axes(x: Scale, y: Scale, low: float, last: float) -> str:
     parts = []
     step = 0.1 if low > 0.25 else 0.2
     value = 1.0
     while value >= low - 1e-9:
-        parts.append(
-            f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(value):.1f}" y2="{y(value):.1f}" '
-            f'stroke="var(--tlkit-line)" stroke-width="0.7"/>'
-            f'<text class="quiet" x="{LEFT - 8}" y="{y(value) + 4:.1f}" font-size="11" text-anchor="end">'
-            f"{value:.1f}</text>"
-        )
+        parts.append(_level(y(value), 'stroke="var(--tlkit-line)" stroke-width="0.7"'))
+        parts.append(svg_text(LEFT - 8, y(value) + 4, f"{value:.1f}", "end", _QUIET))
         value -= step
-    ticks = sorted({0, *(round(last * share) for share in (0.25, 0.5, 0.75, 1))})
-    for tick in ticks:
-        parts.append(
-            f'<text class="quiet" x="{x(tick):.1f}" y="{HEIGHT - BOTTOM + 15}" font-size="11" text-anchor="middle">'
-            f"{tick}</text>"
-        )
-    middle = (LEFT + WIDTH - RIGHT) / 2
-    parts.append(f'<text class="quiet" x="{middle}" y="{HEIGHT - 4}" font-size="11" text-anchor="middle">epoch</text>')
-    parts.append(
-        f'<text class="quiet" x="11" y="{HEIGHT / 2}" font-size="11" text-anchor="middle" '
-        f'transform="rotate(-90 11 {HEIGHT / 2})">accuracy</text>'
-    )
-    return "".join(parts)
+    for tick in sorted({0, *(round(last * share) for share in (0.25, 0.5, 0.75, 1))}):
+        parts.append(svg_text(x(tick), HEIGHT - BOTTOM + 15, tick, "middle", _QUIET))
+    parts.append(svg_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 4, "epoch", "middle", _QUIET))
+    turned = f'{_QUIET} transform="rotate(-90 11 {HEIGHT / 2})"'
+    return "".join([*parts, svg_text(11, HEIGHT / 2, "accuracy", "middle", turned)])
 
 
 def _forgotten(current: Curve, before: float, path: Path, x: Scale, y: Scale) -> str:
@@ -153,10 +143,8 @@ def _forgotten(current: Curve, before: float, path: Path, x: Scale, y: Scale) ->
         return area
     epoch = points[-1][0]
     middle = (before + points[-1][1]) / 2
-    return area + (
-        f'<text x="{x(epoch) - 8:.1f}" y="{y(middle) + 4:.1f}" font-size="11" text-anchor="end" '
-        f'style="fill:var(--tlkit-source)">forgetting</text>'
-    )
+    look = ' font-size="11" style="fill:var(--tlkit-source)"'
+    return area + svg_text(x(epoch) - 8, y(middle) + 4, "forgetting", "end", look)
 
 
 def _labels(labels: list[tuple[float, str, str]]) -> list[str]:
@@ -172,7 +160,7 @@ def _labels(labels: list[tuple[float, str, str]]) -> list[str]:
         positions[i] = min(positions[i], limit)
     for (_, text, color), position in zip(labels, positions, strict=True):
         style = 'class="quiet"' if color == "quiet" else f'style="fill:{color};font-weight:600"'
-        placed.append(f'<text {style} x="{WIDTH - RIGHT + 10}" y="{position:.1f}" font-size="12">{text}</text>')
+        placed.append(svg_text(WIDTH - RIGHT + 10, position, text, more=f' font-size="12" {style}'))
     return placed
 
 
@@ -202,7 +190,7 @@ def draw_strip(table: pd.DataFrame | None) -> str:
     for row, column in enumerate(("meant", "moved")):
         top = 16 + row * (height + 18)
         title = "meant to learn" if column == "meant" else "moved (weights or statistics)"
-        rows.append(f'<text class="quiet" x="0" y="{top - 4}" font-size="11">{title}</text>')
+        rows.append(svg_text(0, top - 4, title, more=_QUIET))
         for i, layer in enumerate(table.itertuples(index=False)):
             learns = layer.meant == "learn"
             on = learns if column == "meant" else bool(layer.weights_moved or layer.statistics_moved)
@@ -216,13 +204,8 @@ def draw_strip(table: pd.DataFrame | None) -> str:
                 f"{frame}><title>{escape(hint)}</title></rect>"
             )
             if column == "moved" and not as_meant:
-                rows.append(
-                    f'<text x="{left + cell / 2:.1f}" y="{top + 15}" font-size="13" text-anchor="middle">×</text>'
-                )
-    meant, moved = (
-        int((table["meant"] == "learn").sum()),
-        int((table["weights_moved"] | table["statistics_moved"]).sum()),
-    )
+                rows.append(svg_text(left + cell / 2, top + 15, "×", "middle", ' font-size="13"'))
+    meant, moved = (table["meant"] == "learn").sum(), (table["weights_moved"] | table["statistics_moved"]).sum()
     wrong = int((~table["verdict"].str.endswith("as meant")).sum())
     words = f"{meant} of {len(table)} layers were meant to learn, {moved} moved, {wrong} not as meant."
     bottom = 16 + 2 * (height + 18)

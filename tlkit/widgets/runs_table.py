@@ -42,8 +42,7 @@ class RunsTable(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         self._table = pd.DataFrame()
         self._rows: list[tuple[Any, Any]] = []
         self._grid = ipywidgets.VBox([self._header()])
-        self._csv = ipywidgets.HTML()
-        self._csv.add_class("tlkit-csv")
+        self._csv = ipywidgets.HTML().add_class("tlkit-csv")
         super().__init__([self._grid, self._csv])
         self.add_class("tlkit-runs")
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from tlkit.plots import SOURCE_COLOR, TARGET_COLOR
 
-__all__ = ["escape", "literal", "style_sheet", "with_picture"]
+__all__ = ["escape", "literal", "style_sheet", "svg_text", "with_picture"]
 
 # Blue is the source and what is frozen, orange the target and what learns, as in tlkit.plots. On a dark theme both are
 # lighter, so that text in them keeps a contrast of 4.5 to 1.
@@ -57,6 +57,11 @@ def style_sheet(more: str = "") -> ipywidgets.HTML:
 def escape(text: object) -> str:
     """Text for HTML, also inside attributes: a class may be called ``<img src=x onerror=…>``."""
     return html.escape(str(text), quote=True)
+
+
+def svg_text(x: float, y: float, text: object, anchor: str = "start", more: str = "") -> str:
+    """A text in an SVG drawing; ``more`` are further attributes, each with a blank before it."""
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{more}>{escape(text)}</text>'
 
 
 def literal(text: str) -> str:
