@@ -83,5 +83,6 @@ if TYPE_CHECKING:  # what __getattr__ finds, for editors and type checkers
     from tlkit.heads import build_head, join, load_source_head
     from tlkit.kernels import quiet_start
     from tlkit.probe import few_shot_curve, fit_probe, linear_probe
+    from tlkit.tables import stored_table
     from tlkit.training import FitOptions, fine_tune, fit
     from tlkit.transferability import h_score, leep, log_me, nce

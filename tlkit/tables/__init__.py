@@ -47,5 +47,5 @@ def read_table(path: Path) -> pd.DataFrame:
     """A table from anywhere, as :func:`stored_table` gives it."""
     rows = pd.read_csv(path, comment="#")
     lines = path.read_text(encoding="utf-8").splitlines()
-    rows.attrs = dict(line.removeprefix("# ").split(": ", 1) for line in lines if line.startswith("# "))
+    rows.attrs.update(line.removeprefix("# ").split(": ", 1) for line in lines if line.startswith("# "))
     return rows
