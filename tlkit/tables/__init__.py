@@ -47,5 +47,8 @@ def read_table(path: Path) -> pd.DataFrame:
     """A table from anywhere, as :func:`stored_table` gives it."""
     rows = pd.read_csv(path, comment="#")
     lines = path.read_text(encoding="utf-8").splitlines()
-    rows.attrs.update(line.removeprefix("# ").split(": ", 1) for line in lines if line.startswith("# "))
+    for line in lines:
+        if line.startswith("# "):
+            name, text = line.removeprefix("# ").split(": ", 1)
+            rows.attrs[name] = text
     return rows
