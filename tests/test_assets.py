@@ -20,6 +20,8 @@ WANTED = {
     "fashion.npz",
     "resnet_printed.weights.h5",
     "resnet_printed_head.weights.h5",
+    "efficientnet_lite0.keras",
+    "imagenet_classes.txt",
 }
 
 
@@ -35,7 +37,7 @@ def copy(tmp_path: Path) -> Path:
 
 
 def test_everything_shipped_is_listed_and_whole() -> None:
-    on_disk = {path.name for suffix in ("*.npz", "*.h5", "*.txt") for path in FOLDER.glob(suffix)}
+    on_disk = {path.name for suffix in ("*.npz", "*.h5", "*.keras", "*.txt") for path in FOLDER.glob(suffix)}
     assert set(asset_names()) == on_disk
     assert on_disk >= WANTED
     assert asset_status() == dict.fromkeys(asset_names(), "whole")

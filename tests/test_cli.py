@@ -292,13 +292,15 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An installation from a wheel, with a course of two notebooks."""
+    """An installation from a wheel, with a course of two notebooks and a picture."""
     package = tmp_path_factory.mktemp("site-packages") / "tlkit"
     course = package / "course" / "notebooks"
     (course / "source").mkdir(parents=True)
     for name in ("01_first", "02_second"):
         (course / f"{name}.ipynb").write_text(f'{{"made": "{name}"}}')
     (course / "source" / "01_first.py").write_text("")
+    (course / "photos" / "cat").mkdir(parents=True)
+    (course / "photos" / "cat" / "tom.jpg").write_text("a cat")
     monkeypatch.setattr(cli, "__file__", str(package / "cli.py"))
     return course
 
@@ -326,6 +328,10 @@ def test_lab_with_a_folder_in_a_checkout_copies_the_notebooks(tlkit_command: Com
     names = {path.name for path in course.glob("*.ipynb")}
     assert names
     assert {path.name for path in (tmp_path / "mine").glob("*.ipynb")} == names
+    for folder in ("photos", "drawings"):
+        there = sorted(path.relative_to(course) for path in (course / folder).rglob("*") if path.is_file())
+        assert Path(folder, "LICENSE.txt") in there
+        assert all((tmp_path / "mine" / path).read_bytes() == (course / path).read_bytes() for path in there)
 
 
 @needs_lab
@@ -340,6 +346,7 @@ def test_lab_copies_the_course_of_a_wheel(
     assert "--no-browser" in command
     for name in ("01_first.ipynb", "02_second.ipynb"):
         assert (target / name).read_bytes() == (installed / name).read_bytes()
+    assert (target / "photos" / "cat" / "tom.jpg").read_text() == "a cat"
 
 
 @needs_lab
@@ -354,8 +361,10 @@ def test_lab_keeps_the_learners_work(tlkit_command: Command, started, installed:
     assert (mine / "other.txt").read_text() == "more"
     assert (mine / "02_second.ipynb").is_file()
     assert "1 notebook" in result.out
+    (mine / "photos" / "cat" / "tom.jpg").write_text("another cat")
     again = tlkit_command("lab", "mine")
     assert "2 notebooks" in again.out
+    assert (mine / "photos" / "cat" / "tom.jpg").read_text() == "another cat"
     assert (mine / "01_first.ipynb").read_text() == "my own notes"
 
 

@@ -473,6 +473,8 @@ def test_wheel_holds_the_assets_the_course_and_the_types(distributions: tuple[Pa
     code = [path for kind in ("*.py", "*.js") for path in PACKAGE.rglob(kind)]
     wanted |= {f"tlkit/{path.relative_to(PACKAGE).as_posix()}" for path in code}
     wanted |= {f"tlkit/course/notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb")}
+    pictures = [path for folder in ("photos", "drawings") for path in (ROOT / "notebooks" / folder).rglob("*.*")]
+    wanted |= {f"tlkit/course/{path.relative_to(ROOT).as_posix()}" for path in pictures}
     assert wanted | {"tlkit/py.typed"} <= names
     assert {name.split("/")[0] for name in names} == {"tlkit", f"tlkit-{tlkit.__version__}.dist-info"}
 
@@ -481,7 +483,14 @@ def test_wheel_holds_the_assets_the_course_and_the_types(distributions: tuple[Pa
 def test_sdist_holds_what_builds_and_tests_it(distributions: tuple[Path, Path]) -> None:
     with tarfile.open(distributions[1]) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
-    for name in ("pyproject.toml", "README.md", "LICENSE", "tlkit/assets/manifest.json", "tests/test_package.py"):
+    for name in (
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        "tlkit/assets/manifest.json",
+        "tests/test_package.py",
+        "notebooks/photos/LICENSE.txt",
+    ):
         assert name in names
 
 

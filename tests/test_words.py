@@ -75,3 +75,7 @@ def test_the_nearest_name() -> None:
         == "one of 'mnist', 'optdigits', got 'mnsit'. Did you mean 'mnist'?"
     )
     assert nearest_name(7, {"a": 1}) == "one of 'a', got 7."
+    many = [f"name{i}" for i in range(1200)]
+    assert nearest_name("name7x", many) == (
+        "one of 'name7', 'name97', 'name87' and 1,197 more, got 'name7x'. Did you mean 'name7'?"
+    )

@@ -13,10 +13,11 @@ __version__ = "0.1.0"
 # The one public list: the names that each module owns.
 _NAMES = {
     "domains": "Split Domain DomainPair load_domain load_pair",
+    "assets": "asset_path",
     "clothes": "load_clothes",
     "folders": "inspect_folder load_folder",
     "backbones": "Backbone find_boundaries load_backbone wrap_backbone",
-    "heads": "build_head join load_source_head",
+    "heads": "build_head join load_source_head source_classes",
     "freezing": "WeightCounts count_weights freeze_layers freeze_to trainable_layers",
     "features": "cache_features multiply_adds pool_features split_at",
     "training": "FitOptions fine_tune fit",
@@ -51,6 +52,7 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:  # what __getattr__ finds, for editors and type checkers
+    from tlkit.assets import asset_path
     from tlkit.audit import audit_fit, diagnose, watch
     from tlkit.backbones import Backbone, find_boundaries, load_backbone, wrap_backbone
     from tlkit.clothes import load_clothes
@@ -80,7 +82,7 @@ if TYPE_CHECKING:  # what __getattr__ finds, for editors and type checkers
     from tlkit.folders import inspect_folder, load_folder
     from tlkit.freezing import WeightCounts, count_weights, freeze_layers, freeze_to, trainable_layers
     from tlkit.gradients import gradient_triangle
-    from tlkit.heads import build_head, join, load_source_head
+    from tlkit.heads import build_head, join, load_source_head, source_classes
     from tlkit.kernels import quiet_start
     from tlkit.probe import few_shot_curve, fit_probe, linear_probe
     from tlkit.tables import stored_table

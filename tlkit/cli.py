@@ -203,8 +203,12 @@ def _course_in_checkout() -> Path | None:
     return root / "notebooks" if (root / "pyproject.toml").is_file() and (root / "notebooks").is_dir() else None
 
 
+# What the notebooks read beside them: pictures under a licence of their own, which lies in each folder.
+_PICTURES = ("photos", "drawings")
+
+
 def _copy_course(folder: Path) -> None:
-    """Copy the notebooks into ``folder``; a file that is there already is the learner's work and stays."""
+    """Copy notebooks and pictures into ``folder``; a file that is there already is the learner's work and stays."""
     course = _course_in_checkout() or Path(__file__).parent / "course" / "notebooks"
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"folder must be a folder, got the file {str(folder)!r}.")
@@ -215,6 +219,11 @@ def _copy_course(folder: Path) -> None:
             kept += 1
         else:
             shutil.copyfile(notebook, folder / notebook.name)
+    for picture in sorted(path for name in _PICTURES for path in (course / name).rglob("*") if path.is_file()):
+        copy = folder / picture.relative_to(course)
+        if not copy.exists():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(picture, copy)
     if kept:
         typer.echo(f"{kept} notebooks were in {folder} already and were left as they are.")
 

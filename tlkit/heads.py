@@ -9,10 +9,14 @@ import numpy as np
 from tlkit._keras import keras
 from tlkit.assets import asset_names, asset_path
 from tlkit.backbones import Backbone
-from tlkit.domains import load_domain
+from tlkit.backbones.efficientnet_lite import imagenet_classes, load_efficientnet_lite0
+from tlkit.domains import Array, load_domain
 from tlkit.words import nearest_name
 
-__all__ = ["build_head", "join", "load_source_head"]
+__all__ = ["build_head", "join", "load_source_head", "source_classes"]
+
+_HEAD_FILE = "_head.weights.h5"  # a file of its own; efficientnet_lite0's lies in the file of the network
+_IMAGENET = "efficientnet_lite0"
 
 
 def build_head(
@@ -76,26 +80,56 @@ def join(core: keras.Model, head: keras.Model) -> keras.Model:
     return keras.Model(core.input, head(core.output), name=f"{core.name}_{head.name}")
 
 
-def load_source_head(backbone: Backbone, classes: Sequence[str]) -> keras.Model:
+def source_classes(backbone: Backbone) -> tuple[str, ...]:
+    """The classes that a bundled backbone was pretrained on, in the order of its own logits.
+
+    Of ``efficientnet_lite0`` these are ImageNet's 1,000; ``tlkit.asset_path("imagenet_classes.txt")`` holds them, a
+    line each.
+
+    Raises:
+        ValueError: No head is bundled for the backbone.
+    """
+    if backbone.name == _IMAGENET:
+        return imagenet_classes()
+    if f"{backbone.name}{_HEAD_FILE}" not in asset_names():
+        named = [name.removesuffix(_HEAD_FILE) for name in asset_names() if name.endswith(_HEAD_FILE)]
+        raise ValueError(f"a source head is bundled for backbone {nearest_name(backbone.name, [*named, _IMAGENET])}")
+    return load_domain(backbone.name.removeprefix("resnet_")).classes
+
+
+def load_source_head(backbone: Backbone, classes: Sequence[str] | None = None) -> keras.Model:
     """The head that a bundled backbone was pretrained with, reduced to ``classes`` in that order.
 
     Leaving out the logits of the other classes conditions the softmax on the classes that are possible.
 
+    Args:
+        backbone: One of :func:`tlkit.load_backbone` with its own pretrained weights.
+        classes: Some of :func:`source_classes`; ``None`` is all of them.
+
+    Returns:
+        A model from the feature map ``(n, h, w, c)`` to logits ``(n, classes)``.
+
     Raises:
         ValueError: The backbone has no bundled head, or it does not know a class.
     """
-    file = f"{backbone.name}_head.weights.h5"
-    if file not in asset_names():
-        named = [name.removesuffix("_head.weights.h5") for name in asset_names() if name.endswith("_head.weights.h5")]
-        raise ValueError(f"a source head is bundled for backbone {nearest_name(backbone.name, named)}")
-    known = load_domain(backbone.name.removeprefix("resnet_")).classes
-    for name in classes:
+    known = source_classes(backbone)
+    wanted = known if classes is None else classes
+    for name in wanted:
         if name not in known:
             raise ValueError(f"class must be {nearest_name(name, known)}")
-    whole = build_head(backbone, len(known))
-    whole.load_weights(asset_path(file))
-    kernel, bias = whole.get_layer("logits").get_weights()
-    chosen = [known.index(name) for name in classes]
+    kernel, bias = _source_logits(backbone, len(known))
+    chosen = [known.index(name) for name in wanted]
     head = build_head(backbone, len(chosen))
     head.get_layer("logits").set_weights([kernel[:, chosen], bias[chosen]])
     return head
+
+
+def _source_logits(backbone: Backbone, n_classes: int) -> list[Array]:
+    """Kernel ``(c, n_classes)`` and bias of the last layer of the pretraining."""
+    if backbone.name == _IMAGENET:
+        whole = load_efficientnet_lite0()
+    else:
+        whole = build_head(backbone, n_classes)
+        whole.load_weights(asset_path(f"{backbone.name}{_HEAD_FILE}"))
+    weights: list[Array] = whole.get_layer("logits").get_weights()
+    return weights

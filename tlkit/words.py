@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 
 __all__ = ["counted", "nearest_name", "one_line", "printable", "reason", "shortened", "some_of"]
 
+_LISTED = 100  # names that an error lists in full
+
 
 def one_line(text: object, limit: int = 400) -> str:
     """A text, or an error's, as one printable line of at most ``limit`` characters: no colours, no line ends."""
@@ -42,8 +44,15 @@ def some_of(names: Sequence[str], limit: int = 3) -> str:
 
 
 def nearest_name(given: object, allowed: Iterable[str]) -> str:
-    """Text for an error: the allowed names, what was given and, when one is close, the likely meaning."""
+    """Text for an error: the allowed names, what was given and, when one is close, the likely meaning.
+
+    Of more than 100 names, such as ImageNet's, it lists the closest three alone.
+    """
     names = sorted(allowed)
     close = difflib.get_close_matches(str(given), names, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
-    return f"one of {', '.join(map(repr, names))}, got {given!r}.{hint}"
+    listed = names
+    if len(names) > _LISTED:
+        listed = difflib.get_close_matches(str(given), names, n=3, cutoff=0.0)
+    more = f" and {len(names) - len(listed):,} more" if len(names) > len(listed) else ""
+    return f"one of {', '.join(map(repr, listed))}{more}, got {given!r}.{hint}"

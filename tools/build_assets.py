@@ -328,7 +328,8 @@ def npz_bytes(arrays: dict[str, NDArray[Any]]) -> bytes:
 def write_manifest(folder: Path) -> None:
     """SHA-256 and size of each bundled file, in ``manifest.json``."""
     entries = {}
-    for path in sorted([*folder.glob("*.npz"), *folder.glob("*.weights.h5"), folder / "printed_fonts.txt"]):
+    kinds = ("*.npz", "*.weights.h5", "*.keras", "*.txt")
+    for path in sorted(path for kind in kinds for path in folder.glob(kind)):
         content = path.read_bytes()
         entries[path.name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     write_atomically(folder / "manifest.json", (json.dumps(entries, indent=2, sort_keys=True) + "\n").encode())

@@ -22,6 +22,7 @@ __all__ = [
     "download_application",
     "mend_normalization",
     "preprocessing_of",
+    "to_rgb_of_size",
 ]
 
 # The ImageNet means that the original Caffe ResNet subtracts, in the order blue, green, red (He et al., 2015).
@@ -107,17 +108,22 @@ APPLICATIONS = {
 }
 
 
+def to_rgb_of_size(image: Any, image_size: int | None) -> Any:
+    """Images ``(n, h, w, 1 or 3)`` as ``(n, image_size, image_size, 3)``; ``None`` leaves their size as it is."""
+    x = image
+    if image_size is not None and tuple(x.shape[1:3]) != (image_size, image_size):
+        x = keras.layers.Resizing(image_size, image_size, name="resize")(x)
+    if x.shape[-1] == 1:
+        x = keras.layers.Concatenate(name="grey_to_rgb")([x, x, x])
+    return x
+
+
 def build_application(
     name: str, input_shape: tuple[int, int, int], image_size: int, weights: str | None
 ) -> keras.Model:
     """The network without its top, from raw pixels of ``input_shape``; ``weights`` as in keras.applications."""
-    height, width, channels = input_shape
     image = keras.Input(input_shape, name="image")
-    x: Any = image
-    if (height, width) != (image_size, image_size):
-        x = keras.layers.Resizing(image_size, image_size, name="resize")(x)
-    if channels == 1:
-        x = keras.layers.Concatenate(name="grey_to_rgb")([x, x, x])
+    x = to_rgb_of_size(image, image_size)
     # What preprocess_input of keras.applications does, but inside the model and never in place.
     x = PREPROCESSING[str(preprocessing_of(name))].prepare(x)
     build = getattr(keras.applications, APPLICATIONS[name].builder)
