@@ -48,10 +48,10 @@ def read(path):
 
 
 def show(pictures, titles):
-    axes = plt.subplots(1, len(titles), figsize=(11, 2.2), layout="constrained")[1]
+    axes = plt.subplots(1, len(titles), figsize=(8.5, 1.8), layout="constrained")[1]
     for ax, picture, title in zip(axes, pictures, titles, strict=True):
         ax.imshow(picture.astype("uint8"))
-        ax.set_title(title, fontsize=9)
+        ax.set_title(title, fontsize=8)
         ax.axis("off")
 
 

@@ -169,7 +169,7 @@ def download_application(name: str, input_shape: tuple[int, int, int], image_siz
     except Exception as error:  # keras.utils.get_file raises a bare Exception when the network is absent
         raise ConnectionError(
             "ImageNet weights are downloaded once and could not be fetched: connect to a network, or give "
-            "weights=PATH (a local .h5 file) or weights=None; 'resnet_printed' needs no download."
+            "weights=PATH (a local .h5 file) or weights=None; 'efficientnet_lite0' needs no download."
         ) from error
 
 

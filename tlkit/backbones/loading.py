@@ -169,7 +169,7 @@ def load_backbone(
     Args:
         image_size: The side, in pixels, of the square images that the network itself sees. The small ResNets: 28 by
             default, 8 at least. Networks that know ImageNet: 224, the size of their training, by default; 32 at least.
-            The weights are the same at any size, and at 160 pixels ``efficientnet_lite0`` takes half the time.
+            The weights are the same at any size, and 160 pixels take half as many multiply-adds as 224.
         input_shape: ``(h, w, c)`` of the images you have, when it differs from that: the model then resizes them and
             turns grey into RGB or RGB into grey. ``c`` is 1 or 3.
         weights: ``"pretrained"`` (or ``"printed"``, ``"fashion"``, ``"imagenet"``), the path of a ``.weights.h5`` or
