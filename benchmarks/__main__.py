@@ -11,7 +11,8 @@ import typer
 from benchmarks.measure import machine
 
 NAMES = (
-    "speed", "startup", "freezing", "frozen", "conv5", "views", "scale", "peers", "freezelab", "grading", "accelerator",
+    "speed", "startup", "freezing", "frozen", "conv5", "photos", "views", "scale", "peers", "freezelab", "grading",
+    "accelerator",
 )  # fmt: skip
 
 

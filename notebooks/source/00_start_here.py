@@ -1,16 +1,16 @@
 # %% [markdown]
 # # 00 · Start here: photographs
 #
-# **Question: a network has learned from a million photographs. What is that worth to you, if you have a hundred, and they
-# show something else?**
+# **Question: a network has learned from a million photographs. What is that worth to you if you have only a hundred, and
+# sort them into other classes?**
 #
 # Takes about a minute and a half on two cores, and needs no internet. You need Python, and one course in machine learning.
 #
-# This notebook is **plain Keras**: the whole program that you will write for pictures of your own. Only the file with the
-# network comes from tlkit. Each later notebook takes one step of this program and asks what it really does.
+# This notebook is **plain Keras**: the whole program that you will write for your own pictures. tlkit only supplies the
+# network's file and the pictures. Each later notebook takes one step of this program and asks what it really does.
 #
-# Run a cell with Shift+Enter. Where it says **Predict before you run**, write your guess down. A guess that turns out
-# wrong is where you learn most.
+# Run a cell with Shift+Enter. Where it says **Predict before you run**, write your guess down. You learn most from a
+# guess that turns out wrong.
 
 # %%
 from pathlib import Path
@@ -34,7 +34,8 @@ pd.Series({name: len(list((PHOTOS / name).iterdir())) for name in classes}, name
 # ## 1. What does the network call these pictures?
 #
 # The network is EfficientNet-Lite0 (Tan & Le, 2019, arXiv:1905.11946). It was trained on ImageNet, 1.3 million photographs
-# of 1,000 classes. A Keras file holds it whole: it takes pixels from 0 to 255 and gives a logit for each class.
+# of 1,000 classes. One Keras file holds the whole network. It takes pixels from 0 to 255 and gives one score per class,
+# a *logit*; a softmax turns the logits into probabilities.
 
 # %%
 network = keras.models.load_model(tlkit.asset_path("efficientnet_lite0.keras"), compile=False)
@@ -61,14 +62,14 @@ pictures = np.stack([read(path) for path in first])
 best = network.predict(pictures, verbose=0).argmax(axis=1)
 show(pictures, [f"{path.parent.name}\nit says: {names[k]}" for path, k in zip(first, best, strict=True)])
 # %% [markdown]
-# Five photographs, the name of their folder, and what the network says. Its 1,000 names are not yours. What it *sees* may
-# be of use to you all the same: that is the idea of this course.
+# Above each photograph stand the name of its folder and the network's best guess. Its 1,000 names are not your ten.
+# What it *sees* may be of use to you all the same: that is the idea of this course.
 
 # %% [markdown]
 # ## 2. Three parts
 #
-# The **training** part is what you have labelled. With the **validation** part you choose: how long to train, at which
-# rate. The **test** part is asked once, at the end.
+# The model learns from the **training** part. The **validation** part is for your choices, such as how long to train
+# and at which rate. The **test** part only gives a finished model its score: choose nothing by it.
 
 # %%
 options = {"image_size": (SIDE, SIDE), "batch_size": None, "seed": SEED, "verbose": False}
@@ -83,9 +84,10 @@ pd.DataFrame(counts, index=["photographs"])
 # %% [markdown]
 # ## 3. The baseline: raw pixels
 #
-# A linear classifier on the pixels, made smaller. Every later number has to beat it.
+# The baseline shrinks each picture and puts a linear classifier on its pixels. Every later number has to beat it.
 #
-# **Predict before you run:** there are ten classes. Which share of the test photographs will it get right?
+# **Predict before you run:** there are ten classes, and more than a quarter of all photographs show a mammal. What share
+# of the test photographs will it get right?
 
 
 # %%
@@ -112,7 +114,7 @@ round(scores["raw pixels"], 3)
 # Cut the network before its last layer. What is left, the **base**, turns each photograph into 1,280 numbers, its
 # *features*. Freeze it, and train a new last layer, the **head**, on your ten classes.
 #
-# **Predict before you run:** the same photographs, and again a linear classifier. Which share now?
+# **Predict before you run:** the photographs are the same, and the head is again a linear classifier. What share now?
 
 # %%
 base = keras.Model(network.input, network.get_layer("avg_pool").output, name="base")
@@ -126,7 +128,8 @@ scores["frozen base"] = model.evaluate(test, verbose=0)[1]
 ax = history[["loss", "val_loss"]].plot(figsize=(5, 2.6), xlabel="epoch", ylabel="loss (nats)", marker=".")
 ax.spines[["top", "right"]].set_visible(False)
 # %% [markdown]
-# Training and validation loss fall together. If the second rose while the first still fell, it would be time to stop.
+# Both losses fall, and the validation loss levels off first. If it rose while the training loss still fell, it would be
+# time to stop.
 
 # %% tags=["nbval-ignore-output"]
 {name: round(score, 3) for name, score in scores.items()}
@@ -135,14 +138,15 @@ ax.spines[["top", "right"]].set_visible(False)
 assert scores["frozen base"] > scores["raw pixels"] + 0.2
 
 # %% [markdown]
-# The labels are the same, and so is the kind of classifier. What differs is the description of the photographs, and
-# that comes from the network. **This is transfer learning.** Its name here is *feature extraction*: what is pretrained
-# stays as it is.
+# The labels are the same, and both classifiers are linear. One sees shrunken pixels, the other the network's features.
+# (Rate and epochs differ, too.) **This is transfer learning.** This form of it is called *feature extraction*: the
+# pretrained part stays as it is.
 
 # %% [markdown]
 # ## 5. Look at the mistakes
 #
-# A number says how often. Only the pictures say what. These are the test photographs on which the loss is highest.
+# The accuracy says how often the model is wrong; only the pictures show where. Below are the test photographs with the
+# highest loss. (If you mean to change your model after such a look, look at validation pictures instead.)
 
 # %% tags=["nbval-ignore-output"]
 x, y = (np.concatenate(each) for each in zip(*test.as_numpy_iterator(), strict=True))
@@ -151,15 +155,17 @@ losses = keras.losses.sparse_categorical_crossentropy(y, logits, from_logits=Tru
 worst = np.argsort(losses)[-5:][::-1]
 show(x[worst], [f"{classes[y[i]]}\nit says: {classes[logits[i].argmax()]}" for i in worst])
 # %% [markdown]
-# The worst one stands on the left. Ask of each: would I have known? Is the label right at all? Both happen in real data.
+# The worst one stands on the left. Ask of each: would I have known? Is the label right at all? Real data have both hard
+# pictures and wrong labels.
 
 # %% [markdown]
 # ## 6. Unfreeze, and learn on
 #
-# Now let the base learn, too: *fine-tuning*. Three things are easy to forget. The flag works only after a new `compile`.
-# The rate has to be small. And the BatchNorm layers stay frozen, for a reason that notebook 04 shows.
+# Now let the base learn, too: this is *fine-tuning*. Three things are easy to forget. A changed `trainable` flag works
+# only after a new `compile` (here `fit` calls it). The rate has to be small. And the BatchNorm layers stay frozen, for a
+# reason that notebook 04 shows. This cell changes `base` for good: to run section 4 again, restart the kernel.
 #
-# **Predict before you run:** will the validation accuracy rise, fall or stay?
+# **Predict before you run:** will the validation accuracy rise, fall or stay as it is?
 
 # %%
 base.trainable = True
@@ -178,13 +184,14 @@ print("validation accuracy:", [round(value, 3) for value in [before, *tuned["val
 assert scores["fine-tuned"] > scores["raw pixels"] + 0.2
 
 # %% [markdown]
-# One split of the photographs cannot tell you whether fine-tuning helped: a few test pictures more or less are chance.
-# Notebook 05 repeats the question over ten draws.
+# One split of the photographs cannot tell you whether fine-tuning helped: a few more or fewer correct test pictures may
+# be chance. Notebook 05 asks the same of another network and repeats it over ten draws.
 
 # %% [markdown]
 # ## 7. Keep it, and use it
 #
-# A Keras file holds the layers, the weights, and how to call them.
+# A Keras file holds the layers, how they are connected, and the weights. It does not hold the names of your classes:
+# keep `classes`, too. A high probability below proves nothing: this bird may have been among the training photographs.
 
 # %%
 PICTURE = max((PHOTOS / "bird").iterdir())  # put the path of a picture of your own here
@@ -201,7 +208,7 @@ assert np.array_equal(again.predict(x[:8], verbose=0), model.predict(x[:8], verb
 #
 # The folder `drawings` has six of the ten classes, drawn instead of photographed.
 #
-# **Predict before you run:** the same model, the same classes. Which share of the drawings will it get right?
+# **Predict before you run:** the model and the classes are the same. What share of the drawings will it get right?
 
 # %%
 drawn = [(path, classes.index(path.parent.name)) for path in sorted(DRAWINGS.glob("*/*.jpg"))]
@@ -221,14 +228,14 @@ f"drawings {scores['drawings']:.3f}, test photographs of the same six classes {o
 assert scores["drawings"] < on_photos - 0.1
 
 # %% [markdown]
-# A drawing of an apple is an apple to you. To this model it is further from the photographs than one photograph is from
-# another. What a model learns in one **domain** does not hold in every other: notebook 02 measures how far apart two
-# domains are, and notebooks 03 to 08 what to do about it.
+# A drawing of an apple is an apple to you. This model gets far fewer of the drawings right. The two sets also differ in
+# how many pictures each class has, so the style need not be the whole reason. What a model learns in one **domain** may
+# not hold in another: notebook 02 measures how far apart two domains are, and notebooks 03 to 08 show what to do about it.
 
 # %% [markdown]
 # ## 9. The map
 #
-# You have written the whole program once. Each notebook takes a line of it:
+# You have now run the whole program once. Each later notebook takes up one part of it:
 #
 # | line | question | notebook |
 # |---|---|---|
@@ -239,22 +246,23 @@ assert scores["drawings"] < on_photos - 0.1
 # | unfreeze, `compile`, `fit` | in which order, how fast, what is forgotten? | [05_fine_tuning](05_fine_tuning.ipynb) |
 # | more views of a picture | does augmentation help? | [06_augmentation](06_augmentation.ipynb) |
 # | `evaluate` | how sure is a score? | [07_evaluation](07_evaluation.ipynb) |
-# | the file of the network | which one to take, and which one hurts? | [08_negative_transfer_and_choosing](08_negative_transfer_and_choosing.ipynb) |
-# | the whole | an article under review | [09_article_review](09_article_review.ipynb) |
-# | the whole, on pictures of yours | what does it take? | [10_resnet50_on_your_images](10_resnet50_on_your_images.ipynb) |
+# | the network's file | which network should you take, and which one hurts? | [08_negative_transfer_and_choosing](08_negative_transfer_and_choosing.ipynb) |
+# | the whole program | what does an article on it get right? | [09_article_review](09_article_review.ipynb) |
+# | the whole program, on your own pictures | what does it take? | [10_resnet50_on_your_images](10_resnet50_on_your_images.ipynb) |
 # | the same with sentences | what is a Transformer? | [11_transformers_and_text](11_transformers_and_text.ipynb) |
 # | fewer weights that learn | what do they gain and cost? | [12_parameter_efficient](12_parameter_efficient.ipynb) |
 # | when it goes wrong | why? | [13_trap_museum](13_trap_museum.ipynb) |
 #
-# Read 00 to 05 in this order. Then 06, 07 and 13 stand by themselves, 08 needs 07, 09 needs 05 and 08.
+# Read 00 to 05 in this order. Each later notebook says in its first lines which others it needs.
 
 # %% [markdown]
 # ## Summary
 #
-# - A frozen network and a new head named these photographs far better than a linear classifier on raw pixels.
+# - In this split, a frozen network and a new head named the photographs far better than a linear classifier on raw pixels.
 # - The steps are: read, split in three, baseline, freeze, head, compile, fit, look at mistakes, unfreeze, compile again,
-#   fit at a small rate, test once, save.
-# - The same model did worse on drawings of the same classes. Another domain is another question.
+#   fit at a small rate, test, save.
+# - The same model got fewer of the drawings right. A score holds for the domain in which it was measured.
 #
-# **Exercise:** make a folder with two folders of pictures in it, ten in each, and set `PHOTOS` to its path. Sections 2 to 7
-# run as they are. Predict both numbers first.
+# **Exercise:** make a folder that holds three folders of pictures, twenty in each. Set `PHOTOS` to its `Path`, and `PICTURE`
+# to the path of one picture. Predict the scores of baseline and frozen base, then run sections 1 to 7. With so few test
+# pictures an assert may fail: how many pictures is the gap that it asks for?

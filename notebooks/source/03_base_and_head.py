@@ -47,7 +47,7 @@ ax = plots.plot_examples(pair.target, seed=SEED)
 # Same ten classes, other pictures: the strokes of a hand lean, wobble and vary in width. That difference is the *domain
 # shift*.
 #
-# From here on you own 100 labels of the target, ten a digit. The 2,000 test images are only for scoring.
+# From here on you own 100 labels of the target, ten per digit. The 2,000 test images are only for scoring.
 
 # %%
 few = pair.target.train.take(PER_CLASS, seed=SEED)
@@ -56,15 +56,15 @@ few
 # %% [markdown]
 # ## 2. The baseline: no transfer at all
 #
-# **Predict before you run:** a logistic regression sees the 784 raw pixels of 100 labelled digits. Which share of the
-# test images will it read? Write your number down.
+# **Predict before you run:** a logistic regression sees the 784 raw pixels of 100 labelled digits. What share of the
+# test images will it read correctly? Write your number down.
 
 # %% tags=["nbval-ignore-output"]
 pixels = tlkit.linear_probe(few, pair.target.test)
 round(pixels, 3)
 
 # %% [markdown]
-# Every later number has to beat this one. Chance would be one in ten.
+# Every later number has to beat this one. Guessing would get one in ten right.
 
 # %%
 assert 0.3 < pixels < 0.9
@@ -72,8 +72,9 @@ assert 0.3 < pixels < 0.9
 # %% [markdown]
 # ## 3. The backbone
 #
-# `resnet_printed` is a ResNet (He et al., 2015): a stem, then four stages of one residual block. It takes raw pixels in
-# 0..255, because the rescaling is a layer inside it, and ends in a feature map. There is no head yet.
+# `resnet_printed` is a ResNet (He et al., 2015): a stem, which counts as stage 1, then four stages of one residual block
+# each. It takes raw pixels from 0 to 255, because the rescaling is a layer inside it, and ends in a feature map. There is
+# no head yet.
 
 # %%
 backbone = tlkit.load_backbone("resnet_printed")
@@ -86,11 +87,11 @@ pd.DataFrame(
 )
 
 # %% [markdown]
-# From stage to stage the picture shrinks and the channels grow: less *where*, more *what*.
+# From stage 3 on, each stage shrinks the picture and has more channels: less *where*, more *what*.
 #
-# Each stage after the stem is one **residual block**. Written out once: two convolutions compute a correction $F(x)$, a
-# shortcut passes $x$ on, and the block gives $\mathrm{relu}(x + F(x))$. If a block has nothing to add, it can leave $x$
-# as it is; that is what lets deep networks train. Where the block changes the shape, a 1 × 1 convolution adapts $x$.
+# Each stage after the stem is one **residual block**. Two convolutions compute a correction $F(x)$, a shortcut passes $x$
+# on, and the block gives $\mathrm{relu}(x + F(x))$. If a block has nothing to add, it can leave $x$ as it is. With such
+# blocks He et al. could train much deeper networks. Where the block changes the shape, a 1 × 1 convolution adapts $x$.
 
 # %%
 import keras
@@ -127,7 +128,7 @@ difference
 
 # %% [markdown]
 # **Feature extraction** means: freeze all five stages, run every image through them **once**, and train only a head on
-# what comes out. `cache_features` does the running.
+# what comes out. `cache_features` runs the images through and keeps the result.
 
 # %%
 tlkit.freeze_to(backbone, stage=backbone.n_stages)
@@ -161,12 +162,12 @@ print(f"raw pixels {pixels:.3f}   frozen features {frozen:.3f}")
 assert frozen > pixels + 0.15
 
 # %% [markdown]
-# The frozen backbone removed most of the errors. It cost one pass over 100 images, and a head that trains in a second.
+# The frozen backbone removed most of the errors. It cost one pass over 100 images and the training of a small head.
 
 # %% [markdown]
 # ## 5. Is it the training, or just the architecture?
 #
-# Two more baselines, or the claim is worth nothing. **Random features**: the same ResNet with random weights, frozen.
+# The claim needs two more baselines. **Random features**: the same ResNet with random weights, frozen.
 # **From scratch**: the same ResNet, random weights, everything trained on the 100 labels.
 #
 # **Predict before you run:** rank these three on the test images: raw pixels, random features, from scratch.
@@ -190,12 +191,13 @@ assert frozen > from_scratch + 0.15
 assert frozen > random_features + 0.15
 
 # %% [markdown]
-# So it is neither the convolutions as such nor the number of weights: it is what pretraining put into them.
+# So the architecture alone does not do it, nor does the number of weights: what helps is what pretraining put into them.
+# This was one draw of the labels. Section 6 repeats the comparison with random weights over ten.
 
 # %% [markdown]
 # ## 6. How many labels is that worth?
 #
-# One draw of 100 labels proves little. Below, each point is the mean over ten draws, the band its 95 % interval
+# One draw of 100 labels proves little. Below, each point is the mean over ten draws, and the band is its 95 % interval
 # (Student's t). A linear probe (logistic regression) reads each representation, so that nothing else differs. A ResNet
 # pretrained on **clothes** (`resnet_fashion`) joins in.
 #
@@ -247,7 +249,7 @@ assert low["pretrained on clothes"][[200, 500]].min() > 0.01  # … and many: th
 # %% [markdown]
 # With 50 labels the printed features beat what raw pixels reach with 500. The clothes features come from a pretrained
 # ResNet, too. With 10 or 20 labels they lie **below** raw pixels; with 200 and more they help by a few points. On a second
-# set of handwritten digits, where pixels do better from the start, the help never comes:
+# set of handwritten digits, `optdigits`, no help shows with any of these numbers of labels:
 
 # %% tags=["nbval-ignore-output"]
 digits = tlkit.load_domain("optdigits")
@@ -262,15 +264,15 @@ assert other_gain.sum(axis=1)[[10, 20, 50]].max() < 0  # the interval's upper en
 assert other_gain["mean"].max() < 0.01
 
 # %% [markdown]
-# On `optdigits` the clothes ResNet lies below raw pixels with up to 50 labels, and never clearly above them. To be worse
-# off with transfer than without is *negative transfer*, and it is why a baseline stands beside every number here:
-# "pretrained" alone promises nothing.
+# There the clothes ResNet lies below raw pixels with up to 50 labels, and never clearly above them. To be worse off with
+# transfer than without is *negative transfer*. That is why a baseline stands beside every number here: "pretrained"
+# alone promises nothing.
 
 # %% [markdown]
 # ## 7. Fine-tune, and look back at the source
 #
-# Now let the backbone learn too. First, what the source's own head makes of both domains: no target label is used, so
-# its score on the target is *zero-shot*.
+# Now let the backbone learn too. First, see how well the source's own head reads both domains. It has used no target
+# label, so its score on the target is *zero-shot*.
 
 # %% tags=["nbval-ignore-output"]
 source_head = tlkit.load_source_head(backbone, pair.source.classes)
@@ -279,11 +281,11 @@ zero_shot
 
 # %% [markdown]
 # **Rough**: a new random head, everything unfrozen, and a learning rate of 3e-3. **Gentle**: the trained head, then the
-# last stage at a tenth of that rate, then everything at a thirtieth. A random head sends large, meaningless gradients
-# into the backbone; that is why it is trained first.
+# last stage at a tenth of that rate, then everything at a thirtieth. The usual reason to train the head first: a random
+# head sends large, meaningless gradients into the backbone.
 #
-# **Predict before you run:** for each, does the target accuracy rise or fall against the frozen backbone? And the
-# source accuracy, which no label of this training mentions?
+# **Predict before you run:** for each, is the target accuracy higher or lower than with the frozen backbone? And the
+# source accuracy, although no source image is used in this training?
 
 # %%
 rough = tlkit.load_backbone("resnet_printed")
@@ -316,17 +318,17 @@ assert tlkit.forgetting(scores["frozen"], scores["gentle"]) < 0.02
 assert scores["rough"].target < scores["gentle"].target - 0.01
 
 # %% [markdown]
-# Gentle fine-tuning moves the target accuracy by less than the choice of the 100 labels does (compare the band of the
-# curve above): with so few labels the frozen backbone is hard to beat. Rough fine-tuning loses on both sides. What it
-# loses on the source is *forgetting*.
+# In this draw, gentle fine-tuning hardly moves the target accuracy: the frozen backbone is hard to beat here. Rough
+# fine-tuning loses on both domains. What it loses on the source is called *forgetting*. Notebooks 04 and 05 take this up
+# with ten draws.
 #
-# The same experiment over five draws of labels, as a table with intervals, is one command in a terminal: `tlkit demo`.
+# The command `tlkit demo`, typed in a terminal, repeats the experiment over five draws and prints a table with intervals.
 
 # %% [markdown]
 # ## 8. 1,000 source images and 100 target images
 #
-# The article that this course reviews (notebook 09) takes this as its example: 1,000 images in the source, 100 in the
-# target, a ResNet. Try exactly that: the same ResNet, pretrained here on 1,000 printed digits, then frozen.
+# The article that this course reviews (notebook 09) has this example: 1,000 images in the source, 100 in the target, and
+# a ResNet. Try exactly that: the ResNet of this notebook is pretrained on 1,000 printed digits, then frozen.
 #
 # **Predict before you run:** where will its features lie between raw pixels and `resnet_printed`, which has seen 34
 # times as many images and six times as many classes?
@@ -362,23 +364,24 @@ assert abs(mean) + half < 0.06
 
 # %% [markdown]
 # It reads the source, unseen fonts included, and still its features are worth about as much as raw pixels on the
-# target: a thousand images have taught this ResNet its ten digits, and little that goes beyond them. `resnet_printed`
-# has seen more images and more classes, for more epochs and with augmentation. Which of these makes the difference, this
-# section cannot say: they all change at once. It says that a small source may be worth nothing, and it is why one
-# starts from weights that others have trained.
+# target: a thousand images taught this ResNet to read print, and little that helps with handwriting. `resnet_printed`
+# has seen more images and more classes, for more epochs and with augmentation. This section cannot say which of these
+# makes the difference, because they all change at once. It shows that a small source can be worth nothing. That is one
+# reason to start from weights that others have trained on more.
 #
 # What freezing saves in time is notebook 04's subject.
 
 # %% [markdown]
 # ## Summary
 #
-# - A **backbone** pretrained on a related source turns 100 labels into what raw pixels need far more for; all that is
-#   trained is a **head** of 2,570 weights.
-# - It is not the architecture: random weights stay below raw pixels, and training from scratch far behind. Nor is it
-#   pretraining as such: features learned from clothes hurt with few labels (negative transfer) and help a little with many.
-# - 1,000 source images were not enough. Fine-tuning costs more, gained little here with 100 labels, and done roughly it
+# - With a **backbone** pretrained on a related source, 50 labels do more than 500 do with raw pixels. All that is trained
+#   on the target is a **head**, here of 2,570 weights.
+# - It is not the architecture: random weights stay below raw pixels, and training from scratch stays far behind. Nor is it
+#   pretraining as such: features learned from clothes hurt with few labels (negative transfer), and with many they helped
+#   on one of two targets.
+# - 1,000 source images were not enough. Fine-tuning costs more and gained little here with 100 labels. Done roughly, it
 #   **forgets** the source.
 #
 # **Exercise:** set `target="optdigits"` at the top, predict each number again, and run all cells. Which gaps shrink,
-# and why? (Raw pixels are a stronger baseline there: look at the pictures.) Some asserts will fail: each tells you a
-# claim that holds for one target and not for the other.
+# and why? (Raw pixels are a stronger baseline there: look at the pictures.) Some asserts will fail. Each shows you a claim
+# that holds for one target and not for the other.

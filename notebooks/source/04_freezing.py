@@ -444,14 +444,14 @@ for stage, optimizer in ((3, "adam"), (5, "sgd")):
 # %% [markdown]
 # ## 6. How deep should you freeze?
 #
-# Now what freezing costs in accuracy. For each frozen depth from 0 (everything learns) to 5 (only the head), fine-tune
-# on 100 labels of `mnist` and measure both domains. Two ways, with the rates of notebook 03, so that nothing is tuned
-# here:
+# What does freezing cost in accuracy? For each frozen depth from 0 (everything learns) to 5 (only the head learns),
+# fine-tune on 100 labels of `mnist` and measure both domains. Do it in two ways. Their rates come from notebook 03, so
+# nothing is tuned here:
 #
-# - **rough**: a new random head, a learning rate of 3e-3;
-# - **gentle**: the head set to the best one on frozen features first (`fit_probe`), and a tenth of that rate.
+# - **rough**: start from a new random head, at a learning rate of 3e-3;
+# - **gentle**: start from the best head on the frozen features (`fit_probe`), at a tenth of that rate.
 #
-# **Predict before you run:** draw four curves on paper, target and source for each way, over the depth 0 to 5.
+# **Predict before you run:** draw four curves on paper, target and source for each way, over the depths 0 to 5.
 
 # %%
 RATE = {"rough": 3e-3, "gentle": 3e-4}
@@ -481,8 +481,8 @@ def start(way, draw):
 
 
 # %% [markdown]
-# The strip below the curves is an audit by hand: how far each stage's convolutions are from their pretrained values, as
-# a share of their size, $\lVert w - w_0 \rVert / \lVert w_0 \rVert$. A frozen stage must show exactly zero.
+# An audit by hand comes next. It measures how far each stage's convolutions are from their pretrained values, as a share
+# of their size, $\lVert w - w_0 \rVert / \lVert w_0 \rVert$. A frozen stage must show exactly zero.
 
 # %%
 paths = [variable.path for variable in backbone.model.weights]  # "stem_conv/kernel", "stage1_a_conv/kernel", …
@@ -506,9 +506,9 @@ def scores(tail, tests):
 
 
 # %% [markdown]
-# The long way, without `tlkit.fine_tune`: Keras builds the training step once for each depth, and all draws use it
-# again. The frozen part runs once for all of them too, on the labels and on the test images. Before each run everything
-# is as new: weights, head, optimizer.
+# Here is the long way, without `tlkit.fine_tune`. Keras builds the training step once per depth, and all draws use it
+# again. The frozen part also runs once, on the labelled images of all draws and on the test images. Before each run the
+# weights, the head and the optimizer are reset.
 
 
 # %%
@@ -582,9 +582,9 @@ grid[0, 0].set_ylabel("test accuracy")
 grid[0, 1].legend(frameon=False, loc="lower right")
 plt.show()
 # %% [markdown]
-# Two columns, rough and gentle. Above: test accuracy over the frozen depth, blue for the source, orange for the target,
-# with 95 % intervals over ten draws of the labels. Below: blue cells did not move at all; orange cells moved by the
-# share that is written in them.
+# The left column is rough, the right one gentle. The curves give the test accuracy over the frozen depth, blue for the
+# source and orange for the target, with 95 % intervals over ten draws of the labels. In the strips below, blue cells did
+# not move at all; orange cells moved by the share that is written in them.
 
 # %%
 moved = runs[STAGES].to_numpy() > 0  # (run, stage)
@@ -620,29 +620,29 @@ assert (size["5"] > 2 * size["1"]).all()
 
 # %% [markdown]
 # **Rough.** The source is forgotten at every depth but the last. The target is worse, too, with fewer than four stages
-# frozen. Here freezing is a *protection*: what cannot move cannot be spoilt by a bad start. The curves' intervals are wide,
-# because a rough training is also a game of chance: some draws end well, others do not.
+# frozen. Here freezing is a *protection*: what cannot move cannot be spoilt. The curves' intervals are wide, because the
+# draws end very differently.
 #
 # **Gentle.** The weights move several times less (look at the strips), next to nothing is forgotten, and on the target no
-# depth differs from the deepest by more than about a point. With everything frozen it is as good as with everything
-# learning, and costs the least.
+# depth differs from the deepest by more than about a point. Within that margin, it is as good to freeze everything as to
+# let everything learn, and it costs the least.
 #
 # The two ways differ in two things, the start of the head and the rate. So this section cannot say which of the two
 # protects; notebook 05 changes one at a time.
 #
 # The usual advice is to freeze the early layers, since they are general, and let the late ones learn (Yosinski et al.,
-# 2014, arXiv:1411.1792). The strips show that training agrees in one respect: left free, the last stage moves furthest
-# and the stem least. Whether it *should* be the last stage depends on what differs between the domains: try the
-# exercise.
+# 2014, arXiv:1411.1792). The strips agree in one respect: where all stages learn, the last one moves furthest and the
+# stem least. Whether the last stage *should* move most depends on what differs between the domains: try the exercise.
 
 # %% [markdown]
 # ## 7. Your turn: FreezeLab
 #
-# All of this by hand: freeze stages or, behind the small arrow of a stage, single layers; press **Train**; watch both
-# domains; read the strip. The grey lines are earlier runs. Live scores are taken on held-out images, and those of the
-# table on the test images.
+# Now do all of this by hand. Freeze stages, or open the small arrow of a stage and freeze single layers. Press **Train**,
+# watch both domains, and read the strip. The grey lines are earlier runs. Live scores are taken on held-out images, and
+# those of the table on the test images.
 #
-# **Predict before you run:** everything learns, at the *rough* rate for head and base. And with stages 1 to 4 frozen?
+# **Predict before you run:** head and base learn at the *rough* rate. How much of the source is left if nothing is
+# frozen? And if stages 1 to 4 are?
 
 # %%
 from tlkit.widgets import FreezeLab
@@ -664,19 +664,20 @@ assert (lab.audit["verdict"].str.endswith("as meant")).all()
 # %% [markdown]
 # Freezing protects here, too: with stages 1 to 4 frozen the same rate leaves more of the source. Now find settings that
 # keep the source *and* raise the target's **live** score, which is taken on held-out images. Look at the test scores of
-# the table once, when you have chosen: who chooses by test scores has nothing left to test with. Everything that you set
-# with the mouse can be set by a program: `lab.freeze_to(3)`, `lab.head_first = True`, `lab.train()`, `lab.results`.
+# the table once, when you have chosen: if you choose by test scores, you have nothing left to test with. Everything that
+# you set with the mouse can be set by a program: `lab.freeze_to(3)`, `lab.head_first = True`, `lab.train()`, `lab.results`.
 
 # %% [markdown]
 # ## Summary
 #
 # - A **flag** is a wish. It is read at the first `fit` after `compile`; BatchNorm's statistics move without any
-#   gradient; only a comparison of the weights (`audit_fit`, `watch`) tells what happened.
+#   gradient; only a comparison of the weights (`audit_fit`, `watch`) tells you what happened.
 # - What is frozen is computed **once**: $n\,T + E\,n\,(3t + 3h)$ in place of $E\,n\,(T + 3t + 3h)$ multiply-adds, for
 #   the same weights, bit for bit.
-# - Freezing deeper **protects** the source, and the target against a rough training. Trained gently, no depth differed on
-#   the target by more than about a point; then the deepest is the best choice, because it is the cheapest.
+# - In a rough training, freezing **protects** the source and the target. After a gentle one, no depth differed from the
+#   deepest on the target by more than about a point; then the deepest is the best choice, because it is the cheapest.
 #
-# **Exercise:** in section 6 set `DRAWS` and `LIVE` to 4, so that nothing comes from the stored table. Give the draws and the target's test images inverted colours (`255 - x`), leave the source
-# as it is, and predict again: how good is the frozen backbone now, and is the deepest boundary still as good as any?
-# Then let BatchNorm learn too: `train_batchnorm=True` in the call of `freeze_to`.
+# **Exercise:** at the top set `DRAWS` and `LIVE` to 4, so that nothing comes from the stored table. In section 6 give the
+# draws and the target's test images inverted colours (`255 - x`), leave the source as it is, and predict again: how good
+# is the frozen backbone now, and is the deepest boundary still as good as any? Then let BatchNorm learn too: set
+# `train_batchnorm=True` in the call to `freeze_to`.
