@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 on photographs of 160 px, frozen and fine-tuned: plain Keras, PyTorch where it is installed, tlkit."""
+"""EfficientNet-Lite0 on photographs of 160 px, frozen and fine-tuned: plain Keras, PyTorch if installed, and tlkit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.measure import ratios, summary
 from benchmarks.resnet50 import BATCH_SIZE, EPOCHS, N_CLASSES, Data, make_data
 
 NAME, IMAGE_SIZE, RATE = "efficientnet_lite0", 160, 1e-3
-# Frozen up to this stage of seven; then the first block of PyTorch's sixteen that learns. BatchNorm is frozen everywhere.
+# Frozen up to this stage of seven; then the first of PyTorch's sixteen blocks that learns. BatchNorm is always frozen.
 JOBS = {"frozen": (7, None), "last two stages learn": (5, 11)}
 
 
