@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 00 · Start here: photographs
 #
-# **Question: a network has learned from a million photographs. What is that worth to you if you have only a hundred, and
-# sort them into other classes?**
+# **Question: a network has learned from a million photographs. What is that worth to you if you have only a hundred,
+# and sort them into other classes?**
 #
 # Takes about a minute and a half on two cores, and needs no internet. You need Python, and one course in machine learning.
 #
@@ -86,8 +86,8 @@ pd.DataFrame(counts, index=["photographs"])
 #
 # The baseline shrinks each picture and puts a linear classifier on its pixels. Every later number has to beat it.
 #
-# **Predict before you run:** there are ten classes, and more than a quarter of all photographs show a mammal. What share
-# of the test photographs will it get right?
+# **Predict before you run:** there are ten classes, and more than a quarter of all photographs show a mammal. What
+# share of the test photographs will it get right?
 
 
 # %%
@@ -162,8 +162,8 @@ show(x[worst], [f"{classes[y[i]]}\nit says: {classes[logits[i].argmax()]}" for i
 # ## 6. Unfreeze, and learn on
 #
 # Now let the base learn, too: this is *fine-tuning*. Three things are easy to forget. A changed `trainable` flag works
-# only after a new `compile` (here `fit` calls it). The rate has to be small. And the BatchNorm layers stay frozen, for a
-# reason that notebook 04 shows. This cell changes `base` for good: to run section 4 again, restart the kernel.
+# only after a new `compile` (here `fit` calls it). The rate has to be small. And the BatchNorm layers stay frozen, for
+# a reason that notebook 04 shows. This cell changes `base` for good: to run section 4 again, restart the kernel.
 #
 # **Predict before you run:** will the validation accuracy rise, fall or stay as it is?
 
@@ -230,7 +230,8 @@ assert scores["drawings"] < on_photos - 0.1
 # %% [markdown]
 # A drawing of an apple is an apple to you. This model gets far fewer of the drawings right. The two sets also differ in
 # how many pictures each class has, so the style need not be the whole reason. What a model learns in one **domain** may
-# not hold in another: notebook 02 measures how far apart two domains are, and notebooks 03 to 08 show what to do about it.
+# not hold in another: notebook 02 measures how far apart two domains are, and notebooks 03 to 08 show what to do about
+# it.
 
 # %% [markdown]
 # ## 9. The map
@@ -258,11 +259,12 @@ assert scores["drawings"] < on_photos - 0.1
 # %% [markdown]
 # ## Summary
 #
-# - In this split, a frozen network and a new head named the photographs far better than a linear classifier on raw pixels.
+# - In this split, a frozen network and a new head named the photographs far better than a linear classifier on raw
+#   pixels.
 # - The steps are: read, split in three, baseline, freeze, head, compile, fit, look at mistakes, unfreeze, compile again,
 #   fit at a small rate, test, save.
 # - The same model got fewer of the drawings right. A score holds for the domain in which it was measured.
 #
-# **Exercise:** make a folder that holds three folders of pictures, twenty in each. Set `PHOTOS` to its `Path`, and `PICTURE`
-# to the path of one picture. Predict the scores of baseline and frozen base, then run sections 1 to 7. With so few test
-# pictures an assert may fail: how many pictures is the gap that it asks for?
+# **Exercise:** make a folder that holds three folders of pictures, twenty in each. Set `PHOTOS` to its `Path`, and
+# `PICTURE` to the path of one picture. Predict the scores of baseline and frozen base, then run sections 1 to 7. With
+# so few test pictures an assert may fail: how many pictures is the gap that it asks for?

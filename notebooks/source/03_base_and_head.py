@@ -72,9 +72,9 @@ assert 0.3 < pixels < 0.9
 # %% [markdown]
 # ## 3. The backbone
 #
-# `resnet_printed` is a ResNet (He et al., 2015): a stem, which counts as stage 1, then four stages of one residual block
-# each. It takes raw pixels from 0 to 255, because the rescaling is a layer inside it, and ends in a feature map. There is
-# no head yet.
+# `resnet_printed` is a ResNet (He et al., 2015): a stem, which counts as stage 1, then four stages of one residual
+# block each. It takes raw pixels from 0 to 255, because the rescaling is a layer inside it, and ends in a feature map.
+# There is no head yet.
 
 # %%
 backbone = tlkit.load_backbone("resnet_printed")
@@ -89,9 +89,10 @@ pd.DataFrame(
 # %% [markdown]
 # From stage 3 on, each stage shrinks the picture and has more channels: less *where*, more *what*.
 #
-# Each stage after the stem is one **residual block**. Two convolutions compute a correction $F(x)$, a shortcut passes $x$
-# on, and the block gives $\mathrm{relu}(x + F(x))$. If a block has nothing to add, it can leave $x$ as it is. With such
-# blocks He et al. could train much deeper networks. Where the block changes the shape, a 1 × 1 convolution adapts $x$.
+# Each stage after the stem is one **residual block**. Two convolutions compute a correction $F(x)$, a shortcut passes
+# $x$ on, and the block gives $\mathrm{relu}(x + F(x))$. If a block has nothing to add, it can leave $x$ as it is. With
+# such blocks He et al. could train much deeper networks. Where the block changes the shape, a 1 × 1 convolution adapts
+# $x$.
 
 # %%
 import keras
@@ -191,8 +192,8 @@ assert frozen > from_scratch + 0.15
 assert frozen > random_features + 0.15
 
 # %% [markdown]
-# So the architecture alone does not do it, nor does the number of weights: what helps is what pretraining put into them.
-# This was one draw of the labels. Section 6 repeats the comparison with random weights over ten.
+# So the architecture alone does not do it, nor does the number of weights: what helps is what pretraining put into
+# them. This was one draw of the labels. Section 6 repeats the comparison with random weights over ten.
 
 # %% [markdown]
 # ## 6. How many labels is that worth?
@@ -264,9 +265,9 @@ assert other_gain.sum(axis=1)[[10, 20, 50]].max() < 0  # the interval's upper en
 assert other_gain["mean"].max() < 0.01
 
 # %% [markdown]
-# There the clothes ResNet lies below raw pixels with up to 50 labels, and never clearly above them. To be worse off with
-# transfer than without is *negative transfer*. That is why a baseline stands beside every number here: "pretrained"
-# alone promises nothing.
+# There the clothes ResNet lies below raw pixels with up to 50 labels, and never clearly above them. To be worse off
+# with transfer than without is *negative transfer*. That is why a baseline stands beside every number here:
+# "pretrained" alone promises nothing.
 
 # %% [markdown]
 # ## 7. Fine-tune, and look back at the source
@@ -319,16 +320,17 @@ assert scores["rough"].target < scores["gentle"].target - 0.01
 
 # %% [markdown]
 # In this draw, gentle fine-tuning hardly moves the target accuracy: the frozen backbone is hard to beat here. Rough
-# fine-tuning loses on both domains. What it loses on the source is called *forgetting*. Notebooks 04 and 05 take this up
-# with ten draws.
+# fine-tuning loses on both domains. What it loses on the source is called *forgetting*. Notebooks 04 and 05 take this
+# up with ten draws.
 #
-# The command `tlkit demo`, typed in a terminal, repeats the experiment over five draws and prints a table with intervals.
+# The command `tlkit demo`, typed in a terminal, repeats the experiment over five draws and prints a table with
+# intervals.
 
 # %% [markdown]
 # ## 8. 1,000 source images and 100 target images
 #
-# The article that this course reviews (notebook 09) has this example: 1,000 images in the source, 100 in the target, and
-# a ResNet. Try exactly that: the ResNet of this notebook is pretrained on 1,000 printed digits, then frozen.
+# The article that this course reviews (notebook 09) has this example: 1,000 images in the source, 100 in the target,
+# and a ResNet. Try exactly that: the ResNet of this notebook is pretrained on 1,000 printed digits, then frozen.
 #
 # **Predict before you run:** where will its features lie between raw pixels and `resnet_printed`, which has seen 34
 # times as many images and six times as many classes?
@@ -374,14 +376,14 @@ assert abs(mean) + half < 0.06
 # %% [markdown]
 # ## Summary
 #
-# - With a **backbone** pretrained on a related source, 50 labels do more than 500 do with raw pixels. All that is trained
-#   on the target is a **head**, here of 2,570 weights.
-# - It is not the architecture: random weights stay below raw pixels, and training from scratch stays far behind. Nor is it
-#   pretraining as such: features learned from clothes hurt with few labels (negative transfer), and with many they helped
-#   on one of two targets.
+# - With a **backbone** pretrained on a related source, 50 labels do more than 500 do with raw pixels. All that is
+#   trained on the target is a **head**, here of 2,570 weights.
+# - It is not the architecture: random weights stay below raw pixels, and training from scratch stays far behind. Nor is
+#   it pretraining as such: features learned from clothes hurt with few labels (negative transfer), and with many they
+#   helped on one of two targets.
 # - 1,000 source images were not enough. Fine-tuning costs more and gained little here with 100 labels. Done roughly, it
 #   **forgets** the source.
 #
 # **Exercise:** set `target="optdigits"` at the top, predict each number again, and run all cells. Which gaps shrink,
-# and why? (Raw pixels are a stronger baseline there: look at the pictures.) Some asserts will fail. Each shows you a claim
-# that holds for one target and not for the other.
+# and why? (Raw pixels are a stronger baseline there: look at the pictures.) Some asserts will fail. Each shows you a
+# claim that holds for one target and not for the other.

@@ -481,8 +481,8 @@ def start(way, draw):
 
 
 # %% [markdown]
-# An audit by hand comes next. It measures how far each stage's convolutions are from their pretrained values, as a share
-# of their size, $\lVert w - w_0 \rVert / \lVert w_0 \rVert$. A frozen stage must show exactly zero.
+# An audit by hand comes next. It measures how far each stage's convolutions are from their pretrained values, as a
+# share of their size, $\lVert w - w_0 \rVert / \lVert w_0 \rVert$. A frozen stage must show exactly zero.
 
 # %%
 paths = [variable.path for variable in backbone.model.weights]  # "stem_conv/kernel", "stage1_a_conv/kernel", …
@@ -583,8 +583,8 @@ grid[0, 1].legend(frameon=False, loc="lower right")
 plt.show()
 # %% [markdown]
 # The left column is rough, the right one gentle. The curves give the test accuracy over the frozen depth, blue for the
-# source and orange for the target, with 95 % intervals over ten draws of the labels. In the strips below, blue cells did
-# not move at all; orange cells moved by the share that is written in them.
+# source and orange for the target, with 95 % intervals over ten draws of the labels. In the strips below, blue cells
+# did not move at all; orange cells moved by the share that is written in them.
 
 # %%
 moved = runs[STAGES].to_numpy() > 0  # (run, stage)
@@ -620,12 +620,12 @@ assert (size["5"] > 2 * size["1"]).all()
 
 # %% [markdown]
 # **Rough.** The source is forgotten at every depth but the last. The target is worse, too, with fewer than four stages
-# frozen. Here freezing is a *protection*: what cannot move cannot be spoilt. The curves' intervals are wide, because the
-# draws end very differently.
+# frozen. Here freezing is a *protection*: what cannot move cannot be spoilt. The curves' intervals are wide, because
+# the draws end very differently.
 #
-# **Gentle.** The weights move several times less (look at the strips), next to nothing is forgotten, and on the target no
-# depth differs from the deepest by more than about a point. Within that margin, it is as good to freeze everything as to
-# let everything learn, and it costs the least.
+# **Gentle.** The weights move several times less (look at the strips), next to nothing is forgotten, and on the target
+# no depth differs from the deepest by more than about a point. Within that margin, it is as good to freeze everything
+# as to let everything learn, and it costs the least.
 #
 # The two ways differ in two things, the start of the head and the rate. So this section cannot say which of the two
 # protects; notebook 05 changes one at a time.
@@ -637,9 +637,9 @@ assert (size["5"] > 2 * size["1"]).all()
 # %% [markdown]
 # ## 7. Your turn: FreezeLab
 #
-# Now do all of this by hand. Freeze stages, or open the small arrow of a stage and freeze single layers. Press **Train**,
-# watch both domains, and read the strip. The grey lines are earlier runs. Live scores are taken on held-out images, and
-# those of the table on the test images.
+# Now do all of this by hand. Freeze stages, or open the small arrow of a stage and freeze single layers. Press
+# **Train**, watch both domains, and read the strip. The grey lines are earlier runs. Live scores are taken on held-out
+# images, and those of the table on the test images.
 #
 # **Predict before you run:** head and base learn at the *rough* rate. How much of the source is left if nothing is
 # frozen? And if stages 1 to 4 are?
@@ -664,8 +664,9 @@ assert (lab.audit["verdict"].str.endswith("as meant")).all()
 # %% [markdown]
 # Freezing protects here, too: with stages 1 to 4 frozen the same rate leaves more of the source. Now find settings that
 # keep the source *and* raise the target's **live** score, which is taken on held-out images. Look at the test scores of
-# the table once, when you have chosen: if you choose by test scores, you have nothing left to test with. Everything that
-# you set with the mouse can be set by a program: `lab.freeze_to(3)`, `lab.head_first = True`, `lab.train()`, `lab.results`.
+# the table once, when you have chosen: if you choose by test scores, you have nothing left to test with. Everything
+# that you set with the mouse can be set by a program: `lab.freeze_to(3)`, `lab.head_first = True`, `lab.train()`,
+# `lab.results`.
 
 # %% [markdown]
 # ## Summary
@@ -677,7 +678,7 @@ assert (lab.audit["verdict"].str.endswith("as meant")).all()
 # - In a rough training, freezing **protects** the source and the target. After a gentle one, no depth differed from the
 #   deepest on the target by more than about a point; then the deepest is the best choice, because it is the cheapest.
 #
-# **Exercise:** at the top set `DRAWS` and `LIVE` to 4, so that nothing comes from the stored table. In section 6 give the
-# draws and the target's test images inverted colours (`255 - x`), leave the source as it is, and predict again: how good
-# is the frozen backbone now, and is the deepest boundary still as good as any? Then let BatchNorm learn too: set
+# **Exercise:** at the top set `DRAWS` and `LIVE` to 4, so that nothing comes from the stored table. In section 6 give
+# the draws and the target's test images inverted colours (`255 - x`), leave the source as it is, and predict again: how
+# good is the frozen backbone now, and is the deepest boundary still as good as any? Then let BatchNorm learn too: set
 # `train_batchnorm=True` in the call to `freeze_to`.

@@ -1,11 +1,10 @@
 # %% [markdown]
 # # 05 · Fine-tuning
 #
-# **Question: you let the backbone learn too. In which order, how fast, held back by what; and what do you gain over the
-# frozen backbone, what do you lose?**
+# **Question: you let the backbone learn too. In which order should its parts learn, how fast, and what should hold them
+# back? What do you gain over the frozen backbone, and what do you lose?**
 #
-# Takes about a minute on two cores, and needs no internet. You need notebooks 03 (base and head) and 04
-# (freezing).
+# Takes about a minute on two cores, and needs no internet. You need notebooks 03 (base and head) and 04 (freezing).
 #
 # | word | meaning here |
 # |---|---|
@@ -15,8 +14,8 @@
 # | base first | let the base learn below a new, untrained head; then fit the head |
 # | rate | learning rate |
 #
-# Every method below stands beside the same baseline: the **frozen** backbone with a logistic regression on its features
-# (`fit_probe`). Three numbers are measured each time:
+# Every method below is compared with the same baseline: the **frozen** backbone with a logistic regression on its
+# features (`fit_probe`). Three numbers are measured each time:
 #
 # ```mermaid
 # flowchart LR
@@ -56,8 +55,8 @@ START = "fashion"  # the start of sections 3 to 6
 # Two starts for the same target. `resnet_printed` has learned printed characters: a *related* source. `resnet_fashion`
 # has learned clothes: an *unrelated* one.
 #
-# As in notebook 04, what is frozen runs once for all draws, Keras builds each training step once, and each run begins
-# with everything as new: weights, head, optimizer.
+# As in notebook 04, the frozen part runs once for all draws, and Keras builds each training step once. Before each run
+# the weights, the head and the optimizer are reset.
 
 
 # %%
@@ -99,7 +98,8 @@ def with_data(case, source):
 cases = {source: with_data(prepare(source), source) for source in ("printed", "fashion")}
 
 # %% [markdown]
-# Four small tools: what the base makes of some images, a start, a training, and the three scores.
+# Four small tools follow. `features` runs the base on images, `start` resets the model, `train` trains it, and `record`
+# writes down the three scores.
 
 
 # %%
@@ -152,7 +152,7 @@ for source, case in cases.items():
 
 # %% [markdown]
 # **One draw proves nothing, and ten take longer than you should wait.** So one draw was trained here, and the other nine
-# come from a stored table. This notebook's own cells have made it: `tools/course_tables.py` ran them with `LIVE = 10`.
+# come from a stored table. This notebook's own cells made it: `tools/course_tables.py` ran them with `LIVE = 10`.
 
 # %%
 stored = tlkit.stored_table("fine_tuning", draws=range(LIVE, DRAWS))
@@ -182,7 +182,7 @@ def report(source, ways):
 
 
 # %% [markdown]
-# A claim below needs an interval that leaves zero out. Words for that:
+# A claim below needs an interval that leaves zero out. These functions put that into words:
 
 
 # %%
@@ -208,7 +208,8 @@ def undecided(*names, **source):
 pd.concat({source: report(source, ["head first"]) for source in cases})
 
 # %% [markdown]
-# The row `frozen` gives accuracies; all others the *difference* to it, with a 95 % interval over ten draws of the labels.
+# The row `frozen` gives accuracies. The other rows give the *difference* from it, with a 95 % interval over ten draws
+# of the labels.
 
 # %%
 assert rises("target", "head first")
@@ -216,12 +217,12 @@ low, high = bounds("target", "head first", source="printed")
 assert max(-low, high) < 0.005
 
 # %% [markdown]
-# From the related start fine-tuning changes **next to nothing**: the whole interval is less than half a point wide on
-# either side. From the unrelated start it gains. So whether fine-tuning pays depends on how well the frozen features fit
-# the target already.
+# On the target, fine-tuning from the related start changes **next to nothing**: the whole interval lies within half a
+# point of zero. From the unrelated start it gains. So whether fine-tuning pays depends on the start; here the one whose
+# frozen features read the target less well had something to gain.
 #
 # Keep the proportion in mind, though: the fine-tuned clothes network stays far below the frozen printed one. The choice
-# of the backbone matters more here than any method in this notebook.
+# of the backbone matters more here than fine-tuning it.
 
 # %%
 target = results()["target"]
@@ -233,14 +234,14 @@ assert (target["fashion", "head first"] < target["printed", "frozen"] - 0.1).all
 # The article that this course reviews (notebook 09) says in its sections on the steps and on the example: on the
 # target, first fine-tune the base, then the head. The usual advice is the other way round, for this reason (Kumar et
 # al., 2022, arXiv:2202.10054): an untrained head sends large, meaningless gradients into the base, and good features
-# are distorted before the head knows what to ask for. They measured it as accuracy on *other* domains than the one
-# trained on.
+# are distorted before the head has learned anything. They measured the harm as lost accuracy on *other* domains than
+# the one trained on.
 #
-# Measured here with the same labels, rate and epochs for the base:
+# Here the orders are compared with the same labels, and with the same rate and epochs for the base:
 #
-# - **head first**: the best head on frozen features, then both learn (from section 1);
-# - **base first**: a random head that is frozen while the base learns, then the best head on the new features;
-# - **both at once**: a random head, both learn (from the related start only, to save time).
+# - **head first**: take the best head on frozen features, then let both learn (as in section 1);
+# - **base first**: freeze a random head while the base learns, then take the best head on the new features;
+# - **both at once**: let a random head and the base learn together (from the related start only, to save time).
 #
 # **Predict before you run:** for which start does the order matter more, and on which of the three numbers?
 
@@ -294,12 +295,12 @@ assert undecided("target", "base first", "head first")
 
 # %% [markdown]
 # - **The source** is forgotten more with base first, from both starts.
-# - **The third domain** is read less well from the related start, with base first and with both at once. This is what
-#   Kumar et al. describe: good features were distorted. From clothes the interval is wide and no difference shows.
-# - **The target** loses about half a point from the related start. From clothes no difference shows.
+# - **The third domain** is read less well from the related start, with base first and with both at once. This agrees
+#   with what Kumar et al. describe. From clothes the interval is wide and no difference shows.
+# - **The target** loses about half a point with base first from the related start. From clothes no difference shows.
 #
 # So the article's order gains nothing here that ten draws could show. From the related start it costs a little on the
-# target, and from both starts it costs more in what the network knew. (The program that the article prints does
+# target, and from both starts the network forgets more of its source. (The program that the article prints does
 # neither: it freezes the base, and never fine-tunes it.)
 
 # %% [markdown]
@@ -307,9 +308,9 @@ assert undecided("target", "base first", "head first")
 #
 # From here on the start is the clothes backbone, where fine-tuning pays.
 #
-# Smith (2015, arXiv:1506.01186): train once while the rate grows from tiny to huge, and watch the training loss. Where
-# it jumps, the rate is too large for this loss. No validation images are needed, and it takes seconds. Here each epoch
-# has one rate.
+# Smith (2015, arXiv:1506.01186) proposed a test: train once while the rate grows from tiny to huge, and watch the
+# training loss. Where it jumps, the rate is too large for this loss. The test needs no validation images and takes
+# seconds. Here each epoch has one rate.
 #
 # **Predict before you run:** the head is already the best one for the frozen features. Does the loss fall at all before
 # it jumps?
@@ -334,8 +335,8 @@ ax.set(xscale="log", yscale="log", xlabel="learning rate of the epoch", ylabel="
 ax.legend(frameon=False)
 sns.despine(ax=ax)
 # %% [markdown]
-# Ten orange curves, one per draw of the labels, fall slowly while the rate grows, and then jump up by a factor of a
-# hundred or more. The dashed line is the gentle rate of the sections above, the dotted one a rate three times as fast.
+# Ten orange curves, one per draw of the labels, fall slowly while the rate grows, and then jump up by far more than a
+# factor of ten. The dashed line is the gentle rate of the sections above, the dotted one a rate three times as fast.
 
 # %% tags=["nbval-ignore-output"]
 lowest = loss.idxmin()
@@ -345,8 +346,8 @@ assert (behind > 10 * loss.min()).all()
 pd.DataFrame({"rate of the lowest loss": lowest.map("{:.1e}".format), "loss near the fast rate": behind.round(2)}).T
 
 # %% [markdown]
-# In most draws the loss is lowest a little *below* the gentle rate. The fast rate lies behind the jump in all ten. Smith's
-# advice would be to stay away from it. Is it right for what we want, which is not the training loss?
+# In most draws the loss is lowest *below* the gentle rate. The fast rate lies beyond the jump in all ten. Smith's
+# advice would be to stay away from it. Is that right for what we want, which is not a low training loss?
 #
 # **Predict before you run:** at the fast rate, is the target accuracy higher or lower than at the gentle one? And the
 # source accuracy?
@@ -365,15 +366,15 @@ assert falls("source", "fast", "head first")
 assert undecided("target", "fast", "head first")
 
 # %% [markdown]
-# The target shows no difference: eight epochs at the fast rate are enough to come back from the jump. The source is
-# forgotten more. So a range test tells you at which rate *this* loss breaks down. It does not know what you will
-# measure in the end. The methods below are all tried at the **fast** rate, where there is something to win.
+# On the target no difference shows. The source is forgotten more. So a range test tells you at which rate *this* loss
+# breaks down. It does not know what you will measure in the end. The methods below are all tried at the **fast** rate,
+# where there is some forgetting to prevent.
 
 # %% [markdown]
 # ## 4. Not all layers at the same rate
 #
-# **Discriminative rates** (Howard & Ruder, 2018, arXiv:1801.06146): the head learns fastest, each stage before it 2.6
-# times more slowly than the one behind it.
+# **Discriminative rates** (Howard & Ruder, 2018, arXiv:1801.06146): the head learns fastest, and each stage before it
+# learns 2.6 times more slowly than the part that follows it.
 #
 # How do you give a stage its own rate? Not by scaling its gradient, as one does with plain gradient descent: Adam
 # divides each gradient by its own recent size, and the factor cancels. A toy shows it, with a loss that is multiplied
@@ -394,7 +395,7 @@ assert np.allclose(toy_weights("adam", 1.0), toy_weights("adam", 100.0), atol=1e
 assert not np.allclose(toy_weights("sgd", 1.0), toy_weights("sgd", 100.0), atol=1e-2)
 
 # %% [markdown]
-# So scale the *step*. An optimizer of a few lines:
+# So scale the *step*. An optimizer of a few lines does that:
 
 
 # %%
@@ -457,9 +458,9 @@ for way in ("discriminative", "gradual"):
     assert undecided("target", way, "fast")
 
 # %% [markdown]
-# On the target no difference to one rate for all shows. Discriminative rates keep more of the source, but less than the
-# gentle rate did. Gradual unfreezing, which trains twice as long, lies between the two as well; its interval is so wide
-# that it reaches to zero, or nearly.
+# On the target no difference from one rate for all shows. Discriminative rates keep more of the source, but less than
+# the gentle rate did. The mean of gradual unfreezing, which trains twice as long, also lies between the fast and the
+# gentle rate, but its interval is wide: against the gentle rate it nearly reaches zero.
 
 # %% [markdown]
 # ## 5. Holding back: L2-SP, dropout, early stopping
@@ -511,7 +512,7 @@ for draw in range(LIVE):
 # %% [markdown]
 # **Early stopping** ends the training when the loss on held-out images no longer falls, and goes back to the best
 # epoch. It may train up to twice as long as the others. The held-out images must come from your labels: 20 of the 100
-# here. That is its price, so the frozen backbone with a head from the other 80 stands beside it.
+# here. That is its price, so the frozen backbone with a head fitted on the other 80 is measured, too.
 
 # %%
 KEPT = 80
@@ -540,13 +541,12 @@ assert rises("target", "early stopping", "frozen, 80 labels")
 assert not rises("target", "early stopping")
 
 # %% [markdown]
-# - **L2-SP** holds back, and the stronger the penalty, the more is kept. It has its price: at 0.1 the target loses
-#   accuracy against no penalty, and at 1 it falls below the frozen backbone. At 0.1 more is forgotten than at the gentle
-#   rate, for no gain on the target that shows.
+# - **L2-SP** at 0.1 keeps more of the source than no penalty does. It has its price: at 0.1 the target loses accuracy
+#   against no penalty, and at 1 it falls below the frozen backbone. At 0.1 more is forgotten than at the gentle rate,
+#   and no gain on the target shows for it.
 # - **Dropout** is made against overfitting, not against forgetting. Here both target and source are worse with it.
 # - **Early stopping** gains over the frozen backbone that has the same 80 labels. Against the one that keeps all its
-#   labels no gain shows: the 20 held-out ones cost about as much as fine-tuning brings. With thousands of labels the
-#   sum is another one.
+#   labels no gain shows, because holding out 20 has its cost. With thousands of labels the balance may be different.
 
 # %% [markdown]
 # ## 6. All of them beside the frozen backbone
@@ -573,11 +573,12 @@ axes[0].invert_yaxis()
 sns.despine()
 plt.show()
 # %% [markdown]
-# A row for each method, from the clothes backbone. Left, in orange, what it gains on the target over the frozen
-# backbone; right, in blue, what it loses on the source. The grey line is the frozen backbone; bars are 95 % intervals.
+# Each row is one method, from the clothes backbone. The left panel, in orange, shows what it gains on the target over
+# the frozen backbone; the right one, in blue, shows what it loses on the source. The grey line is the frozen backbone;
+# bars are 95 % intervals.
 #
 # Do not compare two rows by their bars: all rows share the same ten draws, so subtract draw by draw. Here each method
-# stands against the simplest one, head first at the gentle rate:
+# is compared with the simplest one, head first at the gentle rate:
 
 # %% tags=["nbval-ignore-output"]
 paired = pd.DataFrame({way: differences(START, way, "head first").agg(in_words) for way in ways[1:]})
@@ -590,13 +591,13 @@ assert set(ways[1:]) - set(forgets_more) <= {"L2-SP 1", "gradual"}
 assert falls("target", "L2-SP 1", "head first")
 
 # %% [markdown]
-# **No method beats head first at the gentle rate on the target, and most forget more.** Of the strongest penalty that is
-# not sure, but it falls far behind on the target; of gradual unfreezing it is barely so. "No difference shows" is not
-# "there is none": with ten draws, gains of one to two points could hide in these intervals.
+# **No method is shown to beat head first at the gentle rate on the target, and most forget more.** For the strongest
+# penalty the forgetting is not certain, but it falls far behind on the target; for gradual unfreezing it is barely so.
+# "No difference shows" is not "there is none": gains of two to three points could hide in these intervals.
 
 # %% [markdown]
-# Is the stored table what this notebook computes? The draw that was trained here must agree with its row there, up to
-# what rounding on another machine does.
+# Does the stored table hold what this notebook computes? The draw that was trained here must agree with its rows there,
+# apart from what rounding on another machine changes.
 
 # %% tags=["compares-with-stored", "nbval-ignore-output"]
 here, there = (
@@ -609,8 +610,8 @@ apart.mean().round(4)
 # %% [markdown]
 # ## 7. Your turn: FreezeLab
 #
-# The clothes backbone and 100 labels of `mnist` again, for your own hands. **Predict before you run:** the fast rate
-# for the base, with a random head or head first: which keeps more of the source?
+# Here are the clothes backbone and 100 labels of `mnist` again, to try by hand. **Predict before you run:** the base
+# learns at the fast rate. Which keeps more of the source, to begin with a random head or to train the head first?
 
 # %%
 from tlkit.widgets import FreezeLab
@@ -631,18 +632,18 @@ assert first.source > together.source
 assert first.target > together.target - 0.03
 
 # %% [markdown]
-# Then change one thing at a time: the base's rate, the frozen stages, the views, and read what moved in the strip.
+# Then change one thing at a time (the base's rate, the frozen stages, the views), and read in the strip what moved.
 
 # %% [markdown]
 # ## Summary
 #
 # - From clothes fine-tuning gains about three points on the target; from printed characters it changes next to nothing.
-#   The related backbone, frozen, beats every fine-tuning of the unrelated one.
-# - **Head first** forgets less than base first, and no other method here gained more on the target.
-# - At a fast rate discriminative rates and L2-SP keep more of the source. A gentle rate keeps more than they do. Dropout
-#   made both scores worse, and early stopping costs labels.
+#   The related backbone, frozen, stays far ahead of the unrelated one, fine-tuned.
+# - **Head first** forgets less than base first, and no other method here was shown to gain more on the target.
+# - At a fast rate discriminative rates and L2-SP at 0.1 keep more of the source. A gentle rate keeps more than they do.
+#   Dropout made both scores worse, and early stopping costs labels.
 #
 # **Exercise:** set `START = "printed"`, `DRAWS = 4` and `LIVE = 4` at the top and run all cells; it takes about five
 # minutes. Predict first: is there anything to gain on the target, and which method loses most on the third domain? Some
-# asserts will fail: each tells you a claim that holds for one start and not for the other. Then set `PER_CLASS` to 20,
-# and see whether early stopping still costs more than it saves.
+# asserts will fail. Each shows you a claim that holds for one start and not for the other. Then set `PER_CLASS` to 20,
+# and see whether early stopping gains more than its held-out labels cost.

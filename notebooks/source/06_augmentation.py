@@ -67,7 +67,8 @@ def augmentation(name, seed, layers=keras.layers):
 
 
 # %% [markdown]
-# Look at the views before you train on them. Always. One digit a column, one change a row; the first row is unchanged.
+# Always look at the views before you train on them. Each column is one digit, each row one change; the first row is
+# unchanged.
 
 # %%
 pair = tlkit.load_pair(source="printed", target="mnist")
@@ -215,10 +216,10 @@ assert confusion.loc[5, 2] > 20  # more than half of the mirrored 5s are read as
 # and keeps the features. A linear probe then learns from all views of the 100 labelled images.
 #
 # The baseline must have the same *number* of examples, or you compare something else as well (the penalty of the
-# logistic regression counts more when there are fewer). So "none" is each image as often, unchanged.
+# logistic regression counts more when there are fewer). So for "none" each image is repeated as often, unchanged.
 #
-# **Predict before you run:** `resnet_printed`, frozen, 100 labels: how many points will the best change add? Then the
-# same for the same ResNet with random weights, and for raw pixels.
+# **Predict before you run:** you have `resnet_printed`, frozen, and 100 labels. How many points will the best change
+# add? And how many for the same ResNet with random weights, or for raw pixels?
 
 # %%
 pool = pair.target.train.take(30, seed=SEED)  # all draws take their labels from these 300 images
@@ -257,7 +258,7 @@ probes = {name: probe(cores[name], names) for name, names in wanted.items()}
 pd.DataFrame({name: table.mean() for name, table in probes.items()}).reindex(NAMES).round(3)
 
 # %% [markdown]
-# Now the change against "none", for the same labels each time, with its 95 % interval over ten draws:
+# Now subtract the accuracy of "none", with the same labels each time. The 95 % intervals are over ten draws:
 
 
 # %%
@@ -282,23 +283,24 @@ assert high.loc["flip", "pixels"] < 0
 assert high.loc["crop", "random"] < 0
 
 # %% [markdown]
-# - On **print** nothing helps. Rotation and crop change less than a point: what they teach, the backbone knows from
-#   its pretraining. Flip, colour and cutout do harm, the three that the reader of section 3 minded.
-# - On **random** weights rotation helps. It is the same architecture, but nobody taught it anything. This is the
-#   check on the explanation above.
+# - On **print** nothing helps. Rotation and crop change less than a point, perhaps because the backbone knows them from
+#   its pretraining. Flip, colour and cutout do harm: these are the three that the reader of section 3 minded.
+# - On **random** weights rotation helps. The architecture is the same, but it has learned nothing. That fits the
+#   explanation above.
 # - **Crop** does great harm on pixels and some on random weights. On pixels a reason is easy to name: a linear classifier
 #   has one weight for each pixel and digit, and cannot follow a digit that moves, while the test images are all centred.
-#   The random features are averages over positions, so there it must be something else. Crop shifts and zooms at once;
-#   which of the two does it, nothing here tests.
+#   The random features are averages over positions, so there the reason must be another. Crop shifts and zooms at once;
+#   nothing here tests which of the two does the harm.
 #
-# So augmentation is not good or bad in itself: the same change helped one representation and hurt another.
+# So augmentation is not good or bad in itself. Rotation did nothing for print and helped on random weights; crop did
+# nothing for print and great harm on pixels.
 
 # %% [markdown]
 # ## 5. Live views, from scratch
 #
 # A network that starts from random weights knows nothing. Below, a small one (three convolutions, one dense layer)
-# learns from the 100 labels alone. The augmentation is a layer in front of it: **live** views, new ones each epoch.
-# All ways take the same number of steps from the same start weights.
+# learns from the 100 labels alone. The augmentation is a layer in front of it. It makes **live** views, new ones in
+# each epoch. All ways take the same number of steps from the same start weights.
 
 
 # %%
@@ -324,13 +326,13 @@ def train_live(network, few, augment, seed):
 
 
 # %% [markdown]
-# **mixup** (Zhang et al., 2017, arXiv:1710.09412) draws a weight $\lambda$ in 0..1 and trains on
+# **mixup** (Zhang et al., 2017, arXiv:1710.09412) draws a weight $\lambda$ between 0 and 1 and trains on
 #
 # $$\tilde x = \lambda x_i + (1 - \lambda)\, x_j \qquad \tilde y = \lambda y_i + (1 - \lambda)\, y_j$$
 #
-# where $y_i$ is the label as a vector: one at its class, zero elsewhere. `fit` takes class numbers, and a mixed label
-# is none, so this training is written out. $\lambda$ comes from a beta distribution whose parameter is at the lower
-# end of what the paper uses for photographs; most draws lie near 0 or 1.
+# where $y_i$ is the label as a vector: one at its class, zero elsewhere. `tlkit.fit` takes class numbers, and a mixed
+# label is not a class number, so this training is written out. $\lambda$ comes from a beta distribution whose parameter
+# is at the lower end of what the paper uses for photographs; most draws lie near 0 or 1.
 
 # %%
 MIXUP_ALPHA = 0.2
@@ -354,11 +356,11 @@ def train_mixup(network, few, seed):
 blend = keras.layers.MixUp(alpha=1.0, seed=4)  # stronger than in training, to see it
 show({"originals": strip(augmentation("none", SEED), shown.x), "mixed": strip(blend, shown.x)}, height=1.6)
 # %% [markdown]
-# Ten digits, and each blended with another of them.
+# The upper row shows ten digits; in the lower one each is blended with another of them.
 #
-# One more: **moved**, rotation and crop together.
+# There is one more way: **moved**, which is rotation and crop together.
 #
-# **Predict before you run:** sort them: none, moved, flip, cutout, mixup.
+# **Predict before you run:** rank these by their test accuracy: none, moved, flip, cutout, mixup.
 
 
 # %%
@@ -404,26 +406,25 @@ assert high[["flip", "cutout", "mixup"]].max() < 0
 assert frozen > scratch["moved"].mean() + 0.05
 
 # %% [markdown]
-# - **Moved** helps, and by much: the very changes that were worth nothing on frozen features. Here nobody had taught
-#   them to the network.
-# - **Flip** does harm: some views contradict the labels.
-# - **Cutout** and **mixup** do harm as well, by two to three points. Their fame comes from larger sets and longer
-#   trainings. Whether 40 epochs are too few for them, nothing in this notebook tests; the exercise lets you see.
+# - **Moved** helps a great deal. The very same changes were worth nothing on the frozen features of print.
+# - **Flip** does harm. Section 3 showed that some of its views contradict their labels.
+# - **Cutout** and **mixup** do harm as well, by about three points. Their fame comes from larger sets and longer
+#   trainings. Nothing in this notebook tests whether 40 epochs are too few for them; the exercise lets you see.
 #
-# And keep the size in view: the best augmentation from scratch stays far below the frozen backbone without any.
+# Keep the sizes in view, too: the best augmentation from scratch stays far below the frozen backbone without any.
 
 # %% [markdown]
 # ## 6. Live or cached?
 #
 # Live views cost a pass through the backbone in every epoch, frozen or not. Let $T$ be the multiply-adds of the frozen
-# backbone, $n$ the images, $E$ the epochs and $V$ the cached views. The head costs next to nothing, so
+# backbone per image. Let $n$, $E$ and $V$ be the numbers of images, epochs and cached views. The head costs little, so
 #
 # $$\text{live} \approx E\,n\,T \qquad \text{cached} \approx V\,n\,T$$
 #
-# Cached views are $E/V$ times cheaper, and the head meets only $V$ versions of each image. Below, both take the same
-# number of steps: live sees each image in `LIVE_EPOCHS` versions, cached repeats four.
+# Cached views are $E/V$ times cheaper, but the head meets only $V$ versions of each image. Below, both take the same
+# number of steps: live sees each image in `LIVE_EPOCHS` versions, cached repeats `CACHED_VIEWS`.
 #
-# **Predict before you run:** what do you gain in time, what do you lose in accuracy?
+# **Predict before you run:** what do you gain in time, and what do you lose in accuracy?
 
 # %%
 LIVE_EPOCHS, CACHED_VIEWS = 20, 4
@@ -480,30 +481,31 @@ mean, half = tlkit.mean_interval(both["cached"] - both["live"])
 assert abs(mean) + half < 0.01
 
 # %% [markdown]
-# Cached views are faster, and the accuracy differs by less than a point. Where the measured ratio falls short of $E/V$:
-# both ways also build a graph and start up, and the head is not free.
+# Cached views are faster, and the accuracy differs by less than a point. The measured ratio may fall short of $E/V$,
+# because both ways also build a graph and start up, and the head is not free.
 #
 # When to use which:
 #
 # | | cached views | live views |
 # |---|---|---|
-# | what is frozen | the part before the boundary | anything, also nothing |
-# | versions of an image | as many as you store | a new one each epoch |
-# | cost of the frozen part | once a view | once an epoch |
+# | what is frozen | the part before the boundary | anything, or nothing |
+# | versions of an image | as many as you store | a new one per epoch |
+# | cost of the frozen part | one pass per view | one pass per epoch |
 # | mixup | no: the stored labels are class numbers | yes |
 #
-# From scratch there is no frozen part: the live way is the only one.
+# From scratch there is no frozen part, so there is nothing to save: use live views.
 
 # %% [markdown]
 # ## Summary
 #
 # - An augmentation is a **promise that the label stays**. Look at the views, read the defaults, and let a reader
-#   that you trust check it: a mirrored 5 is a 2.
-# - Rotation and crop gained eight points from scratch, and nothing on a backbone that was pretrained with the same
-#   changes. Flip did harm everywhere here; cutout and mixup did harm from scratch.
+#   that you trust check it: a mirrored 5 is read as a 2.
+# - Rotation and crop together gained eight points from scratch. Neither gained anything on a backbone that was
+#   pretrained with such changes. Flip did harm wherever it was tried; cutout and mixup did harm from scratch.
 # - On a frozen backbone **cached views** cost one pass per view, live views one pass per epoch. The accuracy was the same
 #   to within a point.
 #
 # **Exercise:** how strong should the rotation be? Split the 100 labels into 70 to train on and 30 to choose with, try
 # turns of up to 5, 15, 45 and 180 degrees from scratch, and choose by the 30, over several draws. Which digits does the
-# strongest one confuse, and why did you expect it? Then give mixup 200 epochs instead of 40: does the sign change?
+# strongest one confuse, and could you have expected it? Then give mixup and none 200 epochs instead of 40: does mixup
+# help now?
