@@ -23,7 +23,7 @@ from tlkit import plots
 # %%
 SEED = 0
 PER_CLASS = 10  # labels of each digit: 100 in all
-DRAWS = 10  # every claim below is repeated for so many draws of those labels
+DRAWS = 10  # the claims of sections 6 and 8 are repeated for so many draws of those labels
 LIVE = 1  # where a draw means to train a ResNet, so many are trained here; the others come from a stored table
 
 # %% [markdown]

@@ -55,7 +55,7 @@ RESAMPLES = 300  # of the candidates, in section 6
 # `optdigits`, where raw pixels do better? Does the sign change with 200 labels?
 
 # %%
-BUDGETS, DRAWS = (1, 2, 5, 10, 20), 10  # labels a class, and how often they are drawn
+BUDGETS, DRAWS = (1, 2, 5, 10, 20), 10  # labels per class, and how often they are drawn
 clothes = tlkit.load_backbone("resnet_fashion")
 digits = {name: tlkit.load_domain(name) for name in ("mnist", "optdigits")}
 tests = {name: domain.test[:TEST] for name, domain in digits.items()}
@@ -66,7 +66,7 @@ def gain_over_pixels(name):
     features = tuple(tlkit.cache_features(clothes.model, part) for part in parts)
     curve = tlkit.few_shot_curve({"frozen": features, "pixels": parts}, per_class=BUDGETS, seeds=DRAWS)
     wide = curve.pivot_table(index="seed", columns=["method", "labels"], values="accuracy")
-    return wide["frozen"] - wide["pixels"]  # a row a draw, a column a number of labels
+    return wide["frozen"] - wide["pixels"]  # a row per draw, a column per number of labels
 
 
 # %%
