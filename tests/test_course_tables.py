@@ -4,6 +4,7 @@ import datetime
 
 import build_notebooks
 import course_tables
+import photo_tables
 import pytest
 from helpers import raises_one_line
 
@@ -61,3 +62,21 @@ def test_a_notebook_without_draws_is_refused():
     (source,) = build_notebooks.sources(["00"])
     with raises_one_line(ValueError, "00_start_here.py must set LIVE in one cell"):
         course_tables.all_draws(source)
+
+
+@pytest.mark.slow
+def test_a_draw_of_the_photographs_is_measured_again(monkeypatch):
+    """Of raw pixels; what the network computes has an oracle of its own."""
+    monkeypatch.setattr(photo_tables, "DRAWS", 1)
+    monkeypatch.setattr(photo_tables, "describe", lambda x: {"raw pixels": photo_tables.raw_pixels(x)})
+    classes = sorted(folder.name for folder in (build_notebooks.NOTEBOOKS / "photos").iterdir() if folder.is_dir())
+    (found,) = photo_tables.rows(classes)
+    (stored,) = tlkit.stored_table("photographs", draws=[0]).query("features == 'raw pixels'").to_dict("records")
+    assert found == pytest.approx(stored, abs=0.01)
+
+
+def test_the_photographs_have_ten_draws_of_each_kind_of_features():
+    rows = tlkit.stored_table("photographs")
+    assert rows.attrs["command"] == "python tools/photo_tables.py"
+    assert rows.groupby("features")["draw"].agg(list).map(lambda draws: draws == list(range(DRAWS))).all()
+    assert rows[["photographs", "same classes", "drawings"]].stack().between(0, 1).all()

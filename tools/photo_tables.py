@@ -46,9 +46,14 @@ def pictures(folder: str, classes: list[str]) -> tuple[Array, Array]:
     return np.stack(x), np.array([classes.index(path.parent.name) for path in paths])
 
 
+def raw_pixels(x: Array) -> Array:
+    """The pictures made smaller, flat: ``(n, 3 PIXELS²)``."""
+    return np.asarray(keras.ops.image.resize(x, (PIXELS, PIXELS), antialias=True)).reshape(len(x), -1)
+
+
 def describe(x: Array) -> dict[str, Array]:
     """Each kind of features ``(n, d)``."""
-    found = {"raw pixels": np.asarray(keras.ops.image.resize(x, (PIXELS, PIXELS), antialias=True)).reshape(len(x), -1)}
+    found = {"raw pixels": raw_pixels(x)}
     for name, weights in (("random network", None), ("ImageNet", "pretrained")):
         backbone = tlkit.load_backbone("efficientnet_lite0", image_size=SIDE, weights=weights)
         found[name] = backbone.model.predict(x, batch_size=32, verbose=0).mean(axis=(1, 2))
@@ -61,6 +66,7 @@ def score(true: Array, said: Array) -> float:
 
 
 def rows(classes: list[str]) -> list[dict[str, Any]]:
+    """A row per draw and kind of features."""
     (x, y), (x_drawn, y_drawn) = pictures("photos", classes), pictures("drawings", classes)
     drawn = np.isin(y, y_drawn)
     of_photos, of_drawings = describe(x), describe(x_drawn)
