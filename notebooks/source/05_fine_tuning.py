@@ -192,6 +192,7 @@ def bounds(domain, way, other="frozen", source=START):
     return mean - half, mean + half
 
 
+# %%
 def rises(domain, way, other="frozen", source=START):
     return bounds(domain, way, other, source)[0] > 0
 
