@@ -103,7 +103,7 @@ def test_without_a_cgroup_looking_is_enough(run, monkeypatch):
     monkeypatch.setattr(check_binder, "_set_limit", lambda *args: False)
     result = run("import numpy as np; numbers = np.ones(10**9, np.uint8)", "import time; time.sleep(60)", memory_mb=400)
     assert result.outcome == "too much memory"
-    assert result.peak_mb > 400
+    assert result.peak_mb >= 400  # rounded to whole megabytes
 
 
 def test_a_failing_notebook_says_why(run):
