@@ -4,7 +4,8 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Collection, Iterable, Iterator
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,24 @@ def in_bank(values: Iterable[Any], *, but: Collection[Any]) -> list[Any]:
     values = list(values)
     assert set(but) <= set(values)
     return [each if each in but else pytest.param(each, marks=[pytest.mark.slow, pytest.mark.bank]) for each in values]
+
+
+def failures_side_by_side(job: Callable[[], object], times: int = 4) -> list[BaseException]:
+    """What a job raised that was started so many times at once, each in a thread of its own."""
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            job()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(times)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return failures
 
 
 def same_accuracy(new: float, stored: float, n: int) -> bool:

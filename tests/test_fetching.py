@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from helpers import raises_one_line, run_python
+from helpers import failures_side_by_side, raises_one_line, run_python
 
 from tlkit import cli, files
 from tlkit.files import Collection, Package, Pinned, fetching
@@ -419,20 +419,7 @@ def test_an_interrupted_fetch_leaves_nothing_and_is_begun_again(
 
 def test_two_fetches_at_once(data: Path, tmp_path: Path) -> None:
     source = a_folder_of_packages(tmp_path)
-    failures: list[BaseException] = []
-
-    def fetch() -> None:
-        try:
-            fetch_text(source)
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=fetch) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
+    assert failures_side_by_side(lambda: fetch_text(source)) == []
     assert everything_in(data) == CONTENT
 
 

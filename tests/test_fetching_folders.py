@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from helpers import raises_one_line
+from helpers import failures_side_by_side, raises_one_line
 
 from tlkit import cli, clothes, files
 from tlkit.clothes import CLOTHES, clothes_folder, fetch_clothes
@@ -388,20 +388,7 @@ def test_a_full_disk(number: int, data: Path, tmp_path: Path, monkeypatch: pytes
 def test_two_fetches_at_once(data: Path, tmp_path: Path) -> None:
     source = an_archive(tmp_path)
     write(data, {f"{NAME}/train/hat/old.jpg": b"older"})
-    failures: list[BaseException] = []
-
-    def fetch() -> None:
-        try:
-            fetch_clothes(source)
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=fetch) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
+    assert failures_side_by_side(lambda: fetch_clothes(source)) == []
     assert everything_in(data) == INSTALLED
 
 

@@ -32,7 +32,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import pandas as pd
 import text_tables
 import typer
 from text_tables import BATCH, EPOCHS, LABELS, OTHER_TASK, TABLES, by_length, pool, reset_optimizer, store, test_part
@@ -43,6 +42,7 @@ from tlkit.backbones import Backbone
 from tlkit.domains import Array, Split
 from tlkit.efficient import add_adapters, add_biases, add_lora
 from tlkit.features import batches
+from tlkit.tables import read_table
 from tlkit.text import load_text_backbone
 
 RANK, WIDTH = 4, 16  # of LoRA; of the adapters, which makes them about as many weights
@@ -229,7 +229,7 @@ RECIPE = (
 def write(rows: list[dict[str, Any]], path: Path, title: str) -> None:
     """Write a table; rows that it has of methods which were not measured now stay, and so does what made them."""
     measured = {row["method"] for row in rows}
-    old = pd.read_csv(path, comment="#").to_dict("records") if path.exists() else []
+    old = read_table(path).to_dict("records") if path.exists() else []
     kept_rows = [row for row in old if row["method"] not in measured]
     before = ""
     if kept_rows:

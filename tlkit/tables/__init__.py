@@ -13,7 +13,7 @@ import pandas as pd
 
 from tlkit.words import nearest_name
 
-__all__ = ["FOLDER", "stored_table", "table_names"]
+__all__ = ["FOLDER", "read_table", "stored_table", "table_names"]
 
 FOLDER = Path(__file__).parent
 
