@@ -41,8 +41,9 @@ __all__ = [
 # Augmentation draws its random numbers batch by batch, so its batch size is part of what a view is.
 _AUGMENT_BATCH = 32
 # The largest activation of a batch should stay near the processor's caches; measured with ResNet50 and resnet_printed.
-_ACTIVATION_BYTES = 64 * 2**20
+_ACTIVATION_BYTES = 16 * 2**20
 _DROP_PAGES_EVERY = 16 * 2**20
+_CONSTANT_BYTES = 16 * 2**20  # TensorFlow copies what it holds as a constant: a larger split stays NumPy's
 # Texts that are sorted by length together, and those that run at once.
 _TEXT_BLOCK, _TEXT_BATCH = 512, 32
 
@@ -162,22 +163,33 @@ def cache_features(
     if cache_dir == "memory":
         if size > max_bytes:
             raise ValueError(f"features must take max_bytes={max_bytes:,} or less to be kept in memory, got {size:,}.")
-        return Split(np.concatenate(list(rows)), y, groups)
+        return Split(_filled(shape, dtype, rows), y, groups)
     store = open_store(cache_dir)
     key = _key(trunk, split.x, views=views, augment=augment, seed=seed, dtype=dtype)
     x = store.read(key, in_memory_up_to=max_bytes)
     if x is None or (x.shape, x.dtype) != (shape, np.dtype(dtype)):
         x = (
-            _keep_small(store, key, rows)
+            _keep_small(store, key, shape, dtype, rows)
             if size <= max_bytes
             else store.stream("features", key, shape, np.dtype(dtype), rows)
         )
     return Split(x, y, groups)
 
 
-def _keep_small(store: Store, key: str, rows: Iterator[Array]) -> Array:
+def _filled(shape: tuple[int, ...], dtype: str, rows: Iterator[Array]) -> Array:
+    """All rows in one array, filled batch by batch: joining a list of them would hold everything twice."""
+    x = np.empty(shape, dtype)
+    end = 0
+    for batch in rows:
+        x[end : end + len(batch)] = batch
+        end += len(batch)
+    assert end == len(x)
+    return x
+
+
+def _keep_small(store: Store, key: str, shape: tuple[int, ...], dtype: str, rows: Iterator[Array]) -> Array:
     """Compute in memory, then store; a disk that is full or read-only costs a word, not the features."""
-    x = np.concatenate(list(rows))
+    x = _filled(shape, dtype, rows)
     try:
         with store.writer(key, x.shape, x.dtype) as writer:
             writer.append(x)
@@ -382,7 +394,7 @@ def batches(split: Split, batch_size: int, *, shuffle_seed: int | None = None) -
 
     Texts, as ids or as vectors of tokens, are cut behind the longest of each batch: padding is not computed.
 
-    A memory-mapped split is read row by row as the batches are made, never as a whole.
+    A memory-mapped or large split is read row by row as the batches are made; neither is copied as a whole.
     """
     n = len(split)
     indices = tf.data.Dataset.range(n)
@@ -398,7 +410,7 @@ def batches(split: Split, batch_size: int, *, shuffle_seed: int | None = None) -
     # Stored in half precision, computed in single: widened by NumPy, since oneDNN has no half on many processors.
     dtype = np.dtype(np.float32) if split.x.dtype == np.float16 else split.x.dtype
     cut = without_padding if _has_padding(split) else tf.identity
-    if isinstance(split.x, np.memmap):
+    if isinstance(split.x, np.memmap) or split.x.nbytes > _CONSTANT_BYTES:
         read = _reader(split.x, dtype)
 
         def pick(chosen: Any) -> Any:
@@ -447,7 +459,7 @@ def without_padding(x: Any) -> Any:
 
 
 def _reader(x: Array, dtype: np.dtype[Any]) -> Any:
-    """A function from indices to rows of a memory-mapped array that keeps few of its pages in memory."""
+    """A function from indices to rows of an array; of a memory-mapped one it keeps few pages in memory."""
     held = 0
 
     def read(chosen: Array) -> Array:

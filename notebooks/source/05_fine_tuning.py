@@ -104,7 +104,9 @@ cases = {source: with_data(prepare(source), source) for source in ("printed", "f
 
 # %%
 def features(case, split):
-    return tlkit.Split(case.tail.predict(split.x, batch_size=256, verbose=0), split.y)
+    """What the base makes of a split; in parts, since `predict` would hold a copy of the whole."""
+    parts = [case.tail.predict_on_batch(split.x[begin : begin + 128]) for begin in range(0, len(split), 128)]
+    return tlkit.Split(np.concatenate(parts), split.y)
 
 
 def start(case, draw, *, probe=True, labels=LABELS):
@@ -473,22 +475,24 @@ for way in ("discriminative", "gradual"):
 
 # %%
 ALPHAS = (0.01, 0.1, 1.0)
+strength = keras.Variable(0.0, trainable=False)  # a variable, so that one training step serves all three
 
 
 class ToStart(keras.Regularizer):
-    def __init__(self, weight, alpha):
-        self.start, self.alpha = keras.ops.convert_to_tensor(weight.numpy()), alpha
+    def __init__(self, weight):
+        self.start = keras.ops.convert_to_tensor(weight.numpy())
 
     def __call__(self, weight):
-        return self.alpha / 2 * keras.ops.sum(keras.ops.square(weight - self.start))
+        return strength / 2 * keras.ops.sum(keras.ops.square(weight - self.start))
 
 
 # %%
+chosen.backbone.model.set_weights(chosen.pretrained)
+for weight in chosen.tail.trainable_weights:
+    weight.regularizer = ToStart(weight)
+held_back = compiled(tlkit.join(chosen.tail, chosen.head))
 for alpha in ALPHAS:
-    chosen.backbone.model.set_weights(chosen.pretrained)
-    for weight in chosen.tail.trainable_weights:
-        weight.regularizer = ToStart(weight, alpha)
-    held_back = compiled(tlkit.join(chosen.tail, chosen.head))
+    strength.assign(alpha)
     for draw in range(LIVE):
         start(chosen, draw)
         train(held_back, chosen.draws[draw], FAST)

@@ -261,8 +261,8 @@ class Experiment:
             read = self._run_trunk(stage, _joined(list(missing.values())))
             start = 0
             for name, split in missing.items():
-                # A copy: a part alone would keep the whole in memory.
-                found[name] = Split(read.x[start : start + len(split)].copy(), split.y)
+                # Parts of one array, since copies would hold everything twice for a moment: they are used together.
+                found[name] = Split(read.x[start : start + len(split)], split.y)
                 start += len(split)
                 if pretrained:
                     self._features[stage, name, 1] = found[name]
