@@ -214,7 +214,7 @@ class Experiment:
             wanted["source labels"] = source.train.take(per_class, seed=self.seed)
             self.source_head = build_head(self.backbone, len(source.classes), seed=self.seed)
             self.source_head_from = f"a logistic regression on {per_class} labels a class of the source"
-        target_test, source_test, *labels = self._all_at(last, wanted)
+        target_test, source_test, *labels = self._all_at(last, wanted, pretrained=self._trunk_is_pretrained(last))
         if labels:
             fit_probe(self.source_head, labels[0])
         same = source.classes == self.pair.target.classes
@@ -238,21 +238,20 @@ class Experiment:
             held_out = target.test
         return _spread(held_out, LIVE_TARGET), _spread(self.pair.source.test, LIVE_SOURCE)
 
-    def _views_at(self, stage: int, name: str, split: Split, *, views: int, seed: int) -> Split:
+    def _views_at(self, stage: int, name: str, split: Split, *, views: int, seed: int, pretrained: bool) -> Split:
         """Features of augmented views at a stage; kept in memory unless a former run has moved what lies before it."""
         key = (stage, name, views)
-        if not self._trunk_is_pretrained(stage):
+        if not pretrained:
             return self._run_trunk(stage, split, views, seed)
         if key not in self._features:
             self._features[key] = self._run_trunk(stage, split, views, seed)
         return self._kept(key)
 
-    def _all_at(self, stage: int, splits: dict[str, Split]) -> list[Split]:
+    def _all_at(self, stage: int, splits: dict[str, Split], *, pretrained: bool) -> list[Split]:
         """Features at a stage, in one pass: for a large backbone its graph takes as long to make as 100 texts to run.
 
         They are kept in memory unless a former run has moved what lies before the stage.
         """
-        pretrained = self._trunk_is_pretrained(stage)
         missing = {
             name: split for name, split in splits.items() if not pretrained or (stage, name, 1) not in self._features
         }
@@ -331,7 +330,10 @@ class Experiment:
         if settings.from_pretrained:
             self.reset(seed=settings.seed)
         freeze_layers(self.backbone, self.names(settings.frozen), train_batchnorm=settings.train_batchnorm)
-        train, *live = self._examples(settings, boundary)
+        # What lies before the boundary stays as it is in a run; looking at all its weights twice would take longer than
+        # a head's training.
+        pretrained = settings.from_pretrained or self._trunk_is_pretrained(boundary)
+        train, *live = self._examples(settings, boundary, pretrained=pretrained)
         caching_seconds = time.monotonic() - began
         step = self._step(boundary)
         step.begin(settings.head_rate, settings.base_rate)
@@ -343,7 +345,7 @@ class Experiment:
         report("phase", "training")
         rows, batches, stopped = self._train(step, train, live, settings, stop, report)
         report("phase", f"scoring on the test {'texts' if self.is_text else 'images'}")
-        target, source = self._final_scores(boundary, step)
+        target, source = self._final_scores(boundary, step, pretrained=pretrained)
         epoch = batches / -(-len(train) // BATCH_SIZE)
         rows = [row for row in rows if row[0] < epoch or not row[0]]
         rows.append((epoch, target, source))
@@ -369,7 +371,7 @@ class Experiment:
         few = self.labels(settings.per_class, seed=seed)
         return few if settings.views == 1 else self._run_trunk(0, few, settings.views, seed)
 
-    def _examples(self, settings: Settings, boundary: int) -> list[Split]:
+    def _examples(self, settings: Settings, boundary: int, *, pretrained: bool) -> list[Split]:
         """Features at the boundary: what is learnt from, and what is watched of target and source."""
         seed = self.seed_of(settings)
         per_class, named = settings.per_class, f"{settings.per_class} of draw {seed}"
@@ -377,9 +379,10 @@ class Experiment:
         target, source = self.held_out(per_class, seed=seed)
         once = {f"live target {named}": target, f"live source {named}": source}
         if settings.views == 1:
-            return self._all_at(boundary, {f"labels {named}": few} | once)
-        views = self._views_at(boundary, f"labels {named}", few, views=settings.views, seed=seed)
-        return [views, *self._all_at(boundary, once)]
+            return self._all_at(boundary, {f"labels {named}": few} | once, pretrained=pretrained)
+        name, views = f"labels {named}", settings.views
+        train = self._views_at(boundary, name, few, views=views, seed=seed, pretrained=pretrained)
+        return [train, *self._all_at(boundary, once, pretrained=pretrained)]
 
     def _train(
         self, step: Step, train: Split, live: list[Split], settings: Settings, stop: threading.Event, report: Report
@@ -472,12 +475,13 @@ class Experiment:
             scores.append(right / len(split))
         return scores[0], scores[1]
 
-    def _final_scores(self, boundary: int, step: Step) -> tuple[float, float]:
+    def _final_scores(self, boundary: int, step: Step, *, pretrained: bool) -> tuple[float, float]:
         tests = self.tests
         sizes = [tests[0].x.shape[1] if size is None else size for size in self.backbone.boundary(boundary).shape[1:]]
         size = sum(len(split) for split in tests) * 4 * int(np.prod(sizes))
         if boundary and size <= KEPT_BYTES:
-            kept = self._all_at(boundary, {"test target": tests[0], "test source": tests[1]})
+            named = {"test target": tests[0], "test source": tests[1]}
+            kept = self._all_at(boundary, named, pretrained=pretrained)
             return self._answers(step.predict, kept)
         if boundary and self._reader is None:  # scoring does not depend on what learns: one graph for all
             self._reader = self._build_reader(self.backbone.model, 0)
