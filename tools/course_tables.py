@@ -102,6 +102,14 @@ TABLES = {
             "notebook 09: 10 labels per class of mnist; head 30 epochs at 0.01, base 10 epochs at 0.0003, Adam",
         ),
     ),
+    "12": (
+        Table(
+            "efficient_resnet",
+            "here",
+            "test accuracy on target and source of each parameter-efficient method on a ResNet, per start and draw",
+            "notebook 12, section 4: labels of mnist, stages 1 to 3 frozen, Adam, a rate per method",
+        ),
+    ),
 }
 
 

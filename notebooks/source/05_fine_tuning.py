@@ -109,6 +109,7 @@ def features(case, split):
     return tlkit.Split(np.concatenate(parts), split.y)
 
 
+# %%
 def start(case, draw, *, probe=True, labels=LABELS):
     """The pretrained backbone, and a head: random, or the best one on the frozen features of so many labels."""
     case.backbone.model.set_weights(case.pretrained)

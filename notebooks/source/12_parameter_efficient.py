@@ -45,7 +45,8 @@ from tlkit.features import batches
 # %%
 SEED = 0
 PER_CLASS = 10  # labels of each digit: 100 in all
-DRAWS = 3  # of those labels; every claim of section 4 is a mean over them
+DRAWS = 10  # of those labels; every claim of section 4 is a mean over them
+LIVE = 1  # draws trained here; the others come from a stored table
 STAGE = 3  # stages 1 to 3 stay frozen and run once, as in notebook 05
 EPOCHS, BATCH = 8, 8
 
@@ -320,14 +321,15 @@ runs = []
 
 
 def features(tail, split):
-    return tlkit.Split(tail.predict(split.x, batch_size=256, verbose=0), split.y)
+    parts = [tail.predict_on_batch(split.x[begin : begin + 128]) for begin in range(0, len(split), 128)]
+    return tlkit.Split(np.concatenate(parts), split.y)
 
 
 # %%
 def data_of(source, trunk):
     pair = tlkit.load_pair(source, "mnist")
     splits = {"target": pair.target.test[:600], "source": pair.source.test[::4]}
-    splits |= {draw: pair.target.train.take(PER_CLASS, seed=draw) for draw in range(DRAWS)}
+    splits |= {draw: pair.target.train.take(PER_CLASS, seed=draw) for draw in range(LIVE)}
     cached = {name: tlkit.cache_features(trunk, split, cache_dir="memory") for name, split in splits.items()}
     return cached, tlkit.load_source_head(tlkit.load_backbone(f"resnet_{source}"), pair.source.classes)
 
@@ -335,7 +337,7 @@ def data_of(source, trunk):
 # %%
 def probes(data, tail):
     heads = {}
-    for draw in range(DRAWS):
+    for draw in range(LIVE):
         heads[draw] = tlkit.build_head(tuners["full"].backbone, n_classes=10)
         tlkit.fit_probe(heads[draw], features(tail, data[draw]))
     return heads
@@ -388,47 +390,82 @@ for start, own in started.items():
     compare(start, own, heads)
 
 
+# %% [markdown]
+# One draw was trained here, and the other nine come from a stored table. This notebook's own cells made it:
+# `tools/course_tables.py` ran them with `LIVE = 10`. The seconds are those of the draw that was trained here.
+
 # %% tags=["nbval-ignore-output"]
-def in_words(values):
-    return "{:.3f} ± {:.3f}".format(*tlkit.mean_interval(values))
-
-
-table = pd.DataFrame(runs)
+here = pd.DataFrame(runs).drop(columns="seconds")
+table = pd.concat([here, tlkit.stored_table("efficient_resnet", draws=range(LIVE, DRAWS))], ignore_index=True)
 groups = table.groupby(["start", "method"], sort=False)
-shown = groups[["target", "source"]].agg(in_words)
-shown["seconds"] = groups["seconds"].min().round(1)
+shown = groups[["target", "source"]].mean().round(3)
+shown["seconds"] = pd.DataFrame(runs).groupby(["start", "method"])["seconds"].min().round(1)
 shown["weights"] = [counts[method].trainable if method in counts else 0 for _, method in shown.index]
 shown
 
 # %% [markdown]
-# Accuracies with 95 % intervals over three draws of the labels. Draws differ more than methods do, so compare each draw
-# with itself: the gain over "head only".
+# Draws differ more than methods do, so compare each draw with itself: the gain over "head only", with a 95 % interval
+# over the ten draws.
+
 
 # %% tags=["nbval-ignore-output"]
+def in_words(values):
+    return "{:+.3f} ± {:.3f}".format(*tlkit.mean_interval(values.dropna()))
+
+
 by_draw = table.pivot_table(["target", "source"], ["start", "draw"], "method")
 gain = by_draw["target"].sub(by_draw["target"]["head only"], axis=0)
 lost = by_draw["source"].rsub(by_draw["source"]["head only"], axis=0)
-pd.concat({"target gained": gain, "source lost": lost}, axis=1).groupby("start").mean().T.round(3)
+each = pd.concat({"target gained": gain, "source lost": lost}, axis=1).drop(columns="head only", level=1)
+pd.DataFrame({start: each.loc[start].dropna(axis=1).agg(in_words) for start in ("fashion", "printed")}).fillna("")
+
 
 # %%
-mean = gain.groupby("start").mean()
-assert mean.loc["fashion", "full"] > 0.015  # a gain …
-assert lost.loc["fashion", "full"].mean() > 0.01  # … and the most forgotten
-assert mean.loc["fashion", ["LoRA", "BitFit"]].abs().max() < 0.02  # next to nothing
-assert mean.loc["fashion", ["LoRA", "BitFit", "adapters"]].max() < mean.loc["fashion", "full"]
-assert lost.loc["fashion", ["LoRA", "BitFit"]].mean().max() < 0.01
-assert abs(mean.loc["printed", "LoRA"]) < 0.01  # nothing to gain, nothing lost
-assert mean.loc["printed", "full"] < 0.005
+def bounds(differences):
+    mean, half = tlkit.mean_interval(differences)
+    return mean - half, mean + half
+
+
+def shows(differences):
+    return bounds(differences)[0] > 0
+
+
+# %%
+clothes, forgotten = gain.loc["fashion"], lost.loc["fashion"]
+assert all(shows(clothes[method]) for method in ("full", "adapters", "LoRA"))
+assert not shows(clothes["BitFit"])
+assert all(shows(clothes["full"] - clothes[method]) for method in ("adapters", "LoRA", "BitFit"))
+assert bounds(clothes["LoRA"])[1] < 0.02
+assert shows(clothes["adapters"] - clothes["LoRA"])
+assert all(shows(forgotten[method]) for method in ("full", "adapters", "BitFit"))
+assert not shows(forgotten["LoRA"])
+assert all(shows(forgotten["full"] - forgotten[method]) for method in ("LoRA", "BitFit"))
+
+# %%
+printed = gain.loc["printed"]
+assert max(np.abs(bounds(printed["LoRA"]))) < 0.005  # nothing to gain, nothing lost
+assert shows(-printed["full"])
 
 # %% [markdown]
-# - **From clothes** full fine-tuning gains a few points and forgets a few. Adapters gain part of it; LoRA and BitFit next
-#   to nothing, and they forget nothing. What clothes lack for digits does not fit into so few weights.
+# - **From clothes** full fine-tuning gains about four points, more than each of the others, and forgets about four of
+#   source accuracy. Adapters gain part of it, and forget, too. LoRA gains less than two points, and no forgetting shows.
+#   BitFit shows no gain, and forgets a little. Each method has the best of three rates; a finer search could bring them
+#   closer together.
 # - **From printed characters** there is nothing to gain. LoRA does no harm, and full fine-tuning at this rate loses.
 # - **Time**: whatever learns, the forward pass through the tail is the same, and so is most of the backward pass. It saves
 #   some, not a factor.
 #
 # So LoRA does not pay on this ResNet: where the frozen features fit, use the head only; where they do not, fine-tune.
 # What is left is storage: 26,112 weights for a task in place of 1,146,880, and both are small.
+#
+# The draw that was trained here must agree with its rows in the stored table, apart from what rounding on another machine
+# changes.
+
+# %% tags=["compares-with-stored", "nbval-ignore-output"]
+stored = tlkit.stored_table("efficient_resnet", draws=range(LIVE)).set_index(["start", "method", "draw"])
+apart = (here.set_index(stored.index.names) - stored).abs()
+assert apart.mean().max() < 0.03
+apart.mean().round(4)
 
 # %%
 assert (counts["LoRA"].trainable, counts["full"].trainable) == (26_112, 1_146_880)
@@ -630,4 +667,5 @@ assert cost.loc["full", "weights"] > 100 * cost.loc[few_weights, "weights"].max(
 #   methods over several rates.
 #
 # **Exercise:** in section 4 give LoRA rank 16 in place of 4 (in `METHODS`), and predict first: does it now gain from
-# clothes what full fine-tuning gains? Then let it learn in all stages (`STAGE = 0`), and watch the seconds.
+# clothes what full fine-tuning gains? Set `LIVE` and `DRAWS` to 4, since the stored draws are those of rank 4; some
+# asserts will fail. Then let it learn in all stages (`STAGE = 0`), and watch the seconds.
