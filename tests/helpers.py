@@ -31,11 +31,16 @@ LONG_AND_KEPT = ("test_strict_nbval_within_binders_memory", "test_a_class_is_gra
 TOY_STAGE_ENDS = ("one_out", "two_out")
 
 
-def in_bank(values: Iterable[Any], *, but: Collection[Any]) -> list[Any]:
-    """Values for ``parametrize``, of which `make test` takes a sample, those of ``but``, and `make bank` the rest."""
+def in_bank(values: Iterable[Any], *, but: Collection[Any], names: int = 1) -> list[Any]:
+    """Values for ``parametrize``, of which `make test` takes a sample, those of ``but``, and `make bank` the rest.
+
+    With several names each value is a tuple, one for each name.
+    """
     values = list(values)
     assert set(but) <= set(values)
-    return [each if each in but else pytest.param(each, marks=[pytest.mark.slow, pytest.mark.bank]) for each in values]
+    marks = [pytest.mark.slow, pytest.mark.bank]
+    cases = [(each,) if names == 1 else each for each in values]
+    return [each if each in but else pytest.param(*case, marks=marks) for each, case in zip(values, cases, strict=True)]
 
 
 def failures_side_by_side(job: Callable[[], object], times: int = 4) -> list[BaseException]:

@@ -543,8 +543,14 @@ def original(name: str, side: int = 40, **options: object) -> keras.Model:
         return build(include_top=False, input_shape=(side, side, 3), **{"weights": None, **options})
 
 
+GREY = ("resnet50", (20, 24, 1))
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "input_shape"), [*((name, None) for name in APPLICATIONS), ("resnet50", (20, 24, 1))])
+@pytest.mark.parametrize(
+    ("name", "input_shape"),
+    in_bank([*((name, None) for name in APPLICATIONS), GREY], but=[("mobilenetv2", None), GREY], names=2),
+)
 def test_applications_prepare_pixels_as_keras_applications_does(
     name: str, input_shape: tuple[int, int, int] | None
 ) -> None:

@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import build_exercises
 import runner
+from helpers import in_bank
 
 from tlkit.text import text_status
 
@@ -63,21 +64,19 @@ def side_by_side(answers):
 
 
 def marks_of(answer):
-    """`make test` runs wrong answers that lose every check between them, one right where they train; the bank all.
+    """`make test` runs right and hostile answers, one of a kind where they train; the bank runs all.
 
-    Where they train, these wrong ones run in :func:`test_answers_in_one_notebook_lose_what_each_loses`.
+    Wrong ones that lose every check between them run in :func:`test_answers_in_one_notebook_lose_what_each_loses`.
     """
-    same_kind = of_kind(answer.assignment, answer.kind)
-    if answer.kind == "wrong":
-        few = answer.assignment not in TRAINS and answer in few_for_all_checks(same_kind)
-    else:  # of ps6, the longest, the reference stands for the right ones
-        few = answer.assignment not in TRAINS or (answer == same_kind[0] and answer.assignment != "ps6")
-    return [pytest.mark.slow] if few else [pytest.mark.slow, pytest.mark.bank]
+    first = answer == of_kind(answer.assignment, answer.kind)[0]
+    # Of ps6, the longest, the reference stands for the right ones.
+    few = answer.assignment not in TRAINS or (first and answer.assignment != "ps6")
+    return [pytest.mark.slow] if few and answer.kind != "wrong" else [pytest.mark.slow, pytest.mark.bank]
 
 
 TOGETHER = [
     pytest.param(answers, id="+".join([name, *(answer.name for answer in answers)]))
-    for name in sorted(TRAINS)
+    for name in ASSIGNMENTS
     for answers in side_by_side(few_for_all_checks(of_kind(name, "wrong")))
 ]
 
@@ -145,7 +144,7 @@ def test_an_answer_loses_exactly_what_it_should(answer, notebooks):
 @pytest.mark.slow
 @pytest.mark.parametrize("answers", TOGETHER)
 def test_answers_in_one_notebook_lose_what_each_loses(answers, notebooks):
-    """A student may be wrong in several cells; and a notebook that trains takes long enough to be run for several."""
+    """A student may be wrong in several cells, and one process that loads TensorFlow serves for several answers."""
     cells = dict(item for answer in answers for item in answer.cells.items())
     loses = [name for answer in answers for name in answer.loses]
     loses_exactly(loses, notebooks[answers[0].assignment], cells, rereads=True)
@@ -275,7 +274,7 @@ def autograde(course, assignment, student):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+@pytest.mark.parametrize("assignment", in_bank(ASSIGNMENTS, but=["ps1", "ps4"]))
 def test_nbgraders_release_is_ours(assignment, course, notebooks):
     assert [path.name for path in (course / "release" / assignment).iterdir()] == [f"{stem(assignment)}.ipynb"]
     theirs = nbformat.read(course / "release" / assignment / f"{stem(assignment)}.ipynb", as_version=4)
