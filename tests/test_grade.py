@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import copy
 import csv
+import dataclasses
 import html
 import importlib.util
 import json
@@ -13,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+import unicodedata
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -23,11 +26,13 @@ from helpers import ROOT, raises_one_line, run_python
 
 from tlkit import cli
 from tlkit.grading import submissions
-from tlkit.grading.course import prepare_course
+from tlkit.grading.course import Course, prepare_course
 from tlkit.grading.feedback import hidden_lines
-from tlkit.grading.notebook import check_exercise, error_line, mend_lost_wakeups
+from tlkit.grading.notebook import check_exercise, error_line, mend_lost_wakeups, touched_tests
 from tlkit.grading.sandbox import bubblewrap
 from tlkit.grading.submissions import find_submissions
+from tlkit.grading.worker import world_of_its_own
+from tlkit.text.fetching import data_folder as text_folder
 
 sys.path.insert(0, str(ROOT / "tests" / "exercises"))
 
@@ -240,10 +245,13 @@ def test_bad_input_is_one_line(refused, course, tmp_path) -> None:
     assert "SUBMISSIONS must be an existing folder" in refused("grade", tmp_path / "nowhere", *known)
     (tmp_path / "empty").mkdir()
     assert "got none in" in refused("grade", tmp_path / "empty", *known)
-    assert "must be one of ps1, got 'ps9'" in refused("grade", tmp_path, "--assignment", "ps9", "--course", course)
-    assert "nbgrader_config.py" in refused("grade", tmp_path, "--assignment", "ps1", "--course", tmp_path)
+    assert "must be one of ps1, got 'ps9'" in refused(
+        "grade", tmp_path / "empty", "--assignment", "ps9", "--course", course
+    )
+    assert "nbgrader_config.py" in refused("grade", tmp_path / "empty", "--assignment", "ps1", "--course", tmp_path)
     (tmp_path / "file").touch()
-    message = refused("grade", tmp_path, "--assignment", "ps1", "--course", course, "--out", tmp_path / "file")
+    known = ("--assignment", "ps1", "--course", course, "--out", tmp_path / "file")
+    message = refused("grade", tmp_path / "empty", *known)
     assert "--out must be a folder" in message
     assert not (tmp_path / "grades").exists()
 
@@ -257,6 +265,14 @@ def test_submissions_are_never_overwritten(refused, course, tmp_path) -> None:
     message = refused("grade", folder, "--assignment", "ps1", "--course", course, "--out", tmp_path / "out")
     assert "--out must be another folder" in message
     assert inside.read_text(encoding="utf-8") == "hers"
+
+
+def test_grades_are_not_written_among_submissions(refused, course, tmp_path) -> None:
+    (tmp_path / "ann").mkdir()
+    known = ("--assignment", "ps1", "--course", course)
+    for out in (tmp_path, tmp_path / "grades", tmp_path / "ann" / "grades"):
+        assert "--out must be a folder outside SUBMISSIONS" in refused("grade", tmp_path, *known, "--out", out)
+    assert [path.name for path in tmp_path.iterdir()] == ["ann"]
 
 
 def test_without_nbgrader_both_commands_say_so(refused, monkeypatch, course, tmp_path) -> None:
@@ -298,6 +314,60 @@ def test_folders_and_notebooks_of_every_layout(tmp_path) -> None:
     assert found["dan"].notebook == tmp_path / "dan" / "ps1" / "ps1_gradients.ipynb"
     assert "one.ipynb, two.ipynb" in found["fay"].problem
     assert "none" in found["gus"].problem
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links, pipes and modes of POSIX")
+def test_what_cannot_be_read_is_a_submission_with_a_reason(tmp_path, monkeypatch) -> None:
+    folder = tmp_path / "class"
+    (folder / "dee").mkdir(parents=True)
+    (folder / "unread.ipynb").write_text("{}", encoding="utf-8")
+    (folder / "link.ipynb").symlink_to(folder / "unread.ipynb")
+    (folder / "linked").symlink_to(folder / "dee")
+    os.mkfifo(folder / "pipe.ipynb")
+    os.mkfifo(folder / "dee" / f"{NOTEBOOK}.ipynb")
+    allowed = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: "unread" not in str(path) and allowed(path, mode))
+    found = find_submissions(folder, "ps1", NOTEBOOK)
+    assert all(one.notebook is None for one in found)
+    problems = {one.student: one.problem for one in found}
+    assert problems.keys() == {"unread", "link", "linked", "pipe", "dee"}
+    assert "cannot be read" in problems["unread"]
+    assert "is a link" in problems["link"]
+    assert "is a link" in problems["linked"]
+    assert "is no regular file" in problems["pipe"]
+    assert "none" in problems["dee"]
+
+
+def test_a_name_is_one_name_however_its_accents_are_written(tmp_path) -> None:
+    name = "José"
+    (tmp_path / f"{unicodedata.normalize('NFD', name)}.ipynb").write_text("{}", encoding="utf-8")
+    (one,) = find_submissions(tmp_path, "ps1", NOTEBOOK)
+    assert one.student == name
+    (tmp_path / f"{unicodedata.normalize('NFC', name)}_{NOTEBOOK}.ipynb").write_text("{}", encoding="utf-8")
+    with raises_one_line(ValueError, f"{name!r} twice"):
+        find_submissions(tmp_path, "ps1", NOTEBOOK)
+
+
+def test_a_log_that_a_student_has_spoilt_loses_its_line_alone(tmp_path) -> None:
+    course = Course(tmp_path, tmp_path / "config.py", "ps1", NOTEBOOK, ())
+    row = submissions.Graded("ann", "f", "", {"a": "b"}, 1.0, "test cells changed x")
+    course.log.write_bytes(b"\xff\n" + json.dumps(dataclasses.asdict(row)).encode() + b"\n\xfe{")
+    assert submissions._graded_before(course) == {"ann": row}
+
+
+def test_touched_tests_are_named(hand_in, course, tmp_path) -> None:
+    release = course / "release" / "ps1" / f"{NOTEBOOK}.ipynb"
+    assert touched_tests(release, release) == ""
+    hand_in(tmp_path / "ann.ipynb", without=["softmax_examples"])
+    notebook = nbformat.read(tmp_path / "ann.ipynb", as_version=4)
+    tests = {runner.name_of(cell): cell for cell in notebook.cells}
+    tests["sgd_step_keeps_inputs"].source += "\npass"
+    append_copy(notebook, "adam_step_examples")
+    nbformat.write(notebook, tmp_path / "ann.ipynb")
+    said = touched_tests(tmp_path / "ann.ipynb", release)
+    assert said == "test cells changed sgd_step_keeps_inputs; deleted softmax_examples; copied adam_step_examples"
+    (tmp_path / "bob.ipynb").write_text("no notebook", encoding="utf-8")
+    assert touched_tests(tmp_path / "bob.ipynb", release) == ""
 
 
 def test_nothing_that_the_tests_would_import_comes_along(tmp_path) -> None:
@@ -381,6 +451,51 @@ LATE = ["sgd_step_any_gradient", "sgd_step_keeps_inputs"]
 LATE += ["adam_step_examples", "adam_step_first_step", "adam_step_later_steps", "adam_step_keeps_inputs"]
 
 
+MARKED = """
+def sgd_step(theta, gradient, learning_rate):
+    ### BEGIN HIDDEN TESTS
+    return theta - learning_rate * gradient
+"""
+SKIPPED = "wrong/axis_swapped"
+LEFT_BEHIND = Path("~/.ipython/profile_default/startup/tlkit_test.py").expanduser()
+LEAVES = """
+import pathlib
+place = pathlib.Path("~/.ipython/profile_default/startup").expanduser()
+place.mkdir(parents=True, exist_ok=True)
+lines = "get_ipython().input_transformers_post.append(lambda lines: ['pass\\\\n'])"
+(place / "tlkit_test.py").write_text(lines)
+
+
+def sgd_step(theta, gradient, learning_rate):
+    return theta - learning_rate * gradient
+"""
+
+
+def append_copy(notebook, name: str) -> None:
+    (cell,) = (cell for cell in notebook.cells if runner.name_of(cell) == name)
+    notebook.cells.append(copy.deepcopy(cell))
+    notebook.cells[-1].id = f"copy-of-{name}"
+
+
+def copy_and_split(notebook) -> None:
+    """What a press of a key does in JupyterLab: copies carry the marks of their cell, and so do both halves of one."""
+    for name in ("softmax_examples", "cross_entropy", "setup"):
+        append_copy(notebook, name)
+    (place,) = (i for i, cell in enumerate(notebook.cells) if runner.name_of(cell) == "softmax")
+    half = copy.deepcopy(notebook.cells[place])
+    half.id, half.source = "first-half", "# the upper half"
+    notebook.cells.insert(place, half)
+
+
+def tag_all_cells(notebook) -> None:
+    """What nbclient leaves out, and marks that ask for more points than there are."""
+    for cell in notebook.cells:
+        cell.metadata["tags"] = ["skip-execution", "raises-exception"]
+        if "points" in cell.metadata.get("nbgrader", {}):
+            cell.metadata["nbgrader"]["points"] = 1000
+    notebook.cells[0].metadata["nbgrader"] = {"grade": True, "grade_id": "of-my-own", "points": 90, "schema_version": 3}
+
+
 @pytest.fixture(scope="module")
 def graded_class(course, hand_in, tmp_path_factory):
     """A class graded for real, killed on the way, and graded to its end; what both runs left behind."""
@@ -392,6 +507,13 @@ def graded_class(course, hand_in, tmp_path_factory):
     hand_in(folder / "takes_memory.ipynb", {"sgd_step": TAKES_MEMORY})
     hand_in(folder / "quotes_tests.ipynb", {"sgd_step": QUOTES})
     hand_in(folder / "deleted_cells.ipynb", without=["softmax_examples", "sgd_step"])
+    hand_in(folder / "marks_in_answers.ipynb", {"sgd_step": MARKED})
+    hand_in(folder / "skips_tests.ipynb", answer(SKIPPED).cells)
+    hand_in(folder / "copied_cells.ipynb")
+    for name, change in (("skips_tests", tag_all_cells), ("copied_cells", copy_and_split)):
+        notebook = nbformat.read(folder / f"{name}.ipynb", as_version=4)
+        change(notebook)
+        nbformat.write(notebook, folder / f"{name}.ipynb")
     (folder / "garbage.ipynb").write_text("not a notebook", encoding="utf-8")
     (folder / "nothing").mkdir()
     out = folder.parent / f"{folder.name}_out"
@@ -435,6 +557,7 @@ def checks_of(out: Path) -> dict[str, dict[str, tuple[float, float, str]]]:
         for row in csv.DictReader(file):
             values = (float(row["points"]), float(row["max_points"]), row["reason"])
             table.setdefault(row["student"], {})[row["check"]] = values
+            assert bool(row["tests_touched"]) == (row["student"] in ("deleted_cells", "copied_cells", "skips_tests"))
     return table
 
 
@@ -455,6 +578,8 @@ def test_a_class_is_graded_whatever_it_hands_in(graded_class, instructor) -> Non
     assert lost["sleeps_when_called"] == LATE
     assert lost["takes_memory"] == LATE
     assert lost["deleted_cells"] == LATE[:2]
+    assert lost["marks_in_answers"] == lost["copied_cells"] == []
+    assert lost["skips_tests"] == list(answer(SKIPPED).loses)
     assert lost["garbage"] == lost["nothing"] == list(points)
     assert "more than 40 s" in table["sleeps"]["adam_step_examples"][2]
     assert "more than 1500 MB" in table["takes_memory"]["adam_step_examples"][2]
@@ -518,6 +643,39 @@ import socket
 seen = [str(path) for path in map(pathlib.Path, PATHS) if path.exists()]
 assert not seen, seen
 """
+
+
+def test_each_submission_has_a_home_of_its_own(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    monkeypatch.delenv("TLKIT_DATA_DIR", raising=False)
+    before, fetched = dict(os.environ), text_folder()
+    look = "from pathlib import Path; import tempfile; print(Path.home(), tempfile.gettempdir())"
+    homes = []
+    for _ in range(2):
+        with world_of_its_own() as folder:
+            assert text_folder() == fetched  # what was fetched is read where it is
+            assert "IPYTHONDIR" not in os.environ
+            home, temporary = run_python("-c", look).stdout.split()
+            assert {Path(home).parent, Path(temporary).parent} == {folder}
+            (Path(home) / "left behind").touch()
+            homes.append(home)
+        assert not folder.exists()
+        assert dict(os.environ) == before
+    assert homes[0] != homes[1]
+
+
+@pytest.mark.slow
+def test_what_one_student_leaves_reaches_no_other(course, hand_in, tmp_path) -> None:
+    """A file in IPython's start-up folder would run in each later kernel, and make each check pass."""
+    hand_in(tmp_path / "class" / "ann.ipynb", {"sgd_step": LEAVES})
+    hand_in(tmp_path / "class" / "bob.ipynb", answer(SKIPPED).cells)
+    out = tmp_path / "out"
+    result = tlkit("grade", tmp_path / "class", "--assignment", "ps1", "--course", course, "--out", out, "--workers", 1)
+    assert result.returncode == 0, result.stderr
+    lost = {student: [n for n, (got, of, _) in rows.items() if got < of] for student, rows in checks_of(out).items()}
+    assert lost == {"ann": [], "bob": list(answer(SKIPPED).loses)}
+    assert not LEFT_BEHIND.exists()
 
 
 @pytest.mark.slow

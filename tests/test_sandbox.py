@@ -1,5 +1,6 @@
 """The sandbox shows Python and one folder, and hides the rest; where there is none, it is not pretended."""
 
+import errno
 import socket
 import subprocess
 import sys
@@ -55,6 +56,15 @@ def test_no_network_and_no_password(inside, monkeypatch) -> None:
         socket.create_connection(("127.0.0.1", port), 5).close()  # from out here it answers
         code = f"import socket; s = socket.socket(); print(s.connect_ex(('127.0.0.1', {port})) != 0)"
         assert inside(code) == "True"
+
+
+@needs_bubblewrap
+def test_temporary_files_are_limited(tmp_path) -> None:
+    """They are memory, which nothing else here counts."""
+    code = "try:\n    open('/tmp/x', 'wb').write(bytes(9 * 2**20))\nexcept OSError as error: print(error.errno)"
+    command = [*bubblewrap(tmp_path, megabytes=8), sys.executable, "-c", code]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert run.stdout.strip() == str(errno.ENOSPC)
 
 
 @needs_bubblewrap

@@ -418,12 +418,22 @@ def grade(
 
     from tlkit.files import data_folder
     from tlkit.grading.course import prepare_course
+    from tlkit.grading.notebook import need_extra
     from tlkit.grading.sandbox import bubblewrap
-    from tlkit.grading.submissions import ISOLATED, NOT_ISOLATED, check_run, find_submissions, grade_submissions
+    from tlkit.grading.submissions import (
+        ISOLATED,
+        NOT_ISOLATED,
+        check_folders,
+        check_run,
+        find_submissions,
+        grade_submissions,
+    )
 
     exercises = course or _exercises_in_checkout()
     if exercises is None:
         raise ValueError("--course FOLDER must be given outside a checkout: the instructor's exercises/.")
+    need_extra()
+    check_folders(submissions, out)
     console = Console(stderr=True, highlight=False)
     with console.status(f"preparing {assignment}"):
         prepared = prepare_course(exercises, assignment, out)
@@ -431,7 +441,8 @@ def grade(
         limits = {"seconds": seconds_per_notebook, "megabytes": memory_mb}
         processes = workers if workers is not None else os.cpu_count() or 1
         check_run(found, prepared, workers=processes, **limits)
-        inside = bubblewrap(prepared.root, *map(data_folder, _collections())) if sandbox is not False else []
+        fetched = map(data_folder, _collections())
+        inside = bubblewrap(prepared.root, *fetched, megabytes=memory_mb) if sandbox is not False else []
     if sandbox and not inside:
         raise ValueError("--sandbox must find bubblewrap (Linux: the package bubblewrap) and be allowed to use it.")
     console.print(ISOLATED if inside else NOT_ISOLATED, markup=False)
@@ -456,7 +467,8 @@ def _report(progress: Progress, task: TaskID, tests: int, before: list[str], gra
         return
     lost = len(graded.reasons)
     result = graded.remark or (f"{lost} of {tests} checks lost" if lost else "all checks pass")
-    progress.console.print(f"{graded.student}: {result} ({graded.seconds:.1f} s)", markup=False)
+    touched = f"; {graded.tests_touched}" if graded.tests_touched else ""
+    progress.console.print(f"{graded.student}: {result}{touched} ({graded.seconds:.1f} s)", markup=False)
 
 
 def _exercises_in_checkout() -> Path | None:

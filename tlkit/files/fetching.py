@@ -109,9 +109,14 @@ def github_archive(repository: str, commit: str) -> str:
 
 def data_folder(collection: Collection) -> Path:
     """Where its files are kept: in the user's data folder, or the one that ``TLKIT_DATA_DIR`` names."""
+    return fetched_folder() / collection.name
+
+
+def fetched_folder() -> Path:
+    """What holds the folder of each collection."""
     from platformdirs import user_data_path
 
-    return Path(os.environ.get("TLKIT_DATA_DIR") or user_data_path("tlkit", appauthor=False)) / collection.name
+    return Path(os.environ.get("TLKIT_DATA_DIR") or user_data_path("tlkit", appauthor=False))
 
 
 def status(collection: Collection, folder: Path | None = None) -> dict[str, str]:

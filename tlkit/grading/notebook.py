@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from tlkit.words import one_line
 
-__all__ = ["CheckResult", "ExerciseReport", "check_exercise"]
+__all__ = ["CheckResult", "ExerciseReport", "check_exercise", "touched_tests"]
 
 TOTAL = 100  # points of an assignment
 # A kernel's argument: run before the first cell, where no student can have changed it. The autograder does so too, and
@@ -166,6 +166,30 @@ def _is_changed(cell: Any, expected: list[Any] | None) -> bool:
         return bool(marks_of(cell).get("checksum", compute_checksum(cell)) != compute_checksum(cell))
     except (KeyError, TypeError, ValueError):  # the marks themselves were changed
         return True
+
+
+def touched_tests(notebook: Path, release: Path) -> str:
+    """Which test cells of a notebook are not its release's, in words; nothing when all are, or it cannot be read."""
+    try:
+        content = _read(notebook)
+    except ValueError:  # the grader says so
+        return ""
+    expected, tests = _tests(_read(release)), _tests(content)
+    names = [_name(cell) for cell in tests]
+    marks = {_name(cell): _marks(cell) for cell in expected}
+    found = {
+        "changed": [_name(cell) for cell in tests if _is_changed(cell, expected)],
+        "deleted": [_name(cell) for cell in expected if _name(cell) not in names],
+        "copied": [name for name in names if names.count(name) > 1],
+        "given other marks": [_name(cell) for cell in tests if _marks(cell) != marks.get(_name(cell), _marks(cell))],
+    }
+    said = [f"{what} {', '.join(dict.fromkeys(names))}" for what, names in found.items() if names]
+    return one_line(f"test cells {'; '.join(said)}", 300) if said else ""
+
+
+def _marks(cell: Any) -> tuple[Any, Any]:
+    """What could change how a test is run, or what it is worth, if a grader believed it."""
+    return marks_of(cell).get("points"), cell["metadata"].get("tags")
 
 
 def _deleted(content: Any, expected: list[Any] | None) -> list[str]:

@@ -27,13 +27,15 @@ _FETCHED = Path("/fetched")
 _PROBE_SECONDS = 60.0
 
 
-def bubblewrap(writable: Path, *fetched: Path) -> list[str]:
+def bubblewrap(writable: Path, *fetched: Path, megabytes: float | None = None) -> list[str]:
     """The beginning of a command line that runs the rest of it in a sandbox; empty where there is none.
 
     Args:
         writable: The folder that the command may change. It finds the same path inside.
         fetched: The folder of each collection that ``tlkit fetch`` fetches; it may be missing. The command can read
             them, and tlkit finds them inside.
+        megabytes: How much temporary files may take, which are memory here; ``None`` is half of the machine's. Before
+            its version 0.7 bubblewrap cannot tell, and does not limit them.
     """
     program = shutil.which(_PROGRAM)
     if program is None:
@@ -41,17 +43,19 @@ def bubblewrap(writable: Path, *fetched: Path) -> list[str]:
     command = [program, "--die-with-parent", "--new-session", "--unshare-all", "--clearenv"]
     for path in _SYSTEM:
         command += ["--ro-bind-try", path, path]
-    command += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
+    command += ["--proc", "/proc", "--dev", "/dev"]
+    limit = ["--size", str(int(megabytes * 2**20))] if megabytes is not None else []
+    rest = ["--tmpfs", "/tmp"]
     for path in _python_folders():
-        command += ["--ro-bind", path, path]
+        rest += ["--ro-bind", path, path]
     for folder in fetched:
-        command += ["--ro-bind-try", str(folder), str(_FETCHED / folder.name)]
-    command += ["--setenv", "TLKIT_DATA_DIR", str(_FETCHED)]
-    command += ["--bind", str(writable), str(writable), "--chdir", str(writable), "--setenv", "HOME", "/tmp"]
+        rest += ["--ro-bind-try", str(folder), str(_FETCHED / folder.name)]
+    rest += ["--setenv", "TLKIT_DATA_DIR", str(_FETCHED)]
+    rest += ["--bind", str(writable), str(writable), "--chdir", str(writable), "--setenv", "HOME", "/tmp"]
     for name, value in os.environ.items():
         if name in _KEPT_VARIABLES or name.startswith(_KEPT_PREFIXES):
-            command += ["--setenv", name, value]
-    return command if _works(command) else []
+            rest += ["--setenv", name, value]
+    return next((line for line in ([*command, *limit, *rest], [*command, *rest]) if _works(line)), [])
 
 
 def _python_folders() -> list[str]:

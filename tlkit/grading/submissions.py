@@ -12,11 +12,13 @@ import csv
 import hashlib
 import importlib
 import json
+import os
 import queue
 import re
 import shutil
 import threading
 import time
+import unicodedata
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
@@ -24,11 +26,20 @@ from pathlib import Path
 from typing import Any
 
 from tlkit.grading.course import Course, open_gradebook
-from tlkit.grading.notebook import KERNEL_GONE
+from tlkit.grading.notebook import KERNEL_GONE, touched_tests
 from tlkit.grading.worker import STOPPED, Worker, stop_remarks
 from tlkit.words import one_line
 
-__all__ = ["ISOLATED", "NOT_ISOLATED", "Graded", "Submission", "check_run", "find_submissions", "grade_submissions"]
+__all__ = [
+    "ISOLATED",
+    "NOT_ISOLATED",
+    "Graded",
+    "Submission",
+    "check_folders",
+    "check_run",
+    "find_submissions",
+    "grade_submissions",
+]
 
 NOT_ISOLATED = (
     "Students' code runs here with your rights. What holds it: a fence against the network, other programs, notebooks "
@@ -59,13 +70,18 @@ class Submission:
 
 @dataclass(frozen=True)
 class Graded:
-    """How a submission came out; the points themselves are in the gradebook."""
+    """How a submission came out; the points themselves are in the gradebook.
+
+    ``tests_touched`` says in words which test cells were changed, deleted or copied. It costs no points, since the
+    tests' own text is run, but an instructor should look.
+    """
 
     student: str
     fingerprint: str
     remark: str
     reasons: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    tests_touched: str = ""
 
 
 # What is to be graded
@@ -75,7 +91,8 @@ def find_submissions(folder: Path, assignment: str, notebook: str) -> list[Submi
     """The submissions in a folder that holds a folder or a notebook for each student.
 
     ``alice.ipynb``, ``alice_ps1_gradients.ipynb``, ``alice/ps1_gradients.ipynb`` and, as nbgrader collects them,
-    ``alice/ps1/ps1_gradients.ipynb`` all are alice's. Links are not followed.
+    ``alice/ps1/ps1_gradients.ipynb`` all are alice's. Links are not followed. What cannot be read is a submission with
+    a ``problem``, so that one student's file stops nobody else. Names are taken in Unicode's composed form.
 
     Args:
         notebook: The name of the assignment's notebook, without ``.ipynb``.
@@ -87,15 +104,19 @@ def find_submissions(folder: Path, assignment: str, notebook: str) -> list[Submi
         raise ValueError(f"SUBMISSIONS must be an existing folder, got {str(folder)!r}.")
     found: dict[str, Submission] = {}
     for entry in sorted(folder.iterdir()):
-        if entry.name.startswith((".", "_")) or entry.is_symlink():
+        is_notebook = entry.suffix == ".ipynb"
+        if entry.name.startswith((".", "_")) or not (is_notebook or entry.is_dir()):
             continue
-        if entry.is_dir():
-            submission = _in_folder(entry, assignment, notebook)
-        elif entry.suffix == ".ipynb":
-            submission = _checked(Submission(entry.stem.removesuffix(f"_{notebook}"), entry))
+        # A Mac writes é as e and an accent, which nothing else takes for the same name.
+        written = entry.stem.removesuffix(f"_{notebook}") if is_notebook else entry.name
+        name = student = unicodedata.normalize("NFC", written)
+        if entry.is_symlink():
+            problem = one_line(f"nothing graded: {entry.name} is a link, and links are not followed.")
+            submission = Submission(name, None, problem=problem)
+        elif entry.is_dir():
+            submission = _in_folder(entry, name, assignment, notebook)
         else:
-            continue
-        student = submission.student
+            submission = _checked(Submission(name, entry))
         # nbgrader puts the name into paths, patterns and an unquoted CSV file.
         if not re.fullmatch(r"\w[\w .@-]*", student) or student.endswith((" ", ".")):
             raise ValueError(f"a student's name may hold letters, digits, space and . _ @ -, got {student!r}.")
@@ -107,7 +128,9 @@ def find_submissions(folder: Path, assignment: str, notebook: str) -> list[Submi
     return list(found.values())
 
 
-def _in_folder(entry: Path, assignment: str, notebook: str) -> Submission:
+def _in_folder(entry: Path, student: str, assignment: str, notebook: str) -> Submission:
+    if not os.access(entry, os.R_OK | os.X_OK):
+        return Submission(student, None, problem=f"nothing graded: the folder {entry.name} cannot be read.")
     folder = entry / assignment if (entry / assignment).is_dir() else entry
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not _leads_away(path, entry)]
     notebooks = [path for path in files if path.suffix == ".ipynb" and path.parent == folder]
@@ -115,9 +138,9 @@ def _in_folder(entry: Path, assignment: str, notebook: str) -> Submission:
     if not named and len(notebooks) != 1:
         there = ", ".join(path.name for path in notebooks) or "none"
         problem = f"nothing to grade: {notebook}.ipynb was expected, and the notebooks handed in are: {there}."
-        return Submission(entry.name, None, problem=one_line(problem))
+        return Submission(student, None, problem=one_line(problem))
     beside = tuple(path for path in files if path.suffix.lower() not in _NOT_COPIED and path.stat().st_size)
-    return _checked(Submission(entry.name, (named or notebooks)[0], beside, folder))
+    return _checked(Submission(student, (named or notebooks)[0], beside, folder))
 
 
 def _leads_away(path: Path, entry: Path) -> bool:
@@ -128,10 +151,18 @@ def _leads_away(path: Path, entry: Path) -> bool:
 def _checked(submission: Submission) -> Submission:
     assert submission.notebook is not None
     for path in (submission.notebook, *submission.files):
-        if (size := path.stat().st_size) > _LARGEST_FILE:
-            problem = f"nothing graded: {path.name} has {size / 2**20:,.0f} MB, {_LARGEST_FILE >> 20} are allowed."
-            return Submission(submission.student, None, problem=one_line(problem))
+        if problem := _unfit(path):
+            return Submission(submission.student, None, problem=one_line(f"nothing graded: {path.name} {problem}."))
     return submission
+
+
+def _unfit(path: Path) -> str:
+    """Why a file cannot be graded, or nothing."""
+    if not path.is_file():  # a pipe would be waited for
+        return "is no regular file"
+    if (size := path.stat().st_size) > _LARGEST_FILE:
+        return f"has {size / 2**20:,.0f} MB, {_LARGEST_FILE >> 20} are allowed"
+    return "" if os.access(path, os.R_OK) else "cannot be read"
 
 
 def _fingerprint(submission: Submission, course: Course) -> str:
@@ -174,6 +205,16 @@ def _give_nothing(course: Course, student: str) -> None:
 
 
 # Grading
+
+
+def check_folders(submissions: Path, out: Path) -> None:
+    """Refuse to write grades among the submissions, where the next run would take them for a student's.
+
+    Raises:
+        ValueError: ``out`` lies in ``submissions``.
+    """
+    if submissions.resolve() in (out.resolve(), *out.resolve().parents):
+        raise ValueError(f"--out must be a folder outside SUBMISSIONS, got {str(out)!r}, which lies in it.")
 
 
 def check_run(submissions: list[Submission], course: Course, *, workers: int, seconds: float, megabytes: float) -> None:
@@ -315,7 +356,7 @@ def _graded_before(course: Course) -> dict[str, Graded]:
     """The last result of each student; a line that a crash has cut short says nothing."""
     rows: dict[str, Graded] = {}
     if course.log.is_file():
-        for line in course.log.read_text(encoding="utf-8").splitlines():
+        for line in course.log.read_text(encoding="utf-8", errors="replace").splitlines():
             with contextlib.suppress(ValueError, TypeError, KeyError):
                 row = Graded(**json.loads(line))
                 rows[row.student] = row
@@ -342,7 +383,15 @@ def _grade(worker: Worker, submission: Submission, fingerprint: str, course: Cou
     reasons = answer.get("reasons", {})
     if answer.get("stopped"):
         reasons = {name: remark if words.startswith(KERNEL_GONE) else words for name, words in reasons.items()}
-    return Graded(submission.student, fingerprint, remark, reasons, round(time.monotonic() - start, 2))
+    seconds = round(time.monotonic() - start, 2)
+    return Graded(submission.student, fingerprint, remark, reasons, seconds, _touched(submission, course))
+
+
+def _touched(submission: Submission, course: Course) -> str:
+    if submission.notebook is None:
+        return ""
+    release = course.root / "release" / course.assignment / f"{course.notebook}.ipynb"
+    return touched_tests(submission.notebook, release)
 
 
 # What came out
@@ -361,7 +410,7 @@ def _write_checks(course: Course, rows: list[Graded]) -> None:
     path = course.root / f"checks_{course.assignment}.csv"
     with path.open("w", encoding="utf-8", newline="") as file, open_gradebook(course) as gradebook:
         table = csv.writer(file)
-        table.writerow(["student", "assignment", "check", "points", "max_points", "reason"])
+        table.writerow(["student", "assignment", "check", "points", "max_points", "reason", "tests_touched"])
         for row in rows:
             submission = gradebook.find_submission(course.assignment, row.student)
             grades = {grade.name: grade for notebook in submission.notebooks for grade in notebook.grades}
@@ -371,9 +420,9 @@ def _write_checks(course: Course, rows: list[Graded]) -> None:
                 reason = row.reasons.get(test) or row.remark or "no reason was noted." if lost else ""
                 if grade.needs_manual_grade:
                     reason = "waits for a person to grade it."
-                table.writerow(
-                    [row.student, course.assignment, test, f"{grade.score:g}", f"{grade.max_score:g}", _plain(reason)]
-                )
+                points = (f"{grade.score:g}", f"{grade.max_score:g}")
+                said = (_plain(reason), _plain(row.tests_touched))
+                table.writerow([row.student, course.assignment, test, *points, *said])
 
 
 def _plain(text: str) -> str:

@@ -13,22 +13,29 @@ import queue
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from tlkit.files.fetching import fetched_folder
 from tlkit.grading.course import Course, course_api, last_error
 from tlkit.grading.notebook import error_line, errors_of, marks_of, mend_lost_wakeups
 from tlkit.grading.sandbox import sandboxed_process
 from tlkit.words import one_line
 
-__all__ = ["STOPPED", "Worker", "stop_remarks"]
+__all__ = ["STOPPED", "Worker", "stop_remarks", "world_of_its_own"]
 
 STOPPED = "stopped"  # how the remark on a submission begins that broke a limit
 _BATCH = 50  # submissions that a worker grades before a fresh one takes over
 _LOOK_EVERY = 0.2  # seconds between two looks at a submission's time and memory
+# Each would lead out of the home that a submission gets.
+_WHERE_FILES_GO = (
+    "IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "TLKIT_CACHE_DIR", "KERAS_HOME", "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "XDG_STATE_HOME",
+)  # fmt: skip
 _GRACE = 30.0  # seconds that nbgrader has to write down the grades after the kernel was ended
 
 
@@ -172,9 +179,36 @@ def _megabytes(processes: Iterable[Any]) -> float:
 # Inside the process
 
 
+@contextlib.contextmanager
+def world_of_its_own() -> Iterator[Path]:
+    """A home and a folder for temporary files that no other submission has seen, for what is started meanwhile.
+
+    What one student's code leaves there (IPython runs what lies in its start-up folder) would meet the next one's. What
+    was fetched, which is read only in the sandbox, stays where it is.
+    """
+    before, data = dict(os.environ), fetched_folder()
+    with tempfile.TemporaryDirectory(prefix="tlkit-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        for variable in _WHERE_FILES_GO:
+            os.environ.pop(variable, None)
+        for variables, place in (
+            (("HOME", "USERPROFILE"), folder / "home"),
+            (("TMPDIR", "TEMP", "TMP"), folder / "tmp"),
+        ):
+            place.mkdir()
+            os.environ.update(dict.fromkeys(variables, str(place)))
+        os.environ["TLKIT_DATA_DIR"] = str(data)
+        try:
+            yield folder
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+
 def grade_one(api: Any, root: Path, assignment: str, student: str, feedback: bool) -> dict[str, Any]:
     """Autograde a submission; ``reasons`` holds a line for each test cell that failed."""
-    result = api.autograde(assignment, student, force=True)
+    with world_of_its_own():
+        result = api.autograde(assignment, student, force=True)
     if not result["success"]:
         return {"success": False, "log": last_error(result)}
     reasons = {}
