@@ -17,7 +17,7 @@ from PIL import Image
 
 import tlkit
 from tlkit import assets, cli
-from tlkit.demo import METHODS
+from tlkit.demo import METHODS, PHOTO_METHODS, methods_for
 from tlkit.files.store import Store
 
 needs_lab = pytest.mark.skipif(importlib.util.find_spec("jupyterlab") is None, reason="needs tlkit[lab]")
@@ -64,12 +64,12 @@ def assert_one_line_refusal(result: Result, *fragments: str) -> None:
 def fake_rows(target: str, *, per_class: int, seeds: int):
     """What run_demo yields, without any work."""
     for seed in range(seeds):
-        for place, method in enumerate(METHODS):
+        for place, method in enumerate(methods_for(target)):
             yield {
                 "method": method,
                 "seed": seed,
                 "target_accuracy": 0.5 + 0.05 * place + 0.01 * seed,
-                "source_accuracy": float("nan") if place in (0, 1, 3) else 0.9,
+                "source_accuracy": float("nan") if place in (0, 1, 3) or target == "photos" else 0.9,
                 "trainable_weights": 10 * place,
                 "seconds": 0.25,
             }
@@ -148,6 +148,17 @@ def test_demo_prints_a_table_with_every_method(tlkit_command: Command, quick_dem
     assert "nan" not in result.out.lower()
     assert "picture.png" in result.out
     assert is_png(tmp_path / "picture.png")
+
+
+def test_demo_on_photographs_says_nothing_of_a_source(tlkit_command: Command, quick_demo, tmp_path: Path) -> None:
+    result = tlkit_command("demo", "--target", "photos", "--seeds", "2")
+    assert result.code == 0
+    assert "ImageNet → photos" in result.out
+    assert "Fine-tuning" not in result.out
+    assert "source" not in result.out
+    for method in METHODS:
+        assert any(method in line and "│" in line for line in result.out.splitlines()) == (method in PHOTO_METHODS)
+    assert is_png(tmp_path / "tlkit-demo-photos.png")
 
 
 def test_demo_of_one_seed(tlkit_command: Command, quick_demo) -> None:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import raises_one_line, run_python
+from helpers import KERAS_SAVES_WITH_A_WARNING, raises_one_line, run_python
 from PIL import Image
 
 import tlkit
-from tlkit import clothes
+from tlkit import cli, clothes
+from tlkit._keras import keras
 from tlkit.clothes import CLOTHES, clothes_folder, load_clothes
 from tlkit.files import Collection, NotFetchedError, PinnedFolder
 from tlkit.folders import read_picture
@@ -81,6 +82,26 @@ def test_what_was_not_fetched_is_one_line(use, tmp_path: Path, monkeypatch: pyte
 def test_a_bundled_domain_they_are_not() -> None:
     with raises_one_line(ValueError, "got 'clothes'", "tlkit.load_clothes(image_size=160)"):
         tlkit.load_domain("clothes")
+
+
+@pytest.mark.filterwarnings(KERAS_SAVES_WITH_A_WARNING)
+@pytest.mark.parametrize("logits", [3, 2])
+def test_a_model_is_checked_on_them_by_name(
+    small: Path, logits: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They are read at the size that the model takes: two logits are one class short of those in the folder."""
+    image = keras.Input((8, 6, 3))
+    x = keras.layers.Rescaling(1 / 255)(image)
+    model = keras.Model(image, keras.layers.Dense(logits)(keras.layers.GlobalAveragePooling2D()(x)))
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.save(tmp_path / "model.keras")
+    monkeypatch.setattr(sys, "argv", ["tlkit", "check", str(tmp_path / "model.keras"), "--data", "clothes", "--json"])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    report = json.loads(capsys.readouterr().out)
+    assert "class-count" not in report["unchecked"]
+    assert ("class-count" in {finding["rule"] for finding in report["findings"]}) == (logits == 2)
+    assert logits == 3 or stop.value.code == 1
 
 
 # The photographs themselves

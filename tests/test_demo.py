@@ -3,20 +3,26 @@
 import json
 import math
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import raises_one_line
+from helpers import ROOT, raises_one_line
+from PIL import Image
 
 from tlkit import cli, demo
 from tlkit.backbones import load_backbone
-from tlkit.demo import METHODS, run_demo, summarise
+from tlkit.demo import METHODS, PHOTO_METHODS, run_demo, summarise
 from tlkit.domains import load_domain, load_pair
 from tlkit.evaluation import accuracy, mean_interval
 from tlkit.features import cache_features
+from tlkit.files import NotFetchedError
+from tlkit.folders import load_folder
 from tlkit.freezing import count_weights, freeze_to
 from tlkit.heads import build_head, join, load_source_head
+from tlkit.plots import plot_demo
+from tlkit.probe import linear_probe
 
 RUNS = pd.DataFrame(
     [
@@ -70,7 +76,7 @@ def test_unknown_target(no_training) -> None:
 
 @pytest.mark.parametrize("target", ["fashion", "printed"])
 def test_target_that_is_not_handwritten_digits(no_training, target: str) -> None:
-    with raises_one_line(ValueError, "one of 'mnist', 'optdigits'", f"got {target!r}"):
+    with raises_one_line(ValueError, "'mnist', 'optdigits', 'photos'", f"got {target!r}"):
         run_demo(target)
 
 
@@ -85,6 +91,52 @@ def test_per_class_out_of_range(no_training, per_class: int) -> None:
 def test_seeds_out_of_range(no_training, seeds: int) -> None:
     with raises_one_line(ValueError, "seeds must be 1 or more", f"got {seeds}"):
         run_demo(seeds=seeds)
+
+
+# Photographs
+
+
+def test_photographs_are_read_by_three_methods(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    for name, colour in (("green", (40, 200, 40)), ("red", (220, 30, 30)), ("white", (250, 250, 250))):
+        (tmp_path / name).mkdir()
+        for i in range(5):
+            pixels = np.clip(rng.normal(colour, 30, (32, 32, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / name / f"{i}.png")
+    monkeypatch.setattr(demo, "SIDE", 32)
+    monkeypatch.setattr(demo, "photos_folder", lambda: tmp_path)
+    table = pd.DataFrame(run_demo("photos", per_class=2, seeds=2)).set_index(["method", "seed"])
+    assert table.index.tolist() == [(method, seed) for seed in range(2) for method in PHOTO_METHODS]
+    assert table["source_accuracy"].isna().all()
+
+    domain = load_folder(tmp_path, image_size=32)
+    backbone = load_backbone("efficientnet_lite0", image_size=32)
+    few = domain.train.take(2, seed=1)
+    features = [cache_features(backbone.model, part, cache_dir="memory") for part in (few, domain.test)]
+    assert table["target_accuracy"]["frozen", 1] == linear_probe(*features)
+    assert table["target_accuracy"]["raw pixels", 1] == linear_probe(few, domain.test)
+    weights = table["trainable_weights"].xs(0, level="seed").to_dict()
+    head = build_head(backbone, 3).count_params()
+    assert weights == {"raw pixels": 32 * 32 * 3 * 3 + 3, "random features": head, "frozen": head}
+    assert len(plot_demo(summarise(table.reset_index())).get_legend_handles_labels()[1]) == 1  # no source accuracy
+
+
+def test_the_photographs_are_those_of_the_course_in_a_checkout_or_a_wheel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_training
+) -> None:
+    assert demo.photos_folder() == ROOT / "notebooks" / "photos"
+    monkeypatch.setattr(demo, "__file__", str(tmp_path / "site" / "tlkit" / "demo.py"))
+    with raises_one_line(ValueError, "the course's photographs must lie in", "got neither", "wheel"):
+        run_demo("photos")
+    installed = tmp_path / "site" / "tlkit" / "course" / "notebooks" / "photos"
+    installed.mkdir(parents=True)
+    assert demo.photos_folder() == installed
+
+
+def test_clothes_that_were_not_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_training) -> None:
+    monkeypatch.setenv("TLKIT_DATA_DIR", str(tmp_path))
+    with raises_one_line(NotFetchedError, "`tlkit fetch clothes`"):
+        run_demo("clothes")
 
 
 # The claims. What was chosen how stands in tlkit/assets/PROVENANCE.md; the test parts took no part in it.
@@ -221,8 +273,6 @@ def test_the_claims_rest_on_images_that_no_training_has_seen() -> None:
 
 def test_pretrained_features_beat_random_ones_on_a_few_digits() -> None:
     # The quick form of the claim, for every run of the tests: 2 labels a class, 200 test images.
-    from tlkit.probe import linear_probe
-
     digits = load_domain("optdigits")
     few, test = digits.train.take(2, seed=0), digits.test[:200]
     scores = []

@@ -141,6 +141,97 @@ def test_callbacks_are_told_what_goes_on(pair: DomainPair) -> None:
     assert {kind: told.count(kind) // 2 for kind in set(told)} == {"phase": 3, "progress": 2, "point": 2}
 
 
+# A target alone: old answers in place of the source's data ----------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def digits() -> Domain:
+    """A part of mnist; resnet_printed has a head of its own with 62 classes."""
+    mnist = tlkit.load_domain("mnist")
+    return Domain("digits", mnist.train.take(30, seed=0), mnist.test.take(10, seed=0), mnist.classes)
+
+
+def old_answers(backbone: Backbone, model: keras.Model, domain: Domain) -> np.ndarray:
+    """By hand: what the backbone's own head makes of a model's features, among all classes of the source."""
+    head = tlkit.load_source_head(backbone)
+    return np.asarray(head(model(domain.test.x, training=False))).argmax(axis=-1)
+
+
+def test_old_answers_stay_while_the_network_does(digits: Domain) -> None:
+    experiment = Experiment(digits, tlkit.load_backbone("resnet_printed"))
+    run = experiment.run(Settings(5, per_class=5, epochs=2))
+    assert (run.source, experiment.source_before) == (1.0, 1.0)
+    assert (run.history["source"] == 1).all()
+    assert np.isnan(experiment.zero_shot)
+    assert experiment.source is None
+    assert experiment.source_head.output_shape[-1] == len(tlkit.source_classes(experiment.backbone)) == 62
+
+
+@pytest.mark.parametrize("stage", [0, 4])
+def test_the_share_of_old_answers_is_that_counted_by_hand(digits: Domain, stage: int) -> None:
+    experiment = Experiment(digits, tlkit.load_backbone("resnet_printed"))
+    pretrained = tlkit.load_backbone("resnet_printed")
+    before = old_answers(pretrained, pretrained.model, digits)
+    assert experiment.tests[1].y.tolist() == before.tolist()
+    run = experiment.run(Settings(stage, per_class=5, epochs=3, base_rate=3e-3))
+    share = np.mean(old_answers(pretrained, experiment.backbone.model, digits) == before)
+    assert run.source == pytest.approx(share, abs=1.5 / len(before))  # another graph rounds otherwise
+    assert run.source < 1
+    assert run.target == tlkit.accuracy(experiment.model, digits.test)
+    experiment.run(Settings(stage, per_class=5, epochs=1, from_pretrained=False))
+    assert experiment.tests[1].y.tolist() == before.tolist()  # the answers that count are those before any training
+
+
+def test_random_weights_keep_old_answers_by_chance_alone(digits: Domain) -> None:
+    experiment = Experiment(digits, tlkit.load_backbone("resnet_printed"))
+    experiment.backbone.model.set_weights(tlkit.load_backbone("resnet_printed", weights=None).model.get_weights())
+    run = experiment.run(Settings(5, per_class=5, epochs=1, from_pretrained=False))
+    # A network that says one class to nearly everything agrees as often as the old answers say that class.
+    assert run.source <= np.bincount(experiment.tests[1].y).max() / len(digits.test) + 0.1
+
+
+def test_old_answers_are_asked_for_on_examples_that_nothing_learns_from(digits: Domain) -> None:
+    experiment = Experiment(digits, tlkit.load_backbone("resnet_printed"))
+    learnt = {image.tobytes() for image in digits.train.x}
+    for watched in (experiment.tests[1], experiment.held_out(5)[1]):
+        assert learnt.isdisjoint(image.tobytes() for image in watched.x)
+
+
+def test_the_same_examples_are_computed_once(digits: Domain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Labels, what is watched, and the tests of both sides: a picture goes through the frozen part one time."""
+    experiment = Experiment(digits, tlkit.load_backbone("resnet_printed"))
+    run_trunk, computed = experiment._run_trunk, []
+
+    def counting(stage: int, split: tlkit.Split, *more: int) -> tlkit.Split:
+        computed.extend(image.tobytes() for image in split.x)
+        return run_trunk(stage, split, *more)
+
+    monkeypatch.setattr(experiment, "_run_trunk", counting)
+    for per_class in (30, 30, 10):  # with all labels taken the test examples are watched
+        experiment.run(Settings(4, per_class=per_class, epochs=1))
+    assert sum(image in {each.tobytes() for each in digits.test.x} for image in computed) == len(digits.test)
+
+
+def test_a_target_alone_needs_a_backbone_with_a_head_of_its_own(digits: Domain, pair: DomainPair, no_training) -> None:
+    with raises_one_line(ValueError, "a target can be given alone", "'resnet_printed'", "got 'toy'"):
+        Experiment(pair.target, toy_backbone())
+    with raises_one_line(ValueError, "a target can be given alone", "got 'resnet_printed_random'"):
+        Experiment(digits, tlkit.load_backbone("resnet_printed", weights=None))
+
+
+@pytest.mark.slow
+def test_the_program_of_a_target_alone_counts_old_answers(digits: Domain, tmp_path: Path) -> None:
+    experiment = Experiment(digits, tlkit.load_backbone("resnet_printed"))
+    run = experiment.run(Settings(4, per_class=10, epochs=3, base_rate=3e-3))
+    program = experiment.save_keras(run, tmp_path)
+    assert "the pretrained network's answers" in program.read_text(encoding="utf-8")
+    done = run_python("-W", "ignore", program.name, cwd=program.parent)
+    assert done.returncode == 0, done.stderr
+    scores = dict(line.split() for line in done.stdout.splitlines())
+    assert float(scores["source"]) == pytest.approx(run.source, abs=2.5 / len(digits.test))
+    assert float(scores["target"]) == pytest.approx(run.target, abs=2.5 / len(digits.test))
+
+
 # The same in plain Keras ---------------------------------------------------------------------------------------------
 
 SETTINGS = {

@@ -59,6 +59,32 @@ def lab(pair: DomainPair) -> FreezeLab:
     return lab
 
 
+# A target alone ------------------------------------------------------------------------------------------------------
+
+
+def test_a_lab_without_the_sources_data_says_what_its_second_curve_is() -> None:
+    mnist = tlkit.load_domain("mnist")
+    digits = Domain("digits", mnist.train.take(12, seed=0), mnist.test.take(3, seed=0), mnist.classes)
+    lab = FreezeLab(digits, tlkit.load_backbone("resnet_printed"))
+    lab.measures_scratch, lab.epochs, lab.per_class = False, 2, 5
+    page = html_of(lab)
+    for words in ("FreezeLab: digits, resnet_printed", "the 30 test images", "nothing is trained", "62 classes"):
+        assert words in page
+    assert "watch target and agreement" in lab.sentence
+    assert "→" not in page.split("</h4>")[0]
+    lab.freeze_to(5)
+    lab.train()
+    assert "30 of 30 old answers stay (agreement 1.000)" in lab.sentence
+    assert "forgetting" not in lab.sentence
+    lab.freeze_to(3)
+    lab.base_rate = 3e-3
+    run = lab.train()
+    assert f"{round(30 * run.source)} of 30 old answers stay (agreement {run.source:.3f})" in lab.sentence
+    assert f"agreement {run.source:.3f}" in html_of(lab)
+    assert control(lab, "tlkit-sort-source").description == "agreement"
+    assert "agreement" in lab._repr_mimebundle_()["text/plain"]
+
+
 # The training itself -------------------------------------------------------------------------------------------------
 
 
@@ -660,7 +686,7 @@ def test_a_curve_lies_where_its_scores_are() -> None:
 
 def test_labels_do_not_cover_each_other() -> None:
     svg = draw_curves(Curve([(0, 0.9, 0.9)]), [], Baselines(0.9, 0.9, 0.9), epochs=10, source_before=0.9)
-    heights = sorted(float(y) for y in re.findall(r'x="512.0" y="([\d.]+)"[^>]* font-size="12"', svg))
+    heights = sorted(float(y) for y in re.findall(r' y="([\d.]+)"[^>]* font-size="12"', svg))
     assert len(heights) == 5
     assert np.all(np.diff(heights) >= 13.9)
 

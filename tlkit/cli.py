@@ -80,7 +80,7 @@ def _root(
 
 @app.command()
 def demo(
-    target: Annotated[str, typer.Option(help="Where to transfer to: mnist or optdigits.")] = "mnist",
+    target: Annotated[str, typer.Option(help="Where to transfer to: mnist, optdigits, photos or clothes.")] = "mnist",
     per_class: Annotated[int, typer.Option(help="Target labels of each class.")] = 10,
     seeds: Annotated[int, typer.Option(help="Draws of those labels; more give narrower intervals.")] = 5,
     figure: Annotated[
@@ -88,13 +88,13 @@ def demo(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
 ) -> None:
-    """Does transfer help? Six methods, the same few labels, the same test images."""
+    """Does transfer help? Six methods (photographs: three), the same few labels, the same test images."""
     from rich.console import Console
 
-    from tlkit.domains import DIGIT_DOMAINS
+    from tlkit.domains import DIGIT_DOMAINS, PHOTO_TARGETS
 
-    if target not in DIGIT_DOMAINS:
-        raise ValueError(f"target must be {nearest_name(target, DIGIT_DOMAINS)}")
+    if target not in (*DIGIT_DOMAINS, *PHOTO_TARGETS):
+        raise ValueError(f"target must be {nearest_name(target, (*DIGIT_DOMAINS, *PHOTO_TARGETS))}")
     picture = figure or Path(f"tlkit-demo-{target}.png")
     if picture.is_dir():
         raise ValueError(f"figure must be a file, got the folder {str(picture)!r}.")
@@ -104,17 +104,17 @@ def demo(
         raise ValueError(f"figure must lie in an existing folder, got {str(picture)!r}.")
 
     console = Console(stderr=True)
-    with console.status("loading TensorFlow, the data and the pretrained ResNet"):
+    with console.status("loading TensorFlow, the data and the pretrained network"):
         import pandas as pd
 
-        from tlkit.demo import METHODS, run_demo, summarise
+        from tlkit.demo import methods_for, run_demo, summarise
         from tlkit.plots import plot_demo
 
         rows = run_demo(target, per_class=per_class, seeds=seeds)
 
     runs: list[dict[str, Any]] = []
     with _interrupt_leaves(), _progress(console) as progress:
-        task = progress.add_task("pretrained ResNet on the test images", total=seeds * len(METHODS))
+        task = progress.add_task("pretrained network on the test images", total=seeds * len(methods_for(target)))
         for row in rows:
             runs.append(row)
             progress.update(task, advance=1, description=f"seed {row['seed']}: {row['method']}")
@@ -164,8 +164,11 @@ def _json_rows(table: Any) -> list[dict[str, Any]]:
 
 
 def _title(target: str, per_class: int, seeds: int) -> str:
+    from tlkit.domains import PHOTO_TARGETS
+
     over = f"mean of {seeds} draws ± 95 % interval" if seeds > 1 else "one draw of labels"
-    return f"Accuracy, printed → {target}, {per_class} labels a class, {over}"
+    source = "ImageNet" if target in PHOTO_TARGETS else "printed"
+    return f"Accuracy, {source} → {target}, {per_class} labels a class, {over}"
 
 
 def _print_table(table: Any, target: str, per_class: int, seeds: int) -> None:
@@ -177,25 +180,27 @@ def _print_table(table: Any, target: str, per_class: int, seeds: int) -> None:
 
     shown = Table(title=_title(target, per_class, seeds), title_justify="left")
     shown.add_column("method", no_wrap=True)
-    for name in ("target", "source", "weights trained", "seconds"):
+    with_source = bool(table["source_accuracy"].notna().any())  # of photographs there is none
+    for name in ("target", *(["source"] if with_source else []), "weights trained", "seconds"):
         shown.add_column(name, justify="right", no_wrap=True)
     for row in table.itertuples():
+        source = "–" if math.isnan(row.source_accuracy) else f"{row.source_accuracy:.3f}"
         shown.add_row(
             row.method,
             with_interval(row.target_accuracy, row.target_ci95),
-            "–" if math.isnan(row.source_accuracy) else f"{row.source_accuracy:.3f}",
+            *([source] if with_source else []),
             f"{row.trainable_weights:,}",
             f"{row.seconds:.1f}",
         )
     Console().print(shown)
     rows = table.set_index("method")
     gain = 100 * (rows.target_accuracy["frozen"] - rows.target_accuracy["raw pixels"])
-    lost = 100 * (rows.source_accuracy["frozen"] - rows.source_accuracy["fine-tuned"])
-    typer.echo(
-        f"Frozen features read {target} {abs(gain):.1f} points {'better' if gain > 0 else 'worse'} than raw pixels. "
-        + (f"Fine-tuning cost {lost:.1f} points" if lost >= 0.05 else "Fine-tuning cost nothing")
-        + " of the source accuracy."
-    )
+    words = f"Frozen features read {target} {abs(gain):.1f} points {'better' if gain > 0 else 'worse'} than raw pixels."
+    if "fine-tuned" in rows.index:
+        lost = 100 * (rows.source_accuracy["frozen"] - rows.source_accuracy["fine-tuned"])
+        cost = f"{lost:.1f} points" if lost >= 0.05 else "nothing"
+        words += f" Fine-tuning cost {cost} of the source accuracy."
+    typer.echo(words)
 
 
 def _course_in_checkout() -> Path | None:
@@ -255,7 +260,7 @@ def lab(
 def check(
     model: Annotated[Path, typer.Argument(help="A saved model, MODEL.keras.")],
     data: Annotated[
-        str | None, typer.Option(help="A bundled domain (mnist, ...) or a folder of images, a folder a class.")
+        str | None, typer.Option(help="A domain (mnist, ..., clothes) or a folder of images, a folder a class.")
     ] = None,
     backbone: Annotated[str | None, typer.Option(help="The name of the nested pretrained model in MODEL.")] = None,
     intended_stage: Annotated[
@@ -295,17 +300,24 @@ def check(
 
 
 def _domain_for(data: str, input_shape: Any) -> Any:
-    """A bundled domain by name, or a folder read at the size that the model takes."""
+    """A domain by name, or a folder; pictures from files are read at the size that the model takes."""
+    from rich.console import Console
+
+    from tlkit.clothes import load_clothes
     from tlkit.domains import BUNDLED_DOMAINS, load_domain
     from tlkit.folders import load_folder
 
     if data in BUNDLED_DOMAINS:
         return load_domain(data)
-    if not Path(data).is_dir():
-        raise ValueError(f"--data must be a folder or {nearest_name(data, BUNDLED_DOMAINS)}")
+    if data != "clothes" and not Path(data).is_dir():
+        raise ValueError(f"--data must be a folder or {nearest_name(data, (*BUNDLED_DOMAINS, 'clothes'))}")
     if not isinstance(input_shape, tuple) or len(input_shape) != 4 or None in input_shape[1:]:
-        raise ValueError(f"MODEL must take images of one size (n, h, w, c) for --data FOLDER, got {input_shape}.")
-    return load_folder(data, image_size=input_shape[1:3], channels=input_shape[3])
+        wanted = "clothes" if data == "clothes" else "FOLDER"
+        raise ValueError(f"MODEL must take images of one size (n, h, w, c) for --data {wanted}, got {input_shape}.")
+    with Console(stderr=True).status(f"reading {printable(data)}"):
+        if data == "clothes":
+            return load_clothes(image_size=input_shape[1:3], channels=input_shape[3])
+        return load_folder(data, image_size=input_shape[1:3], channels=input_shape[3])
 
 
 @app.command()

@@ -1,5 +1,8 @@
 """The bundled experiment: does what a ResNet learned from printed characters help it read handwriting?
 
+On photographs the network is EfficientNet-Lite0 with ImageNet's weights. The data of its source cannot be bundled, and
+to train all of it takes long without an accelerator: raw pixels, random features and frozen remain.
+
 Every method sees the same few labels of the target, drawn anew for each seed, and is scored on the same test images,
 which no training and no choice has seen. Nothing is read from or left in the feature store, so that the seconds are
 those of the work itself.
@@ -10,32 +13,40 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from tlkit.backbones import load_backbone
-from tlkit.domains import DIGIT_DOMAINS, DomainPair, Split, load_pair
-from tlkit.evaluation import PairScores, accuracy, mean_interval, score_pair
+from tlkit.backbones import Backbone, load_backbone
+from tlkit.clothes import load_clothes
+from tlkit.domains import DIGIT_DOMAINS, PHOTO_TARGETS, Domain, Split, load_pair
+from tlkit.evaluation import PairScores, accuracy, mean_interval
 from tlkit.features import cache_features, split_at
+from tlkit.folders import load_folder
 from tlkit.freezing import count_weights, freeze_to
 from tlkit.heads import build_head, join, load_source_head
 from tlkit.probe import fit_probe, linear_probe
 from tlkit.training import fit
 from tlkit.words import nearest_name
 
-__all__ = ["METHODS", "run_demo", "summarise"]
+__all__ = ["METHODS", "PHOTO_METHODS", "methods_for", "photos_folder", "run_demo", "summarise"]
 
 METHODS = ("raw pixels", "random features", "zero-shot", "from scratch", "frozen", "fine-tuned")
+PHOTO_METHODS = ("raw pixels", "random features", "frozen")
 
-BACKBONE = "resnet_printed"
+SIDE = 160  # pixels of a photograph: the size of the bundled ones
 
 
 @dataclass(frozen=True)
 class _Task:
-    """What one seed works on; ``frozen_test`` is the target's test part behind the pretrained backbone."""
+    """What one seed works on; ``frozen_test`` is the target's test part behind the pretrained backbone.
 
-    pair: DomainPair
+    ``source`` is ``None`` for photographs, and ``before`` then NaN.
+    """
+
+    source: Domain | None
+    target: Domain
     few: Split
     frozen_test: Split
     before: PairScores
@@ -43,7 +54,18 @@ class _Task:
 
     @property
     def n_classes(self) -> int:
-        return len(self.pair.target.classes)
+        return len(self.target.classes)
+
+    def backbone(self, weights: str | None = "pretrained") -> Backbone:
+        return _load(self.target, weights, self.seed)
+
+
+def _load(target: Domain, weights: str | None = "pretrained", seed: int = 0) -> Backbone:
+    """The network for a target: photographs are in colour."""
+    size = target.test.x.shape[1]
+    if target.test.x.shape[-1] == 3:
+        return load_backbone("efficientnet_lite0", image_size=size, weights=weights, seed=seed)
+    return load_backbone("resnet_printed", weights=weights, seed=seed)
 
 
 def _linear_weights(n_features: int, n_classes: int) -> int:
@@ -52,16 +74,14 @@ def _linear_weights(n_features: int, n_classes: int) -> int:
 
 def _raw_pixels(task: _Task) -> tuple[PairScores, int]:
     """Logistic regression on the pixels: what the labels alone give."""
-    score = linear_probe(task.few, task.pair.target.test)
+    score = linear_probe(task.few, task.target.test)
     return PairScores(float("nan"), score), _linear_weights(task.few.x[0].size, task.n_classes)
 
 
 def _random_features(task: _Task) -> tuple[PairScores, int]:
-    """The same ResNet with random weights, frozen: what the architecture alone gives."""
-    backbone = load_backbone(BACKBONE, weights=None, seed=task.seed)
-    few, test = (
-        cache_features(backbone.model, split, cache_dir="memory") for split in (task.few, task.pair.target.test)
-    )
+    """The same network with random weights, frozen: what the architecture alone gives."""
+    backbone = task.backbone(None)
+    few, test = (cache_features(backbone.model, split, cache_dir="memory") for split in (task.few, task.target.test))
     return PairScores(float("nan"), linear_probe(few, test)), _linear_weights(few.x.shape[-1], task.n_classes)
 
 
@@ -72,22 +92,22 @@ def _zero_shot(task: _Task) -> tuple[PairScores, int]:
 
 def _from_scratch(task: _Task) -> tuple[PairScores, int]:
     """The same ResNet from random weights, all of it trained on the few labels."""
-    backbone = load_backbone(BACKBONE, weights=None, seed=task.seed)
+    backbone = task.backbone(None)
     freeze_to(backbone, 0, train_batchnorm=True)
     model = join(backbone.model, build_head(backbone, task.n_classes, seed=task.seed))
     fit(model, task.few, epochs=30, learning_rate=3e-4, seed=task.seed, progress=False)
-    return PairScores(float("nan"), accuracy(model, task.pair.target.test)), count_weights(model).trainable
+    return PairScores(float("nan"), accuracy(model, task.target.test)), count_weights(model).trainable
 
 
 def _frozen(task: _Task) -> tuple[PairScores, int]:
-    """The pretrained ResNet as it is, and a new head on its features."""
-    backbone = load_backbone(BACKBONE)
+    """The pretrained network as it is, and a new head on its features."""
+    backbone = task.backbone()
     head = _train_head(task, backbone)
     score = accuracy(head, task.frozen_test)
     return PairScores(task.before.source, score), count_weights(head).trainable
 
 
-def _train_head(task: _Task, backbone: Any) -> Any:
+def _train_head(task: _Task, backbone: Backbone) -> Any:
     head = build_head(backbone, task.n_classes, seed=task.seed)
     freeze_to(backbone, backbone.n_stages)
     features = cache_features(backbone.model, task.few, cache_dir="memory")
@@ -97,7 +117,7 @@ def _train_head(task: _Task, backbone: Any) -> Any:
 
 def _fine_tuned(task: _Task) -> tuple[PairScores, int]:
     """Head first, then the last stage, then everything at a low rate; BatchNorm stays frozen throughout."""
-    backbone = load_backbone(BACKBONE)
+    backbone = task.backbone()
     head = _train_head(task, backbone)
     for stage, epochs, learning_rate in ((backbone.n_stages - 1, 15, 3e-4), (0, 10, 1e-4)):
         freeze_to(backbone, stage)
@@ -111,8 +131,11 @@ def _fine_tuned(task: _Task) -> tuple[PairScores, int]:
             seed=task.seed,
             progress=False,
         )
-    source_head = load_source_head(backbone, task.pair.source.classes)
-    return score_pair(backbone, source_head, head, task.pair), count_weights(model).trainable
+    assert task.source is not None  # this is for digits alone
+    source_head = load_source_head(backbone, task.source.classes)
+    read = [(source_head, task.source), (head, task.target)]
+    scores = PairScores(*(accuracy(join(backbone.model, reader), domain.test) for reader, domain in read))
+    return scores, count_weights(model).trainable
 
 
 _RUN: dict[str, Callable[[_Task], tuple[PairScores, int]]] = dict(
@@ -120,43 +143,80 @@ _RUN: dict[str, Callable[[_Task], tuple[PairScores, int]]] = dict(
 )
 
 
+def methods_for(target: str) -> tuple[str, ...]:
+    """The methods that :func:`run_demo` runs on a target."""
+    return PHOTO_METHODS if target in PHOTO_TARGETS else tuple(_RUN)
+
+
+def photos_folder() -> Path:
+    """The course's photographs, a folder a class: those that a wheel has installed, or the checkout's own.
+
+    Raises:
+        ValueError: There are none.
+    """
+    package = Path(__file__).resolve().parent
+    places = [package / "course" / "notebooks" / "photos", package.parent / "notebooks" / "photos"]
+    for place in places:
+        if place.is_dir():
+            return place
+    raise ValueError(
+        f"the course's photographs must lie in {places[1]} (a checkout) or in the package, got neither: install "
+        "tlkit's wheel, which has them."
+    )
+
+
 def run_demo(target: str = "mnist", *, per_class: int = 10, seeds: int = 5) -> Iterator[dict[str, Any]]:
     """Run every method on every seed, and yield a row as soon as each is done.
 
     Args:
-        target: A bundled domain whose classes are digits: ``"mnist"`` or ``"optdigits"``.
+        target: A bundled domain whose classes are digits, ``"mnist"`` or ``"optdigits"``; or photographs, which three
+            methods read: ``"photos"`` (the course's own, a fifth of each class for the test) or ``"clothes"`` (fetched
+            once by ``tlkit fetch clothes``).
         per_class: Target labels of each class to learn from.
         seeds: How many draws of those labels.
 
     Yields:
-        ``method``, ``seed``, ``target_accuracy``, ``source_accuracy`` (0..1; NaN where the method has no source head),
-        ``trainable_weights``, ``seconds``.
+        ``method``, ``seed``, ``target_accuracy``, ``source_accuracy`` (0..1; NaN where the method has no source head,
+        and for photographs), ``trainable_weights``, ``seconds``.
 
     Raises:
-        ValueError: An unknown target, one that is not of the source's classes, or a number out of range.
+        ValueError: An unknown target, one that is not of the source's classes, a number out of range, or the
+            photographs are not there.
+        tlkit.files.NotFetchedError: The photographs of clothes were not fetched.
     """
     if seeds < 1:
         raise ValueError(f"seeds must be 1 or more, got {seeds}.")
-    if target not in DIGIT_DOMAINS:
-        raise ValueError(f"target must be {nearest_name(target, DIGIT_DOMAINS)}")
-    pair = load_pair("printed", target)
-    draws = [pair.target.train.take(per_class, seed=seed) for seed in range(seeds)]
-    return _rows(pair, draws)
+    if target not in (*DIGIT_DOMAINS, *PHOTO_TARGETS):
+        raise ValueError(f"target must be {nearest_name(target, (*DIGIT_DOMAINS, *PHOTO_TARGETS))}")
+    source: Domain | None = None
+    if target == "photos":
+        domain = load_folder(photos_folder(), image_size=SIDE)
+    elif target == "clothes":
+        domain = load_clothes(image_size=SIDE)
+    else:
+        pair = load_pair("printed", target)
+        source, domain = pair.source, pair.target
+    draws = [domain.train.take(per_class, seed=seed) for seed in range(seeds)]
+    return _rows(source, domain, draws, methods_for(target))
 
 
-def _rows(pair: DomainPair, draws: list[Split]) -> Iterator[dict[str, Any]]:
+def _rows(
+    source: Domain | None, target: Domain, draws: list[Split], methods: tuple[str, ...]
+) -> Iterator[dict[str, Any]]:
     start = time.perf_counter()
-    backbone = load_backbone(BACKBONE)
-    source_head = load_source_head(backbone, pair.source.classes)
-    frozen_test = cache_features(backbone.model, pair.target.test, cache_dir="memory")
-    source_test = cache_features(backbone.model, pair.source.test, cache_dir="memory")
-    before = PairScores(accuracy(source_head, source_test), accuracy(source_head, frozen_test))
+    backbone = _load(target)
+    frozen_test = cache_features(backbone.model, target.test, cache_dir="memory")
+    before = PairScores(float("nan"), float("nan"))
+    if source is not None:
+        source_head = load_source_head(backbone, source.classes)
+        source_test = cache_features(backbone.model, source.test, cache_dir="memory")
+        before = PairScores(accuracy(source_head, source_test), accuracy(source_head, frozen_test))
     zero_shot_seconds = time.perf_counter() - start
     for seed, few in enumerate(draws):
-        task = _Task(pair, few, frozen_test, before, seed)
-        for method, run in _RUN.items():
+        task = _Task(source, target, few, frozen_test, before, seed)
+        for method in methods:
             start = time.perf_counter()
-            scores, trainable = run(task)
+            scores, trainable = _RUN[method](task)
             seconds = zero_shot_seconds if method == "zero-shot" else time.perf_counter() - start
             yield {
                 "method": method,

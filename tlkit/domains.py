@@ -21,6 +21,7 @@ from tlkit.words import nearest_name
 __all__ = ["Domain", "DomainPair", "Split", "load_domain", "load_pair"]
 
 DIGIT_DOMAINS = ("mnist", "optdigits")  # targets whose classes printed knows
+PHOTO_TARGETS = ("photos", "clothes")  # of tlkit.demo, for efficientnet_lite0
 BUNDLED_DOMAINS = ("printed", "mnist", "optdigits", "fashion")
 
 Array = NDArray[Any]

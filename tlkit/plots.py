@@ -144,7 +144,8 @@ def plot_demo(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         error_kw={"ecolor": "0.25", "capsize": 3},
         label="target accuracy (95 % interval)",
     )
-    ax.plot(table["source_accuracy"], positions, "D", color=SOURCE_COLOR, linestyle="none", label="source accuracy")
+    if table["source_accuracy"].notna().any():
+        ax.plot(table["source_accuracy"], positions, "D", color=SOURCE_COLOR, linestyle="none", label="source accuracy")
     for position, value in zip(positions, table["target_accuracy"], strict=True):
         ax.text(0.01, position, f"{value:.3f}", va="center", color="white", fontsize=9)
     ax.set_yticks(positions, table["method"])

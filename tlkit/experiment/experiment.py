@@ -19,8 +19,8 @@ from tlkit._keras.graph import own_weights
 from tlkit._steps import OneDevice, descend, run_epochs
 from tlkit.audit.moved import watch
 from tlkit.backbones import Backbone, draw_weights, layers_up_to, stage_layers
-from tlkit.domains import DomainPair, Split, check_count
-from tlkit.evaluation import accuracy
+from tlkit.domains import Domain, DomainPair, Split, check_count
+from tlkit.evaluation import accuracy, predict_classes
 from tlkit.experiment.script import keras_script, write_script
 from tlkit.experiment.settings import BATCH_SIZE, Baselines, Run, Settings, StageInfo
 from tlkit.experiment.steps import Report, Step, StepsReady, Watcher
@@ -34,8 +34,9 @@ from tlkit.features import (
     split_at,
     without_padding,
 )
+from tlkit.files.store import array_digest
 from tlkit.freezing import check_names, freeze_layers, is_batchnorm, trainable_layers, unfreeze
-from tlkit.heads import build_head, join, load_source_head
+from tlkit.heads import build_head, join, load_source_head, source_classes
 from tlkit.probe import fit_probe, linear_probe
 from tlkit.words import counted
 
@@ -51,9 +52,10 @@ LEAST_LIVE = 20
 # larger models are scored on a part, the same one at every boundary, so that runs can be compared.
 SCORE_MULTIPLY_ADDS = 4e11
 LEAST_SCORED = 200
-# Training from scratch is measured unasked up to this many multiply-adds (some ten seconds on two cores), and up to
-# this many weights, of which it needs four more copies.
-SCRATCH_MULTIPLY_ADDS, SCRATCH_WEIGHTS = 2e12, 5e6
+# Training from scratch is measured unasked up to this many multiply-adds (some twenty seconds on two cores), and up to
+# this many weights, of which it needs four more copies. EfficientNet-Lite0 on 100 photographs at 160 px has 1.8e12, and
+# its depthwise layers take longer than their number says: each batch of it would keep the next run waiting.
+SCRATCH_MULTIPLY_ADDS, SCRATCH_WEIGHTS = 1e12, 5e6
 SCRATCH_EPOCHS, SCRATCH_RATE = 30, 3e-4  # as in tlkit.demo
 
 # Test features are kept in memory up to this size; at shallower boundaries the input runs through the whole backbone.
@@ -70,12 +72,21 @@ class Experiment:
     Weights change in place: ``backbone`` is the learner's own. One run at a time. With :class:`Settings`' ``seed`` a
     comparison gets as many draws of labels as it needs, without a new graph.
 
+    The source's data cannot always be had: ImageNet's photographs may not be passed on. Then give the target alone.
+    What is read as the source are the target's own test examples, and the source's score is the agreement with the
+    pretrained network: the share of them to which the source's head still gives its old answer, the most likely of
+    all its classes (1,000 for ImageNet). Nothing is trained on these examples. Agreement is no accuracy: an old answer
+    may have been wrong. What is missing to 1 is known as prediction churn (Milani Fard et al., 2016).
+
     Args:
-        pair: Both domains; their images or texts are what the backbone takes.
+        pair: Both domains; their images or texts are what the backbone takes. Or the target alone, for a bundled
+            backbone whose source cannot be had.
         backbone: Its present weights count as the pretrained ones.
         seed: Draws the labels, the head's start, the order of batches and the augmentation.
 
     Attributes:
+        target: The target domain.
+        source: The source domain; ``None`` where the target was given alone.
         model: Backbone and target head as they are now: raw images, or token ids, to logits.
         head: The target's head.
         source_head: The head that reads the source; ``source_head_from`` says in words where it comes from.
@@ -83,26 +94,33 @@ class Experiment:
         stages: A :class:`StageInfo` a stage.
         runs: All runs, the first one first.
         tests: The test examples of target and source that scores are taken on: all, or where the backbone is large an
-            even part of them.
+            even part of them. Without a source, its examples are the target's, labelled with the old answers.
         source_before: Accuracy of the pretrained weights on the source's test part, 0..1: what can be forgotten.
+            Without a source 1: each old answer agrees with itself.
         zero_shot: The same, on the target's test part, by the source's head; NaN when the classes differ.
         is_text: Whether the domains hold texts.
 
     Raises:
-        ValueError: The examples are not what the backbone takes, or a class has too few.
+        ValueError: The examples are not what the backbone takes, a class has too few, or the target was given alone
+            for a backbone whose source head is not bundled.
     """
 
-    def __init__(self, pair: DomainPair, backbone: Backbone, *, seed: int = 0) -> None:
-        for domain in (pair.source, pair.target):
-            check_shape(backbone.model, domain.train)
-            check_shape(backbone.model, domain.test)
-        self.pair, self.backbone, self.seed = pair, backbone, seed
-        self.is_text = pair.target.train.is_text
-        self._mean_length = round(float(np.mean(lengths(pair.target.train.x)))) if self.is_text else None
+    def __init__(self, pair: DomainPair | Domain, backbone: Backbone, *, seed: int = 0) -> None:
+        self.source: Domain | None = None if isinstance(pair, Domain) else pair.source
+        self.target: Domain = pair if isinstance(pair, Domain) else pair.target
+        for domain in (self.source, self.target):
+            if domain is not None:
+                check_shape(backbone.model, domain.train)
+                check_shape(backbone.model, domain.test)
+        if self.source is None:
+            _check_own_head(backbone)
+        self.backbone, self.seed = backbone, seed
+        self.is_text = self.target.train.is_text
+        self._mean_length = round(float(np.mean(lengths(self.target.train.x)))) if self.is_text else None
         self.layers = trainable_layers(backbone)
         self.stages = self._stage_infos()
-        self.most_per_class = int(np.bincount(pair.target.train.y).min())
-        self.head = build_head(backbone, len(pair.target.classes), seed=seed)
+        self.most_per_class = int(np.bincount(self.target.train.y).min())
+        self.head = build_head(backbone, len(self.target.classes), seed=seed)
         self.model = join(backbone.model, self.head)
         self.runs: list[Run] = []
         self._pretrained = backbone.model.get_weights()
@@ -205,68 +223,77 @@ class Experiment:
 
     def _read_source(self) -> None:
         """The head that reads the source, where it comes from, in words, and what it reads of both test parts."""
-        source, last = self.pair.source, self.backbone.n_stages
-        wanted = {"test target": self.tests[0], "test source": self.tests[1]}
+        source, last = self.source, self.backbone.n_stages
+        if source is None:
+            self.source_head, self.source_head_from = load_source_head(self.backbone), "bundled"
+            (features,) = self._all_at(last, self.tests[:1], pretrained=self._trunk_is_pretrained(last))
+            self.tests = (self.tests[0], Split(self.tests[0].x, predict_classes(self.source_head, features)))
+            self.source_before, self.zero_shot = 1.0, float("nan")
+            return
+        wanted = list(self.tests)
         try:
             self.source_head, self.source_head_from = load_source_head(self.backbone, source.classes), "bundled"
         except ValueError:  # none is bundled, or it does not know these classes: learn one
             per_class = min(SOURCE_PER_CLASS, int(np.bincount(source.train.y).min()))
-            wanted["source labels"] = source.train.take(per_class, seed=self.seed)
+            wanted.append(source.train.take(per_class, seed=self.seed))
             self.source_head = build_head(self.backbone, len(source.classes), seed=self.seed)
             self.source_head_from = f"a logistic regression on {per_class} labels a class of the source"
         target_test, source_test, *labels = self._all_at(last, wanted, pretrained=self._trunk_is_pretrained(last))
         if labels:
             fit_probe(self.source_head, labels[0])
-        same = source.classes == self.pair.target.classes
+        same = source.classes == self.target.classes
         self.source_before = accuracy(self.source_head, source_test)
         self.zero_shot = accuracy(self.source_head, target_test) if same else float("nan")
 
     def labels(self, per_class: int, *, seed: int | None = None) -> Split:
         """The labelled target examples that a run learns from: ``per_class`` of each class, raw."""
-        return self.pair.target.train.take(per_class, seed=self.seed if seed is None else seed)
+        return self.target.train.take(per_class, seed=self.seed if seed is None else seed)
 
     def held_out(self, per_class: int, *, seed: int | None = None) -> tuple[Split, Split]:
         """Examples of target and source to watch.
 
         The target's are of its training part, so that no one stops by looking at the test.
         """
-        target = self.pair.target
+        target = self.target
         # Nested samples: what take() gives after the labels are other examples.
         more = min(self.most_per_class, per_class + math.ceil(LIVE_TARGET / len(target.classes)))
         held_out = self.labels(more, seed=seed)[per_class * len(target.classes) :] if more > per_class else None
         if held_out is None or len(held_out) < LEAST_LIVE:
             held_out = target.test
-        return _spread(held_out, LIVE_TARGET), _spread(self.pair.source.test, LIVE_SOURCE)
+        if self.source is None:  # most often these are the examples of the last score: no others have to be computed
+            return _spread(held_out, LIVE_TARGET), _spread(self.tests[1], LIVE_TARGET)
+        return _spread(held_out, LIVE_TARGET), _spread(self.source.test, LIVE_SOURCE)
 
-    def _views_at(self, stage: int, name: str, split: Split, *, views: int, seed: int, pretrained: bool) -> Split:
+    def _views_at(self, stage: int, split: Split, *, views: int, seed: int, pretrained: bool) -> Split:
         """Features of augmented views at a stage; kept in memory unless a former run has moved what lies before it."""
-        key = (stage, name, views)
+        key = (stage, f"{array_digest(split.x)} by {seed}", views)
         if not pretrained:
             return self._run_trunk(stage, split, views, seed)
         if key not in self._features:
             self._features[key] = self._run_trunk(stage, split, views, seed)
         return self._kept(key)
 
-    def _all_at(self, stage: int, splits: dict[str, Split], *, pretrained: bool) -> list[Split]:
+    def _all_at(self, stage: int, splits: Sequence[Split], *, pretrained: bool) -> list[Split]:
         """Features at a stage, in one pass: for a large backbone its graph takes as long to make as 100 texts to run.
 
-        They are kept in memory unless a former run has moved what lies before the stage.
+        They are kept in memory, by what the examples are, unless a former run has moved what lies before the stage.
         """
+        keys = [(stage, array_digest(split.x), 1) for split in splits]
         missing = {
-            name: split for name, split in splits.items() if not pretrained or (stage, name, 1) not in self._features
+            key: split for key, split in zip(keys, splits, strict=True) if not pretrained or key not in self._features
         }
-        found = {name: self._kept((stage, name, 1)) for name in splits if name not in missing}
+        found = {key: self._kept(key) for key in keys if key not in missing}
         if missing:
             read = self._run_trunk(stage, _joined(list(missing.values())))
             start = 0
-            for name, split in missing.items():
+            for key, split in missing.items():
                 # Parts of one array, since copies would hold everything twice for a moment: they are used together.
-                found[name] = Split(read.x[start : start + len(split)], split.y)
+                found[key] = Split(read.x[start : start + len(split)], split.y)
                 start += len(split)
                 if pretrained:
-                    self._features[stage, name, 1] = found[name]
-                    self._kept((stage, name, 1))
-        return [found[name] for name in splits]
+                    self._features[key] = found[key]
+                    self._kept(key)
+        return [Split(found[key].x, split.y) for key, split in zip(keys, splits, strict=True)]
 
     def _kept(self, key: tuple[int, str, int]) -> Split:
         """Features that are there, which from now on are the last to be given up."""
@@ -294,7 +321,7 @@ class Experiment:
 
     def new_head(self, seed: int) -> keras.Model:
         """A head that has learned nothing, as the runs of this seed begin with."""
-        return build_head(self.backbone, len(self.pair.target.classes), seed=seed)
+        return build_head(self.backbone, len(self.target.classes), seed=seed)
 
     def pretrained_model(self) -> keras.Model:
         """A copy of the backbone's model with the pretrained weights."""
@@ -374,15 +401,12 @@ class Experiment:
     def _examples(self, settings: Settings, boundary: int, *, pretrained: bool) -> list[Split]:
         """Features at the boundary: what is learnt from, and what is watched of target and source."""
         seed = self.seed_of(settings)
-        per_class, named = settings.per_class, f"{settings.per_class} of draw {seed}"
-        few = self.labels(per_class, seed=seed)
-        target, source = self.held_out(per_class, seed=seed)
-        once = {f"live target {named}": target, f"live source {named}": source}
+        few = self.labels(settings.per_class, seed=seed)
+        live = self.held_out(settings.per_class, seed=seed)
         if settings.views == 1:
-            return self._all_at(boundary, {f"labels {named}": few} | once, pretrained=pretrained)
-        name, views = f"labels {named}", settings.views
-        train = self._views_at(boundary, name, few, views=views, seed=seed, pretrained=pretrained)
-        return [train, *self._all_at(boundary, once, pretrained=pretrained)]
+            return self._all_at(boundary, [few, *live], pretrained=pretrained)
+        train = self._views_at(boundary, few, views=settings.views, seed=seed, pretrained=pretrained)
+        return [train, *self._all_at(boundary, live, pretrained=pretrained)]
 
     def _train(
         self, step: Step, train: Split, live: list[Split], settings: Settings, stop: threading.Event, report: Report
@@ -460,29 +484,29 @@ class Experiment:
     def _input_of(self, tail: keras.Model, boundary: int, *, training: bool = False) -> Any:
         """What a graph takes: features, or at stage 0 what is raw; to train on, images as augmentation leaves them."""
         raw = boundary == 0 and (self.is_text or not training)
-        return tf.TensorSpec((None, *tail.input_shape[1:]), self.pair.target.train.x.dtype if raw else "float32")
+        return tf.TensorSpec((None, *tail.input_shape[1:]), self.target.train.x.dtype if raw else "float32")
 
     # Scores ---------------------------------------------------------------------------------------------------------
 
     def _answers(self, predict: Any, splits: list[Split]) -> tuple[float, float]:
         """Accuracies of the target head on the first split and of the source head on the second."""
-        scores = []
-        for which, split in enumerate(splits):
-            right = 0
+        target, source = splits
+        # Without a source both may be the same examples, which are read once.
+        same = target.x.shape == source.x.shape and np.may_share_memory(target.x, source.x)
+        right = [0, 0]
+        for split, whose in [(target, (0, 1))] if same else [(target, (0,)), (source, (1,))]:
             for start in range(0, len(split), 128):
-                part = split[start : start + 128]
-                right += int(np.sum(predict(tf.constant(part.x))[which].numpy() == part.y))
-            scores.append(right / len(split))
-        return scores[0], scores[1]
+                answers = predict(tf.constant(split.x[start : start + 128]))
+                for which in whose:
+                    right[which] += int(np.sum(answers[which].numpy() == splits[which].y[start : start + 128]))
+        return right[0] / len(target), right[1] / len(source)
 
     def _final_scores(self, boundary: int, step: Step, *, pretrained: bool) -> tuple[float, float]:
         tests = self.tests
         sizes = [tests[0].x.shape[1] if size is None else size for size in self.backbone.boundary(boundary).shape[1:]]
         size = sum(len(split) for split in tests) * 4 * int(np.prod(sizes))
         if boundary and size <= KEPT_BYTES:
-            named = {"test target": tests[0], "test source": tests[1]}
-            kept = self._all_at(boundary, named, pretrained=pretrained)
-            return self._answers(step.predict, kept)
+            return self._answers(step.predict, self._all_at(boundary, tests, pretrained=pretrained))
         if boundary and self._reader is None:  # scoring does not depend on what learns: one graph for all
             self._reader = self._build_reader(self.backbone.model, 0)
         return self._answers(self._reader if boundary else step.predict, list(tests))
@@ -491,8 +515,10 @@ class Experiment:
         """The test examples that scores are taken on: all, or as many as a few seconds allow, spread evenly."""
         cost = max(1, sum(info.multiply_adds for info in self.stages))
         most = max(LEAST_SCORED, int(SCORE_MULTIPLY_ADDS / cost))
-        target, source = self.pair.target.test, self.pair.source.test
-        total = len(target) + len(source)
+        target = self.target.test
+        # Without a source its examples are the target's, which are computed once.
+        source = target if self.source is None else self.source.test
+        total = len(target) + (0 if self.source is None else len(source))
 
         def part(split: Split) -> Split:
             chosen = split if total <= most else _spread(split, max(LEAST_SCORED // 2, most * len(split) // total))
@@ -503,10 +529,10 @@ class Experiment:
 
     def scored_words(self) -> str:
         """How many test examples a score is taken on, where it is not all of them; else nothing."""
-        sides = (self.pair.target.test, self.pair.source.test)
+        sides = {"target": self.target.test} | ({} if self.source is None else {"source": self.source.test})
         parts = [
             f"{len(part):,} of {len(whole):,} {name} test {'texts' if self.is_text else 'images'}"
-            for name, part, whole in zip(("target", "source"), self.tests, sides, strict=True)
+            for (name, whole), part in zip(sides.items(), self.tests, strict=False)
             if len(part) < len(whole)
         ]
         return f"Scored on {' and '.join(parts)}." if parts else ""
@@ -516,7 +542,7 @@ class Experiment:
     def baselines(self, per_class: int) -> Baselines:
         """What is known so far; the one on raw input is measured when it is not (less than a second)."""
         if per_class not in self._raw:
-            self._raw[per_class] = linear_probe(self.labels(per_class), self.pair.target.test)
+            self._raw[per_class] = linear_probe(self.labels(per_class), self.target.test)
         scratch = self._scratch.get(per_class, float("nan"))
         return Baselines(self._raw[per_class], self.zero_shot, scratch, self.raw_name)
 
@@ -528,7 +554,7 @@ class Experiment:
     def scratch_is_cheap(self, per_class: int) -> bool:
         """Whether training from scratch is done unasked."""
         cost = 3 * sum(info.multiply_adds for info in self.stages)
-        passes = per_class * len(self.pair.target.classes) * SCRATCH_EPOCHS
+        passes = per_class * len(self.target.classes) * SCRATCH_EPOCHS
         return cost * passes <= SCRATCH_MULTIPLY_ADDS and self.backbone.model.count_params() <= SCRATCH_WEIGHTS
 
     def measure_scratch(self, per_class: int, *, interrupt: threading.Event | None = None) -> float | None:
@@ -553,7 +579,7 @@ class Experiment:
         core = keras.models.clone_model(self.backbone.model)
         unfreeze(core)
         draw_weights(core, self.seed)
-        model = join(core, build_head(self.backbone, len(self.pair.target.classes), seed=self.seed))
+        model = join(core, build_head(self.backbone, len(self.target.classes), seed=self.seed))
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(keras.optimizers.Adam(SCRATCH_RATE), loss)
         few, test = self.labels(per_class), self.tests[0]
@@ -601,7 +627,10 @@ class Experiment:
 
     @property
     def results(self) -> pd.DataFrame:
-        """A row per run: its settings, ``target`` and ``source`` accuracy on the test parts (0..1), ``seconds``."""
+        """A row per run: its settings, ``target`` and ``source`` accuracy on the test parts (0..1), ``seconds``.
+
+        Without a source ``source`` is the share of old answers that stay.
+        """
         rows = [
             {
                 "run": run.number,
@@ -630,6 +659,14 @@ class Experiment:
 def _spread(split: Split, n: int) -> Split:
     """At most ``n`` examples, spread evenly over the split."""
     return split if len(split) <= n else split[np.unique(np.linspace(0, len(split) - 1, n).astype(int))]
+
+
+def _check_own_head(backbone: Backbone) -> None:
+    """Raise ``ValueError`` for a backbone whose old answers cannot be asked for."""
+    try:
+        source_classes(backbone)
+    except ValueError as error:
+        raise ValueError(f"a target can be given alone where the source's head is bundled: {error}") from None
 
 
 def _joined(splits: list[Split]) -> Split:

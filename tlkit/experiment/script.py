@@ -41,6 +41,9 @@ class TwoRates(keras.optimizers.Adam):
 of_base = {{layer.name for layer in base.layers}}
 """
 
+_OLD_ANSWERS = """# Without the source's data: the target's test images, labelled with the pretrained network's answers.
+"""
+
 _SCRIPT = '''"""Run {number}: {frozen} frozen, {labels} labels a class of {target}, in plain Keras."""
 
 import keras
@@ -67,7 +70,7 @@ for epoch in range({epochs}):
     order = rng.permutation(len(data["x_train"]))
     model.fit(data["x_train"][order], data["y_train"][order], batch_size={batch_size}, shuffle=False, verbose=0)
 
-source_head = keras.saving.load_model("{source_head}")
+{old_answers}source_head = keras.saving.load_model("{source_head}")
 for name, reader in (("target", model), ("source", keras.Sequential([base, source_head]))):
     answers = reader.predict(data[f"x_{{name}}"], verbose=0).argmax(axis=-1)
     print(name, np.mean(answers == data[f"y_{{name}}"]))
@@ -91,11 +94,12 @@ def keras_script(experiment: Experiment, run: Run) -> str:
         number=run.number,
         frozen=experiment.describe_frozen(settings.frozen),
         labels=settings.per_class,
-        target=experiment.pair.target.name.replace('"', "'").replace("\\", "/"),
+        target=experiment.target.name.replace('"', "'").replace("\\", "/"),
         imports="from sklearn.linear_model import LogisticRegression\n" if settings.head_first else "",
         data=DATA,
         base=BASE,
         source_head=SOURCE_HEAD,
+        old_answers=_OLD_ANSWERS if experiment.source is None else "",
         freeze=_freezing(experiment, run),
         pool="keras.layers.GlobalAveragePooling2D(),\n        " if len(experiment.head.input_shape) == 4 else "",
         classes=dense.units,

@@ -53,7 +53,8 @@ class Run:
             row is on the test sets, the others on a few held-out examples.
         audit: As from :func:`tlkit.audit.audit_fit`.
         target: Accuracy on the target's test part, 0..1.
-        source: Accuracy on the source's test part, 0..1, by the source's own head.
+        source: Accuracy on the source's test part, 0..1, by the source's own head; where the experiment has no source,
+            the share of the target's test part whose old answer stays.
         seconds: From the start to the last score, features included.
         caching_seconds: Of these, for running the frozen part.
         batches: Training steps taken.

@@ -64,6 +64,7 @@ _RULES = """
 .tlkit-compare figure img {
   display: block; margin: 0 auto; image-rendering: pixelated; border: 2px solid transparent; border-radius: 3px;
 }
+.tlkit-compare figure img.fine { image-rendering: auto; }
 .tlkit-compare figure.right { color: var(--tlkit-go); }
 .tlkit-compare figure.wrong { color: var(--tlkit-wrong); font-weight: bold; }
 .tlkit-compare figure.wrong img { border: 2px dashed var(--tlkit-wrong); }
@@ -109,6 +110,7 @@ class _Probed:
         self._features: dict[str, Split] = {}
         self._probes: dict[int, tuple[Array, Array]] = {}
         self._source_head: tuple[Array, Array] | None = None
+        self.source_head_is = "the source's own head"
 
     def probabilities(self, side: Side, per_class: int) -> Array:
         kernel, bias = self._head(side, per_class)
@@ -148,6 +150,7 @@ class _Probed:
                 most = _label_choices(source, 1)[-1]
                 few = source.train.take(most, seed=self._seed)
                 kernel, bias = logistic_regression(self._pooled("source labels", few))
+                self.source_head_is = f"a probe on {most} source labels a class"
             self._source_head = kernel, bias
         return self._source_head
 
@@ -475,10 +478,11 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
     # What is shown
 
     def _how(self) -> str:
-        if not self._models[self.model].learns:
+        model = self._models[self.model]
+        if isinstance(model, _Finished):
             return "as it is, whatever the number of labels"
         if self.labels_per_class == 0:
-            return "with the source's own head and no target label (zero-shot)"
+            return f"with {model.source_head_is} and no target label (zero-shot)"
         n = len(self.pair.target.classes)
         return f"with a probe on {self.labels_per_class} target labels a class, {self.labels_per_class * n:,} in all"
 
@@ -558,9 +562,10 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
         if heat is not None:
             picture = _with_heat(picture, heat[index])
         width, height = (round(_SHOWN * length / max(picture.size)) for length in picture.size)
+        fine = 'class="fine" ' if max(picture.size) > _SHOWN else ""  # made smaller, it has no pixels to be shown
         words = escape(f"{right} read as {answer} with probability {p:.2f}: {verdict}")
         return (
-            f'<figure class="{verdict}"><img src="{_data_uri(picture, kind)}" width="{width}" height="{height}" '
+            f'<figure class="{verdict}"><img {fine}src="{_data_uri(picture, kind)}" width="{width}" height="{height}" '
             f'alt="{words}" title="{words}">{mark} {escape(shortened(answer, 9))}<br>{p:.2f}</figure>'
         )
 

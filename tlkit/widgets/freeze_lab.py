@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 
 from tlkit._keras import keras
 from tlkit.backbones import Backbone
-from tlkit.domains import DomainPair
+from tlkit.domains import Domain, DomainPair
 from tlkit.experiment import Baselines, Experiment, Run, Settings
 from tlkit.widgets.pictures import Curve, draw_curves, draw_figure, draw_strip
 from tlkit.widgets.runs_table import COLUMNS, RUNS_STYLE, RunsTable
@@ -62,8 +62,11 @@ _STYLE = """
 .tlkit-settings .widget-toggle-buttons { display: flex; flex-flow: row nowrap; align-items: center; }
 .tlkit-settings .widget-toggle-buttons .widget-toggle-button { width: auto; padding: 0 5px; font-size: 12px; }
 .tlkit-settings .widget-toggle-buttons > div { display: flex; flex-flow: row nowrap; }
-.tlkit-code pre { font-size: 12px; line-height: 1.35; overflow-x: auto; max-height: 340px; }
-.tlkit-to-keras { width: auto; }
+.tlkit-code { width: auto; } .tlkit-code .widget-html-content { min-width: 0; }
+.tlkit-code pre { box-sizing: border-box; width: 0; min-width: 100%;
+  font-size: 12px; line-height: 1.35; overflow: auto; max-height: 340px; white-space: pre;
+  word-break: normal; border: 1px solid var(--tlkit-line); border-radius: 4px; padding: 6px 8px; margin: 4px 0; }
+.tlkit-to-keras { width: auto; align-self: flex-start; padding: 0 12px; }
 .tlkit-settings .widget-readout { min-width: 46px; width: 46px; }
 """
 
@@ -107,13 +110,17 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
     ``lab.callbacks`` are called while a run goes on, as those of its ``run``.
 
     Args:
-        pair: Source and target: images of the shape that the backbone takes, or texts for a text backbone.
+        pair: Source and target: images of the shape that the backbone takes, or texts for a text backbone. Or the
+            target alone, where the source's data cannot be had, as with ImageNet's: the source's curve is then the
+            share of the target's test examples whose old answer stays (see :class:`tlkit.experiment.Experiment`),
+            and the widget says so.
         backbone: Its present weights are the pretrained ones, to which Reset returns. Without a bundled source head,
             the source is read by a logistic regression on its features.
         seed: Draws the labels, the head's start and the order of the examples.
 
     Raises:
-        ValueError: The examples are not what the backbone takes.
+        ValueError: The examples are not what the backbone takes, or the target was given alone for a backbone whose
+            source head is not bundled.
     """
 
     per_class = traitlets.Int(10, help=_HINTS["per_class"])
@@ -133,7 +140,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         "per_class", "epochs", "head_rate", "base_rate", "head_first", "views", "train_batchnorm", "from_pretrained",
     )  # fmt: skip
 
-    def __init__(self, pair: DomainPair, backbone: Backbone, *, seed: int = 0) -> None:
+    def __init__(self, pair: DomainPair | Domain, backbone: Backbone, *, seed: int = 0) -> None:
         self._take_memory()
         self.experiment = Experiment(pair, backbone, seed=seed)
         self.callbacks: list[Callable[[str, Any], None]] = []
@@ -158,7 +165,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
             self.frozen = self.experiment.frozen_to(max(0, backbone.n_stages - 1))
         self.add_class("tlkit")
         atexit.register(_end, weakref.ref(self))
-        self._build(pair, backbone)
+        self._build()
         self.observe(self._follow_settings, [*self.SETTINGS, "frozen"])
         self.observe(lambda change: setattr(self._words, "value", self._sentence_html()), "sentence")
         self.observe(self._show_status, "status")
@@ -180,7 +187,10 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
 
     @property
     def results(self) -> pd.DataFrame:
-        """A row a run: its settings, ``target`` and ``source`` accuracy on the test parts (0..1), ``seconds``."""
+        """A row a run: its settings, ``target`` and ``source`` accuracy on the test parts (0..1), ``seconds``.
+
+        Where the target was given alone, ``source`` is the share of old answers that stay.
+        """
         return self.experiment.results
 
     @property
@@ -460,9 +470,30 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         return f"Frozen: {described}; the rest and the head learn."
 
     def _opening_words(self) -> str:
+        begin = f"{_UNTRAINED} {self._learning_words()} Press Train, and watch target and"
+        if self.experiment.source is None:
+            return f"{begin} {self._source} with the pretrained network."
+        return f"{begin} source. The source is read by its own head ({self.experiment.source_head_from})."
+
+    @property
+    def _source(self) -> str:
+        """What the source's curve is called."""
+        return "source" if self.experiment.source is not None else "agreement"
+
+    @property
+    def _domains(self) -> str:
+        """Source and target by name, or the target where it was given alone."""
+        source, target = self.experiment.source, self.experiment.target
+        return target.name if source is None else f"{source.name} → {target.name}"
+
+    def _old_answers_words(self) -> str:
+        """What the source's curve shows where the source's data is not here."""
+        shown, classes = self.experiment.tests[1], self.experiment.source_head.output_shape[-1]
         return (
-            f"{_UNTRAINED} {self._learning_words()} Press Train, and watch target and source. The source is "
-            f"read by its own head ({self.experiment.source_head_from})."
+            f"What {self.experiment.backbone.name} was pretrained on is not here. So forgetting is seen in its "
+            "agreement with the pretrained network: the share of the "
+            f"{len(shown):,} test {'texts' if self.experiment.is_text else 'images'}, on which nothing is trained, "
+            f"that its own head of {classes:,} classes still names as before. An old answer may have been wrong."
         )
 
     def _run_in_words(self, run: Run) -> str:
@@ -486,6 +517,9 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
 
     def _forgetting_in_words(self, run: Run) -> str:
         before = self.experiment.source_before
+        if self.experiment.source is None:
+            n = len(self.experiment.tests[1])
+            return f"{round(run.source * n):,} of {n:,} old answers stay (agreement {run.source:.3f})."
         if math.isnan(before):
             return f"Source {run.source:.3f}."
         lost = before - run.source
@@ -500,18 +534,19 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
 
     # The screen -----------------------------------------------------------------------------------------------------
 
-    def _build(self, pair: DomainPair, backbone: Backbone) -> None:
+    def _build(self) -> None:
+        old_answers = f"<br>{escape(self._old_answers_words())}" if self.experiment.source is None else ""
         title = ipywidgets.HTML(
-            f"<h4>FreezeLab: {escape(pair.source.name)} → {escape(pair.target.name)}, {escape(backbone.name)}</h4>"
+            f"<h4>FreezeLab: {escape(self._domains)}, {escape(self.backbone.name)}</h4>"
             '<span class="tlkit-quiet">Blue ❄ is frozen, orange ● learns. The dashed line is the boundary: what lies '
-            "above it is computed once. Base at the top, head at the bottom.</span>"
+            f"above it is computed once. Base at the top, head at the bottom.{old_answers}</span>"
         ).add_class("tlkit-title")
         stages = ipywidgets.VBox(self._build_stages()).add_class("tlkit-stages")
         settings = ipywidgets.VBox(self._build_settings()).add_class("tlkit-settings")
         self._curves = ipywidgets.HTML().add_class("tlkit-plot")
         columns = ipywidgets.Box([stages, settings, self._curves]).add_class("tlkit-columns")
         self._words = ipywidgets.HTML().add_class("tlkit-sentence")
-        self._runs = RunsTable(lambda run: self._press(lambda: self.restore(run)))
+        self._runs = RunsTable(lambda run: self._press(lambda: self.restore(run)), source=self._source)
         self._strip = ipywidgets.HTML(f"<b>Which weights moved</b><br>{draw_strip(None)}").add_class("tlkit-moved")
         below = ipywidgets.Box([self._runs, self._strip]).add_class("tlkit-columns")
         self._code_button = ipywidgets.ToggleButton(
@@ -556,12 +591,12 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
             self._layer_boxes.append(layers)
             self._gaps.append(gap)
             rows += [box, layers, gap]
-        n_classes = len(self.experiment.pair.target.classes)
+        n_classes = len(self.experiment.target.classes)
         head_weights = sum(int(np.prod(weight.shape)) for weight in self.experiment.head.trainable_weights)
         head = ipywidgets.HTML(
             '<div class="tlkit-pair"><span><b>● head</b> always learns</span>'
             f"<span>{_count(head_weights)} weights</span></div>"
-            f'<div class="tlkit-quiet">{n_classes} classes: {escape(_few(self.experiment.pair.target.classes))}</div>'
+            f'<div class="tlkit-quiet">{n_classes} classes: {escape(_few(self.experiment.target.classes))}</div>'
         ).add_class("tlkit-info")
         box = ipywidgets.HBox([head]).add_class("tlkit-stage").add_class("tlkit-learns").add_class("tlkit-head-row")
         self._first_gap = ipywidgets.HTML().add_class("tlkit-boundary")
@@ -770,6 +805,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
             self._baselines,
             epochs=self.epochs,
             source_before=self.experiment.source_before,
+            source=self._source,
         )
 
     def _show_code(self) -> None:
@@ -801,15 +837,16 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         runs = self.results
-        words = f"FreezeLab: {self.experiment.pair.source.name} → {self.experiment.pair.target.name}, {len(runs)} runs"
+        words = f"FreezeLab: {self._domains}, {len(runs)} runs"
         if len(runs):
-            words += "\n" + runs[["run", *COLUMNS]].round(3).to_string(index=False)
+            shown = runs[["run", *COLUMNS]].rename(columns={"source": self._source})
+            words += "\n" + shown.round(3).to_string(index=False)
         bundle = super()._repr_mimebundle_(include=include, exclude=exclude)
         return with_picture(bundle, self._draw, (10, 5.6 if len(runs) else 3.4), words)
 
     def _draw(self, figure: Figure) -> None:
-        title = f"FreezeLab: {self.experiment.pair.source.name} → {self.experiment.pair.target.name}"
-        draw_figure(figure, title, self.runs, self.results, self.baselines, epochs=self.epochs)
+        title = f"FreezeLab: {self._domains}"
+        draw_figure(figure, title, self.runs, self.results, self.baselines, epochs=self.epochs, source=self._source)
 
 
 def _rates(*more: float) -> list[tuple[str, float]]:

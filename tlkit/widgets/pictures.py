@@ -21,7 +21,7 @@ from tlkit.widgets.theme import escape, literal, svg_text
 __all__ = ["Curve", "draw_curves", "draw_figure", "draw_strip"]
 
 WIDTH, HEIGHT = 620, 330
-LEFT, RIGHT, TOP, BOTTOM = 40, 118, 12, 34
+LEFT, RIGHT, TOP, BOTTOM = 40, 126, 12, 34
 TARGET, SOURCE = 1, 2  # their places in a curve's point
 _QUIET = ' class="quiet" font-size="11"'
 
@@ -37,13 +37,20 @@ class Curve:
 
 
 def draw_curves(
-    current: Curve | None, former: Sequence[Curve], baselines: Baselines | None, *, epochs: int, source_before: float
+    current: Curve | None,
+    former: Sequence[Curve],
+    baselines: Baselines | None,
+    *,
+    epochs: int,
+    source_before: float,
+    source: str = "source",
 ) -> str:
     """Target and source accuracy by epoch; former runs in grey, baselines dashed, what is lost or not worth it filled.
 
     Args:
         epochs: Where the axis ends, unless a run is longer.
         source_before: Source accuracy of the pretrained weights, 0..1; NaN when it is not known.
+        source: What the source's curve is called.
     """
     curves = [*former, *([current] if current else [])]
     last = max([float(epochs), *(point[0] for curve in curves for point in curve.points)])
@@ -67,7 +74,7 @@ def draw_curves(
             for which, stroke in ((SOURCE, f'{look[1]} stroke-dasharray="{dashes}"'), (TARGET, look[0]))
         ]
 
-    parts = [_axes(x, y, low, last)]
+    parts = [_axes(x, y, low, last, "accuracy" if source == "source" else f"accuracy, {source}")]
     if baselines is not None and not math.isnan(baselines.scratch):
         top = y(baselines.scratch)
         parts.append(
@@ -84,17 +91,17 @@ def draw_curves(
         parts.append(_level(y(value), f'stroke="{color}" stroke-dasharray="5 4"'))
         labels.append((y(value), f"{name} {value:.2f}", "quiet"))
     if current and current.points:
-        target, source = "var(--tlkit-target)", "var(--tlkit-source)"
+        orange, blue = "var(--tlkit-target)", "var(--tlkit-source)"
         bold = 'stroke="{}" stroke-width="2.5"'
-        parts += lines_of(current, (bold.format(target), bold.format(source)), "7 3")
+        parts += lines_of(current, (bold.format(orange), bold.format(blue)), "7 3")
         right, of_target, of_source = current.points[-1]
         corner = f'x="{x(right) - 4:.1f}" y="{y(of_source) - 4:.1f}"'
-        parts.append(f'<rect {corner} width="8" height="8" fill="{source}"/>')
-        parts.append(f'<circle cx="{x(right):.1f}" cy="{y(of_target):.1f}" r="5" fill="{target}"/>')
-        labels.append((y(of_target), f"target {of_target:.3f}", target))
-        labels.append((y(of_source), f"source {of_source:.3f}", source))
+        parts.append(f'<rect {corner} width="8" height="8" fill="{blue}"/>')
+        parts.append(f'<circle cx="{x(right):.1f}" cy="{y(of_target):.1f}" r="5" fill="{orange}"/>')
+        labels.append((y(of_target), f"target {of_target:.3f}", orange))
+        labels.append((y(of_source), f"{source} {of_source:.3f}", blue))
     parts += _labels(labels)
-    words = _words(current, lines)
+    words = _words(current, lines, source)
     return (
         f'<svg role="img" aria-label="{words}" viewBox="0 0 {WIDTH} {HEIGHT}" width="100%" '
         f'style="max-width:{WIDTH + 120}px"><title>{words}</title>{"".join(parts)}</svg>'
@@ -116,7 +123,7 @@ def _level(y: float, look: str) -> str:
     return f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" {look}/>'
 
 
-def _axes(x: Scale, y: Scale, low: float, last: float) -> str:
+def _axes(x: Scale, y: Scale, low: float, last: float, name: str) -> str:
     parts = []
     step = 0.1 if low > 0.25 else 0.2
     value = 1.0
@@ -128,7 +135,7 @@ def _axes(x: Scale, y: Scale, low: float, last: float) -> str:
         parts.append(svg_text(x(tick), HEIGHT - BOTTOM + 15, tick, "middle", _QUIET))
     parts.append(svg_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 4, "epoch", "middle", _QUIET))
     turned = f'{_QUIET} transform="rotate(-90 11 {HEIGHT / 2})"'
-    return "".join([*parts, svg_text(11, HEIGHT / 2, "accuracy", "middle", turned)])
+    return "".join([*parts, svg_text(11, HEIGHT / 2, name, "middle", turned)])
 
 
 def _forgotten(current: Curve, before: float, path: Path, x: Scale, y: Scale) -> str:
@@ -164,14 +171,15 @@ def _labels(labels: list[tuple[float, str, str]]) -> list[str]:
     return placed
 
 
-def _words(current: Curve | None, lines: Sequence[tuple[str, float, str]]) -> str:
+def _words(current: Curve | None, lines: Sequence[tuple[str, float, str]], source: str) -> str:
     """What the picture shows, for those who cannot see it."""
     known = ", ".join(f"{name} {value:.2f}" for name, value, _ in lines)
     if not current or not current.points:
         return f"Accuracy by epoch: no run yet. Baselines: {known or 'none yet'}."
     (first, last) = current.points[0], current.points[-1]
     return (
-        f"Accuracy by epoch: target from {first[1]:.2f} to {last[1]:.2f}, source from {first[2]:.2f} to {last[2]:.2f}. "
+        f"Accuracy by epoch: target from {first[1]:.2f} to {last[1]:.2f}, "
+        f"{source} from {first[2]:.2f} to {last[2]:.2f}. "
         f"Baselines: {known or 'none yet'}."
     )
 
@@ -217,9 +225,20 @@ def draw_strip(table: pd.DataFrame | None) -> str:
 
 
 def draw_figure(
-    figure: Figure, title: str, runs: Sequence[Run], table: pd.DataFrame, baselines: Baselines, *, epochs: int
+    figure: Figure,
+    title: str,
+    runs: Sequence[Run],
+    table: pd.DataFrame,
+    baselines: Baselines,
+    *,
+    epochs: int,
+    source: str = "source",
 ) -> None:
-    """The curves, the last runs and the strip of the last one, as matplotlib draws them."""
+    """The curves, the last runs and the strip of the last one, as matplotlib draws them.
+
+    Args:
+        source: What the source's curve and column are called.
+    """
     mosaic: Any = [["curves", "curves"], ["runs", "strip"]] if runs else [["curves", "curves"]]
     grid = figure.subplot_mosaic(mosaic, height_ratios=[3, 2] if runs else None, width_ratios=[3, 2])
     ax = grid["curves"]
@@ -235,10 +254,11 @@ def draw_figure(
         return
     history = runs[-1].history
     ax.plot(history["epoch"], history["target"], color=TARGET_COLOR, marker="o", label="target")
-    ax.plot(history["epoch"], history["source"], color=SOURCE_COLOR, marker="s", linestyle="--", label="source")
+    ax.plot(history["epoch"], history["source"], color=SOURCE_COLOR, marker="s", linestyle="--", label=source)
     ax.legend(frameon=False, loc="best")
     columns = ["run", *COLUMNS]
     rows = table[columns].tail(6).to_numpy().tolist()
+    columns[columns.index("source")] = source
     cells = [[f"{value:.3f}" if isinstance(value, float) else str(value) for value in row] for row in rows]
     grid["runs"].axis("off")
     drawn = grid["runs"].table(cells, colLabels=columns, loc="center", edges="horizontal")

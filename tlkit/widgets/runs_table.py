@@ -19,12 +19,14 @@ SHOWN_RUNS = 12
 
 RUNS_STYLE = """
 .tlkit-run { display: grid; min-width: 560px; align-items: center; overflow: visible;
-  grid-template-columns: 46px minmax(110px, 1.6fr) repeat(7, minmax(52px, 1fr));
+  grid-template-columns: 46px minmax(96px, 1.4fr) repeat(5, minmax(52px, 1fr)) minmax(76px, 1.2fr) minmax(56px, 1fr);
   border-bottom: 1px solid var(--tlkit-line); }
 .tlkit-run > * { margin: 0 2px; } .tlkit-run button { width: auto; min-width: 0; padding: 0 3px; text-align: right; }
-.tlkit-run.tlkit-head button { background: none; color: var(--tlkit-quiet); box-shadow: none; }
+.tlkit-run.tlkit-head button { font-size: 12px; padding: 0 1px; background: none;
+  color: var(--tlkit-quiet); box-shadow: none; }
 .tlkit-cells { grid-column: 2 / -1; } .tlkit-cells .tlkit-grid { display: grid; text-align: right;
-  grid-template-columns: minmax(110px, 1.6fr) repeat(7, minmax(52px, 1fr)); font-variant-numeric: tabular-nums; }
+  grid-template-columns: minmax(96px, 1.4fr) repeat(5, minmax(52px, 1fr)) minmax(76px, 1.2fr) minmax(56px, 1fr);
+  font-variant-numeric: tabular-nums; }
 .tlkit-csv a { color: var(--tlkit-source); text-decoration: underline; }
 """
 
@@ -34,10 +36,11 @@ class RunsTable(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
 
     Args:
         restore: Called with a run's number when that is pressed.
+        source: What the column of the source's score is called.
     """
 
-    def __init__(self, restore: Callable[[int], None]) -> None:
-        self._restore = restore
+    def __init__(self, restore: Callable[[int], None], *, source: str = "source") -> None:
+        self._restore, self._source = restore, source
         self._sort: tuple[str, bool] = ("run", False)
         self._table = pd.DataFrame()
         self._rows: list[tuple[Any, Any]] = []
@@ -83,7 +86,8 @@ class RunsTable(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
     def _header(self) -> Any:
         buttons = []
         for column in ("run", *COLUMNS):
-            button = ipywidgets.Button(description=column, tooltip=f"sort by {column}; again: the other way round")
+            name = self._source if column == "source" else column
+            button = ipywidgets.Button(description=name, tooltip=f"sort by {name}; again: the other way round")
             button.add_class(f"tlkit-sort-{column}")
             button.on_click(lambda _, column=column: self.sort_by(column))
             buttons.append(button)
