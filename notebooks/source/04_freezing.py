@@ -6,6 +6,10 @@
 # Takes about a minute and a half on two cores, and needs no internet. You need notebook 03 (backbone, head, stages,
 # fine-tuning).
 #
+# In notebook 00 you wrote `base.trainable = False`, and before fine-tuning you set the flag of each BatchNorm layer to
+# `False` again. This notebook compares weights to see what such lines do, and runs what they freeze only once. Section 8
+# comes back to plain Keras with what it has found.
+#
 # | word | meaning here |
 # |---|---|
 # | weights | numbers that training changes by their gradient |
@@ -432,9 +436,10 @@ def trained(stage, optimizer, *, cached):
 
 
 # %%
+by_tlkit = {}
 for stage, optimizer in ((3, "adam"), (5, "sgd")):
-    whole, cached = (trained(stage, optimizer, cached=cached) for cached in (False, True))
-    assert all(map(np.array_equal, whole, cached))
+    whole, by_tlkit[stage] = (trained(stage, optimizer, cached=cached) for cached in (False, True))
+    assert all(map(np.array_equal, whole, by_tlkit[stage]))
     print(f"frozen up to stage {stage}, {optimizer}: all {len(whole)} arrays equal, bit for bit")
 
 # %% [markdown]
@@ -492,8 +497,8 @@ def distances():
     now, found = backbone.model.get_weights(), {}
     for stage, name in enumerate(("stem", "stage1", "stage2", "stage3", "stage4"), start=1):
         chosen = [i for i, path in enumerate(paths) if path.startswith(name) and path.endswith("kernel")]
-        change, size = (np.concatenate([w[i].ravel() for i in chosen]) for w in (now, pretrained))
-        found[str(stage)] = float(np.linalg.norm(change - size) / np.linalg.norm(size))
+        tuned, old = (np.concatenate([weights[i].ravel() for i in chosen]) for weights in (now, pretrained))
+        found[str(stage)] = float(np.linalg.norm(tuned - old) / np.linalg.norm(old))
     return found
 
 
@@ -614,9 +619,9 @@ assert over["rough", "source"]["high"].max() < -0.05
 assert over["rough", "target"]["high"][:4].max() < 0  # at depth 4 no difference need show
 assert over["gentle", "target"].abs().to_numpy().max() < 0.015
 assert over["gentle", "source"]["low"].min() > -0.005
-size = runs[runs["depth"] == 0].groupby("way")[STAGES].mean()
-assert (size.loc["rough"] > 3 * size.loc["gentle"]).all()
-assert (size["5"] > 2 * size["1"]).all()
+distance = runs[runs["depth"] == 0].groupby("way")[STAGES].mean()  # where all stages learn
+assert (distance.loc["rough"] > 3 * distance.loc["gentle"]).all()
+assert (distance["5"] > 2 * distance["1"]).all()
 
 # %% [markdown]
 # **Rough.** The source is forgotten at every depth but the last. The target is worse, too, with fewer than four stages
@@ -667,6 +672,63 @@ assert (lab.audit["verdict"].str.endswith("as meant")).all()
 # the table once, when you have chosen: if you choose by test scores, you have nothing left to test with. Everything
 # that you set with the mouse can be set by a program: `lab.freeze_to(3)`, `lab.head_first = True`, `lab.train()`,
 # `lab.results`.
+
+# %% [markdown]
+# ## 8. The same in plain Keras
+#
+# Now the rules of this notebook in a program of your own. `base` is a copy of the pretrained network.
+#
+# First `freeze_to(backbone, stage=3)` and the audit: every layer behind the third stage may learn, but no BatchNorm.
+# The flags are set before `compile`, and the weights say what happened.
+
+# %%
+base = keras.models.clone_model(backbone.model)
+base.set_weights(pretrained)
+end = [layer.name for layer in base.layers].index("stage2_out")  # the third stage ends here: the stem is the first
+for place, layer in enumerate(base.layers):
+    layer.trainable = place > end and not isinstance(layer, keras.layers.BatchNormalization)
+model = keras.Sequential([base, keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(10)])
+model.compile(optimizer="sgd", loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+model.fit(few.x, few.y, verbose=0)
+pairs = zip(base.weights, pretrained, strict=True)
+moved_by_hand = {weight.path.split("/")[-2] for weight, old in pairs if not np.array_equal(weight, old)}
+sorted(moved_by_hand)
+
+# %%
+backbone.model.set_weights(pretrained)
+tlkit.freeze_to(backbone, stage=3)
+new_head = tlkit.build_head(backbone, n_classes=10, seed=SEED)
+start_of_head = new_head.get_weights()
+audit = tlkit.audit_fit(tlkit.join(backbone.model, new_head), few, backbone=backbone)
+moved_by_audit = audit[audit["weights_moved"] & (audit["stage"] != "head")]
+assert set(moved_by_audit["layer"]) == moved_by_hand
+assert not audit["statistics_moved"].any()
+moved_by_audit[["layer", "stage", "verdict"]]
+
+# %% [markdown]
+# The same layers moved, and no others.
+#
+# Then `split_at` and `cache_features`: `predict` runs the frozen part once, and `fit` gets the rest of the network. To
+# compare the weights with those of section 5, head and order of the images are the same as there.
+
+# %%
+base.set_weights(pretrained)
+cut = base.get_layer("stage2_out").output
+features = keras.Model(base.input, cut).predict(few.x, verbose=0)
+logits = keras.layers.Dense(10)
+tail = keras.Sequential([keras.Model(cut, base.output), keras.layers.GlobalAveragePooling2D(), logits])
+logits.set_weights(start_of_head)
+tail.compile(keras.optimizers.Adam(1e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+rng = np.random.default_rng(SEED)
+for _ in range(2):  # epochs
+    order = rng.permutation(len(few))
+    tail.fit(features[order], few.y[order], shuffle=False, verbose=0)
+features.shape
+
+# %%
+by_hand = [*base.get_weights(), *logits.get_weights()]
+assert all(np.allclose(mine, theirs, atol=1e-5) for mine, theirs in zip(by_hand, by_tlkit[3], strict=True))
+print(f"all {len(by_hand)} arrays equal those of section 5, up to rounding")
 
 # %% [markdown]
 # ## Summary

@@ -6,6 +6,9 @@
 #
 # Takes about a minute on two cores, and needs no internet. You need notebooks 03 (base and head) and 04 (freezing).
 #
+# In notebook 00 you unfroze the base and wrote `compile_and_fit(model, 3e-5, epochs=3)`, with a head that had learned before.
+# This notebook measures what the order, the rate and other choices do. Section 8 writes its simplest answer in plain Keras.
+#
 # | word | meaning here |
 # |---|---|
 # | fine-tune | to let layers of the pretrained backbone learn on the target |
@@ -641,6 +644,51 @@ assert first.target > together.target - 0.03
 
 # %% [markdown]
 # Then change one thing at a time (the base's rate, the frozen stages, the views), and read in the strip what moved.
+
+# %% [markdown]
+# ## 8. The same in plain Keras
+#
+# Head first, then head and base together at a small rate: `fine_tune(..., two_phase=True)` does it in one call. Below it
+# runs once with tlkit and once in plain Keras, from the same start.
+
+# %%
+few = tlkit.load_domain("mnist").train.take(PER_CLASS, seed=SEED)
+backbone = tlkit.load_backbone(f"resnet_{START}")
+head = tlkit.build_head(backbone, n_classes=10, seed=SEED)
+base = keras.models.clone_model(backbone.model)
+base.set_weights(backbone.model.get_weights())
+start_of_head = head.get_weights()
+recipe = {"epochs": 3, "learning_rate": 10 * RATE, "two_phase": True, "tail_rate_factor": 0.1}
+tlkit.fine_tune(backbone, head, few, stage=STAGE, **recipe, seed=SEED, progress=False, cache_dir="memory")
+by_tlkit = [*backbone.model.get_weights(), *head.get_weights()]
+len(by_tlkit)
+
+
+# %%
+def compile_and_fit(model, x, rate):
+    model.compile(keras.optimizers.Adam(rate), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    rng = np.random.default_rng(SEED)
+    for _ in range(3):  # epochs, in the order of tlkit.fit: without a comparison let `fit` shuffle
+        order = rng.permutation(len(few))
+        model.fit(x[order], few.y[order], shuffle=False, verbose=0)
+
+
+# %%
+new_head = keras.Sequential([keras.Input(base.output_shape[1:]), keras.layers.GlobalAveragePooling2D()])
+new_head.add(keras.layers.Dense(10))
+new_head.set_weights(start_of_head)
+compile_and_fit(new_head, base.predict(few.x, verbose=0), 10 * RATE)  # the head alone
+
+for layer in base.layers:
+    layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
+cut = base.get_layer("stage2_out").output  # stages 1 to 3 stay frozen, so they run once
+frozen = keras.Model(base.input, cut).predict(few.x, verbose=0)
+compile_and_fit(keras.Sequential([keras.Model(cut, base.output), new_head]), frozen, RATE)  # both, ten times slower
+
+# %%
+by_hand = [*base.get_weights(), *new_head.get_weights()]
+assert all(np.allclose(mine, theirs, atol=1e-5) for mine, theirs in zip(by_hand, by_tlkit, strict=True))
+print(f"all {len(by_hand)} arrays are equal, up to rounding")
 
 # %% [markdown]
 # ## Summary

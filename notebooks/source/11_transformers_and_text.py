@@ -7,6 +7,9 @@
 # Takes about a minute and a half on two cores. You need notebooks 03, 04 and 05, and once, with a network, `tlkit fetch text`
 # in a terminal: the weights (91 MB) and the sentences belong to others and are not part of the package.
 #
+# In notebook 00 you wrote `keras.layers.Dense(len(classes), name="head")(base(image))`. Here the base reads sentences, and
+# the head stays what it was. Section 11 is that program in plain Keras.
+#
 # | word | meaning here |
 # |---|---|
 # | token | a word, or a piece of one; what the encoder reads in place of pixels |
@@ -875,7 +878,51 @@ assert uniform["all blocks"]["accuracy"] < plain - 0.03
 # mixed from. What a word does to an answer is another question. Take the word away, and look.
 
 # %% [markdown]
-# ## 11. The same in four lines, with KerasHub (optional)
+# ## 11. The same in plain Keras
+#
+# To Keras the encoder is a model like any other: token ids in, 384 numbers out. Frozen, it runs once. The probe that the
+# sections above have used is a dense layer too: a logistic regression with an L2 penalty, found by another algorithm.
+# Here `fit` finds it.
+
+# %%
+labelled = pools["tweets"].take(PER_CLASS, seed=SEED)  # the 100 labels of section 10
+encoder = backbone.model
+encoder.trainable = False
+
+
+def embed(ids):  # padding behind the longest sentence need not be computed
+    return encoder.predict(ids[:, : np.count_nonzero(ids, axis=1).max()], verbose=0)
+
+
+x = embed(labelled.x)
+assert np.allclose(x, few.x, atol=1e-4)  # what tlkit has cached
+x.shape
+
+# %%
+keras.utils.set_random_seed(SEED)
+centre, n = x.mean(axis=0), len(x)
+variance = np.full_like(centre, np.mean((x - centre) ** 2))  # one number for all, as the probe does it
+normalise = keras.layers.Normalization(mean=centre, variance=variance)
+logit = keras.layers.Dense(1, kernel_regularizer=keras.regularizers.L2(1 / (2 * n)))  # the probe's penalty
+head = keras.Sequential([keras.Input((384,)), normalise, logit])
+head.compile(keras.optimizers.Adam(0.05), keras.losses.BinaryCrossentropy(from_logits=True))
+head.fit(x, labelled.y, batch_size=n, epochs=200, verbose=0)
+
+sentence = keras.Input((None,), dtype="int32")
+whole = keras.Model(sentence, head(encoder(sentence)))  # token ids in, one logit out
+
+# %% tags=["nbval-ignore-output"]
+length = np.count_nonzero(READ_AGAIN.x, axis=1).max()
+answers = whole.predict(READ_AGAIN.x[:, :length], verbose=0)[:, 0] > 0
+agree = np.mean(answers == given)  # `given` are the probe's answers in section 10
+assert agree > 0.97
+print(f"{agree:.1%} of {len(answers)} answers are the probe's; accuracy {np.mean(answers == READ_AGAIN.y):.3f}")
+
+# %% [markdown]
+# The dense layer gives the probe's answers, but for a few at most: `fit` stops near the optimum, not at it.
+
+# %% [markdown]
+# ## 12. The same in four lines, with KerasHub (optional)
 #
 # KerasHub is Keras' own library of pretrained models. The lines below follow its documentation. **They are not run here
 # and not tested**: they need `pip install keras-hub tensorflow-text` and a network, and they load another, smaller BERT.

@@ -4,8 +4,12 @@
 # **Question: you want what fine-tuning gives, but not a copy of the whole backbone for each task. How few weights have
 # to learn, what do they cost, and can you take them out again?**
 #
-# Takes about two minutes on two cores. You need notebooks 04 (freezing), 05 (fine-tuning) and, for section 5, 11
-# (transformers and text). Sections 1 to 4 work without a network; section 5 needs what `tlkit fetch text` fetched.
+# Takes about two minutes on two cores. You need notebooks 04 (freezing), 05 (fine-tuning) and, for section 6, 11
+# (transformers and text). Sections 1 to 5 work without a network; section 6 needs what `tlkit fetch text` fetched.
+#
+# In notebook 00 you wrote `base.trainable = False` for the frozen base and `base.trainable = True` to fine-tune it: none of
+# its weights learned, or nearly all. This notebook lets a few new weights learn beside the frozen ones. Section 5 writes that
+# in plain Keras.
 #
 # | word | meaning here |
 # |---|---|
@@ -282,6 +286,13 @@ pd.DataFrame({method: {"learn": n.trainable, "frozen": n.frozen} for method, n i
 # %% [markdown]
 # What moves? One epoch of training under a `watch`, which compares every weight with what it was.
 
+
+# %%
+def added_weights(tuner):
+    """The matrices that learn, by name: "stage3_a_conv_a" is the A beside stage3_a_conv."""
+    return {weight.path.replace("_lora/", "_"): weight.numpy() for weight in tuner.tail.trainable_weights}
+
+
 # %%
 few = tlkit.load_domain("mnist").train.take(PER_CLASS, seed=SEED)
 cached = tlkit.cache_features(tuners["full"].trunk, few, cache_dir="memory")
@@ -293,6 +304,7 @@ for method, tuner in tuners.items():
     assert audits[method]["verdict"].str.endswith("as meant").all()
 
 # %%
+lora_of_section_3 = added_weights(tuners["LoRA"])  # section 5 makes them again
 figure, axes = plt.subplots(4, 1, figsize=(10, 8.4), layout="constrained")
 for ax, (method, audit) in zip(axes, audits.items(), strict=True):
     plots.plot_audit(audit, ax=ax)
@@ -471,7 +483,58 @@ apart.mean().round(4)
 assert (counts["LoRA"].trainable, counts["full"].trainable) == (26_112, 1_146_880)
 
 # %% [markdown]
-# ## 5. On the Transformer
+# ## 5. The same in plain Keras
+#
+# `clone_model` copies a network and asks a function how to call each layer. So LoRA around every convolution is one
+# function: $A$ is a thin convolution of the same size, $B$ a 1×1 one that starts at zero, and their output is added.
+
+
+# %%
+def call_with_lora(layer, *inputs, **options):
+    h = layer(*inputs, **options)
+    if not isinstance(layer, keras.layers.Conv2D):
+        return h
+    form = {"strides": layer.strides, "padding": layer.padding, "use_bias": False}
+    a = keras.layers.Conv2D(4, layer.kernel_size, **form, name=f"{layer.name}_a")
+    b = keras.layers.Conv2D(layer.filters, 1, use_bias=False, kernel_initializer="zeros", name=f"{layer.name}_b")
+    return keras.layers.Add()([h, b(a(*inputs))])
+
+
+# %%
+plain_base = tlkit.load_backbone("resnet_fashion").model
+plain_tail = keras.Model(plain_base.get_layer("stage2_out").output, plain_base.output)  # behind stage 3
+tail = keras.models.clone_model(plain_tail, call_function=call_with_lora)
+for layer in plain_tail.layers:
+    tail.get_layer(layer.name).set_weights(layer.get_weights())
+for layer in tail.layers:
+    layer.trainable = layer.name.endswith(("_conv_a", "_conv_b"))
+learns = sum(int(np.prod(weight.shape)) for weight in tail.trainable_weights)
+assert learns == counts["LoRA"].trainable
+learns
+
+# %% [markdown]
+# As many weights learn as with `add_lora`. Now the epoch of section 3 again, from the same start:
+
+# %%
+tuners["LoRA"].backbone.model.set_weights(tuners["LoRA"].start)
+start_of_lora = added_weights(tuners["LoRA"])
+learning = {weight.path.split("/")[-2]: weight for weight in tail.trainable_weights}
+for name, weight in learning.items():
+    weight.assign(start_of_lora[name].reshape(weight.shape))
+new_head = tlkit.build_head(tuners["full"].backbone, n_classes=10)  # as there, too
+len(learning)
+
+# %%
+model = keras.Sequential([tail, new_head])
+model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+model.fit(cached.x, cached.y, batch_size=BATCH, shuffle=False, verbose=0)
+for name, theirs in lora_of_section_3.items():
+    assert np.allclose(learning[name].numpy().reshape(theirs.shape), theirs, atol=1e-5)
+    assert not np.allclose(theirs, start_of_lora[name], atol=2e-3)  # each has moved much further
+print("every A and B of section 3, up to rounding")
+
+# %% [markdown]
+# ## 6. On the Transformer
 #
 # Where nothing was fetched, the next cell says so in one line, and all else stops there.
 
@@ -480,7 +543,7 @@ from tlkit.text import load_text_backbone, load_text_domain
 
 for done in (tuners, started, own, cases):
     done.clear()
-del tuner, full
+del tuner, full, model, tail, plain_tail, plain_base
 gc.collect()  # room for the encoder
 backbone = load_text_backbone("minilm")
 adapted = tlkit.add_lora(backbone, rank=4)
@@ -497,7 +560,7 @@ assert n.trainable == 6 * one_block == 165_888
 
 # %% [markdown]
 # The source is movies: a head for their sentiment, on the frozen encoder. The target is another task, products or
-# editorials, with 200 labels. (Section 6 has more labels, more epochs and all methods.)
+# editorials, with 200 labels. (Section 7 has more labels, more epochs and all methods.)
 
 
 # %%
@@ -568,7 +631,7 @@ assert tlkit.count_weights(merged.model) == plain_weights
 print("merged: the same outputs, and no weight more than before")
 
 # %% [markdown]
-# ## 6. Gain, cost, and what is kept: the stored table
+# ## 7. Gain, cost, and what is kept: the stored table
 #
 # With 500 labels a training takes half a minute and more, and every method needs several. So this table was computed with
 # `tools/efficient_tables.py`; the lines below say how and when. It tunes on the sentiment of movies, and then asks the
