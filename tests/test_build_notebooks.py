@@ -65,6 +65,19 @@ def test_where_pip_fails_the_cell_says_what_to_change(monkeypatch, capsys):
     assert capsys.readouterr().out == "no such repository\n"
 
 
+# What is stored of what a cell gave
+
+
+def test_a_cell_that_shows_what_was_fetched_is_stored_without_its_output():
+    picture = nbformat.v4.new_output("display_data", {"image/png": "AAAA", build_notebooks.WIDGET_VIEW: {}})
+    warning = nbformat.v4.new_output("stream", name="stderr", text="a line of TensorFlow's")
+    cell = nbformat.v4.new_code_cell("show()", outputs=[picture, warning])
+    assert build_notebooks.stored_outputs(cell) == [picture]
+    assert list(picture.data) == ["image/png"]
+    cell.metadata["tags"] = [build_notebooks.FETCHED_TAG]
+    assert build_notebooks.stored_outputs(cell) == []
+
+
 # New text around the outputs that are there
 
 

@@ -120,23 +120,50 @@ sys.exit(code)
 """
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
-def test_strict_nbval_within_binders_memory(source, tmp_path, request):
-    """One run for both; tools/check_binder.py keeps Binder's other limits, too, and `make bank` runs it."""
-    if "tlkit.text" in source.read_text(encoding="utf-8"):
-        request.getfixturevalue("fetched_text")
+def check_strictly(source, tmp_path, **variables):
+    """Strict nbval, and no more memory than Binder gives; ``variables`` join the environment."""
     start = ["-m", "pytest"] if sys.platform == "win32" else ["-c", NBVAL]
     binder = ["bash", str(ROOT / "binder" / "start")] if sys.platform == "linux" else []  # as many threads as there
     command = [*binder, sys.executable, *start, "-p", "no:cacheprovider", "--nbval", "--nbval-current-env"]
     command += ["--nbval-cell-timeout=300", "-q", "-W", "ignore", "-c", os.devnull, f"--rootdir={ROOT}"]
     command.append(str(build_notebooks.built(source)))
     # A store of its own, as a learner's is when the course begins: the memory that features take is counted.
-    env = without_downloads(tmp_path) | {"TLKIT_CACHE_DIR": str(tmp_path / "features")}
+    env = without_downloads(tmp_path) | {"TLKIT_CACHE_DIR": str(tmp_path / "features"), **variables}
     run = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=env)
     assert run.returncode == 0, run.stdout + run.stderr
     if sys.platform == "linux":  # elsewhere the figure has another unit, or there is none
         assert 1024 * int(run.stdout.split()[-1]) < 1e6 * check_binder.MEMORY_MB
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
+def test_strict_nbval_within_binders_memory(source, tmp_path, request):
+    """One run for both; tools/check_binder.py keeps Binder's other limits, too, and `make bank` runs it."""
+    text = source.read_text(encoding="utf-8")
+    for needed, fixture in (("tlkit.text", "fetched_text"), ("load_clothes", "fetched_clothes")):
+        if needed in text:
+            request.getfixturevalue(fixture)
+    check_strictly(source, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", [s for s in SOURCES if "load_clothes" in s.read_text(encoding="utf-8")], ids=str)
+def test_a_notebook_on_clothes_runs_where_they_were_not_fetched(source, tmp_path):
+    check_strictly(source, tmp_path, TLKIT_DATA_DIR=str(tmp_path / "nothing"))
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
+def test_no_stored_output_shows_what_was_fetched(source):
+    notebook = nbformat.read(build_notebooks.built(source), as_version=4)
+    for cell in notebook.cells:
+        tags = cell.metadata.get("tags", [])
+        if build_notebooks.FETCHED_TAG in tags:
+            assert cell.outputs == []
+            assert "nbval-ignore-output" in tags  # nbval compares with nothing
+        elif "load_clothes" in source.read_text(encoding="utf-8") and cell.cell_type == "code":
+            assert ".imshow(" not in cell.source
+            assert not re.search(r"(?<!def )\bshow\(", cell.source)
+            assert "plot_examples" not in cell.source
 
 
 @pytest.mark.slow
@@ -155,7 +182,8 @@ def test_resnet50_on_a_folder_of_ones_own_with_a_weights_file(tmp_path):
         )
     (source,) = build_notebooks.sources(["10"])
     notebook = build_notebooks.read_source(source)
-    constants = {"FOLDER": str(tmp_path / "mine"), "WEIGHTS": str(weights), "TEST_FRACTION": 0.5, "EPOCHS": 2}
+    constants = {"FOLDER": str(tmp_path / "mine"), "WEIGHTS": str(weights), "NETWORK": "resnet50", "SIDE": 64}
+    constants |= {"TEST_FRACTION": 0.3, "EPOCHS": 2, "TUNING_EPOCHS": 1}
     for cell in notebook.cells:
         for name, value in constants.items():
             cell.source = re.sub(rf"^{name} = .*$", f"{name} = {value!r}", cell.source, flags=re.MULTILINE)

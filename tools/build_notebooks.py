@@ -2,7 +2,8 @@
 
 The .py file (jupytext's py:percent) is the only one that people edit. The built notebook is run from top to bottom in a
 fresh kernel, keeps its outputs and counts (nbval checks no cell without a count), and drops stderr, where TensorFlow
-writes lines that differ from machine to machine. Of a widget the picture stays, for readers without a kernel.
+writes lines that differ from machine to machine. Of a widget the picture stays, for readers without a kernel. A cell
+with the tag `shows-fetched` is stored without its output: what `tlkit fetch` brings stays out of the repository.
 
 Before the first code cell the build puts one that no source has: it installs tlkit where that is missing, as on Colab,
 and loads TensorFlow without its start-up lines, so that a plain ``import keras`` says nothing.
@@ -32,6 +33,7 @@ MAX_BYTES = 500_000
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 SETUP_TAG = "tlkit-setup"
+FETCHED_TAG = "shows-fetched"  # tag of a cell that shows what `tlkit fetch` brought: it is stored without its output
 # A folder that is called tlkit, such as a checkout's, is found as well, but has no origin.
 SETUP = f"""\
 # Installs tlkit where it is missing, as on Colab, and loads TensorFlow without its start-up lines.
@@ -103,6 +105,18 @@ def refresh(source: Path) -> None:
     nbformat.write(notebook, built(source))
 
 
+def stored_outputs(cell: Any) -> list[Any]:
+    """What is stored of what a cell gave: no stderr, and nothing of what `tlkit fetch` brought."""
+    if FETCHED_TAG in cell.metadata.get("tags", []):
+        return []
+    outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+    for output in outputs:
+        # Without a kernel the view would say that its model is not found; the picture beside it says more.
+        if "image/png" in output.get("data", {}):
+            output.data.pop(WIDGET_VIEW, None)
+    return outputs
+
+
 def build(source: Path) -> float:
     """Run and write one notebook; returns the seconds it took."""
     start = time.perf_counter()
@@ -114,11 +128,7 @@ def build(source: Path) -> float:
     notebook.metadata["language_info"] = {"name": "python"}  # the kernel adds its exact Python version
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
-            for output in cell.outputs:
-                # Without a kernel the view would say that its model is not found; the picture beside it says more.
-                if "image/png" in output.get("data", {}):
-                    output.data.pop(WIDGET_VIEW, None)
+            cell.outputs = stored_outputs(cell)
     nbformat.validate(notebook)
     nbformat.write(notebook, built(source))
     return time.perf_counter() - start

@@ -306,7 +306,7 @@ assert loss[0] - loss[1] > 0.1
 # | `evaluate` | how sure is a score? | [07_evaluation](07_evaluation.ipynb) |
 # | the network's file | which network should you take, and which one hurts? | [08_negative_transfer_and_choosing](08_negative_transfer_and_choosing.ipynb) |
 # | the whole program | what does an article on it get right? | [09_article_review](09_article_review.ipynb) |
-# | the whole program, on your own pictures | what does it take? | [10_resnet50_on_your_images](10_resnet50_on_your_images.ipynb) |
+# | the whole program, on clothes and on your own pictures | what does it reach? | [10_photographs](10_photographs.ipynb) |
 # | the same with sentences | what is a Transformer? | [11_transformers_and_text](11_transformers_and_text.ipynb) |
 # | fewer weights that learn | what do they gain and cost? | [12_parameter_efficient](12_parameter_efficient.ipynb) |
 # | when it goes wrong | why? | [13_trap_museum](13_trap_museum.ipynb) |

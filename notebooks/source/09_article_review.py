@@ -242,8 +242,7 @@ findings[0]
 
 # %% [markdown]
 # Smaller things: `num_classes`, the data sets and `test_data` are never defined, so it cannot run; Python 3.8 is too old
-# for a current TensorFlow. Section 10 repairs it, and notebook 10 runs it on
-# pictures.
+# for a current TensorFlow. Section 10 repairs it; notebook 10 fills it in and runs it on photographs.
 
 # %% [markdown]
 # ## 6. "Test accuracy: 85 %, a good performance" (§ 5.4)
