@@ -73,6 +73,18 @@ def test_tlkit_works_inside(inside) -> None:
 
 
 @needs_bubblewrap
+def test_the_course_s_pictures_are_read_inside_and_its_notebooks_are_not(inside) -> None:
+    shown = {path.name for path in (ROOT / "notebooks").iterdir() if path.name in ("photos", "drawings")}
+    assert len(shown) == 2
+    code = f"import pathlib; print(sorted(path.name for path in pathlib.Path({str(ROOT / 'notebooks')!r}).iterdir()))"
+    assert inside(code) == str(sorted(shown))
+    picture = min((ROOT / "notebooks" / "photos").glob("*/*.jpg"))
+    assert inside(f"import pathlib; print(len(pathlib.Path({str(picture)!r}).read_bytes()))") == str(
+        picture.stat().st_size
+    )
+
+
+@needs_bubblewrap
 def test_fetched_files_are_read_inside_and_not_written(inside, tmp_path, monkeypatch) -> None:
     state = "from tlkit.text.fetching import data_folder, text_status; print(text_status())"
     monkeypatch.setenv("TLKIT_DATA_DIR", str(tmp_path / "data"))

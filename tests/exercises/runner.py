@@ -8,9 +8,12 @@ The lessons' notebooks, too, run here on a broken package (``test_mutations.py``
 A bank is a folder an assignment. ``right/`` holds answers that must get every point, ``wrong/`` and ``hostile/`` those
 that must lose exactly the checks named in their line ``# loses: …``. An answer is a .py file: a docstring that says
 what it does, then a part ``# %% name`` for each solution cell that it replaces; the others stay the reference solution.
+Where a cell is a whole program, a part may begin with ``# The reference, but:`` and name lines of it: ``# - old`` is
+replaced by the lines ``# + new`` below it.
 """
 
 import ast
+import functools
 import json
 import multiprocessing
 import os
@@ -29,6 +32,7 @@ import run_notebook  # noqa: E402
 BANKS = Path(__file__).parent
 CELL_SECONDS = 10.0  # a check's own limit is 5
 KERAS_CELL_SECONDS = 120.0  # where a notebook loads TensorFlow and trains; its checks have limits of 20 to 90
+CHANGES = "# The reference, but:"
 GRACE = 3.0  # seconds that an interrupted cell has to end
 
 # Where there is a fork server, it has imported what every notebook needs, and a process starts in no time. TensorFlow
@@ -77,8 +81,33 @@ def read_answer(path: Path) -> Answer:
     found = re.search(r"^# loses: (.+)$", head, flags=re.MULTILINE)
     loses = tuple(name.strip() for name in found[1].split(",")) if found else ()
     cells = {name: text.strip() for name, text in zip(parts[::2], parts[1::2], strict=True)}
+    for name, part in cells.items():
+        if part.startswith(CHANGES):
+            cells[name] = changed(reference(path.parent.parent.name)[name], part)
     text = (ast.get_docstring(ast.parse(head)) or "").strip()
     return Answer(path.parent.parent.name, path.parent.name, path.stem, text, loses, cells)
+
+
+@functools.cache
+def reference(assignment: str) -> dict[str, str]:
+    return {name_of(cell): cell.source for cell in instructor_notebook(assignment).cells}
+
+
+def changed(source: str, changes: str) -> str:
+    """The source with single lines of it replaced; new lines are indented as the old one, and as they stand.
+
+    Raises:
+        ValueError: An old line is not in the source, or is in it more than once.
+    """
+    lines = source.split("\n")
+    for change in re.split(r"^# - ", changes, flags=re.MULTILINE)[1:]:
+        old, *new = change.strip().split("\n")
+        places = [place for place, line in enumerate(lines) if line.strip() == old.strip()]
+        if len(places) != 1:
+            raise ValueError(f"a changed line must be in the reference once, got {old.strip()!r} {len(places)} times.")
+        indent = lines[places[0]][: -len(old.strip())]
+        lines[places[0] : places[0] + 1] = [indent + line.removeprefix("# + ") for line in new]
+    return "\n".join(lines)
 
 
 def bank(assignment: str) -> list[Answer]:

@@ -1,7 +1,7 @@
 """A sandbox for code that nobody has read: bubblewrap, where Linux has it.
 
-What runs in it sees Python, the system's libraries, what ``tlkit fetch`` fetched, and one folder that it may write to;
-none of the user's other files, no network, and no environment variable that may hold a password.
+What runs in it sees Python, the system's libraries, the course's pictures, what ``tlkit fetch`` fetched, and one folder
+that it may write to; none of the user's other files, no network, and no environment variable that may hold a password.
 See https://github.com/containers/bubblewrap.
 """
 
@@ -59,9 +59,11 @@ def bubblewrap(writable: Path, *fetched: Path, megabytes: float | None = None) -
 
 
 def _python_folders() -> list[str]:
-    """What Python imports from, and of a checkout of tlkit only the package: beside it lie solutions."""
+    """What Python imports from; of a checkout of tlkit only package and pictures, since solutions lie beside them."""
     package = Path(__file__).resolve().parents[1]
-    folders = [Path(sys.prefix), Path(sys.base_prefix), package]
+    # What pip installs holds the pictures inside the package.
+    pictures = [package.parent / "notebooks" / name for name in ("photos", "drawings")]
+    folders = [Path(sys.prefix), Path(sys.base_prefix), package, *pictures]
     folders += [Path(entry) for entry in sys.path if entry and Path(entry).resolve() != package.parent]
     return sorted({str(folder.absolute()) for folder in folders if folder.exists()})
 
