@@ -29,6 +29,9 @@
 #
 # This is the head that you train in notebook 03 on frozen features. There, $x$ has 256 features in place of pixels;
 # nothing else changes.
+#
+# In the program of notebook 00 this is the line `loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),`.
+# This notebook derives what it computes, and the gradient that `fit` follows. Section 9 compares both with Keras.
 
 # %%
 import keras
@@ -264,8 +267,9 @@ assert not gradients["from probabilities"].any()
 # ### Move it with your hands
 #
 # The three logits from above, the second class (B) right. Blue bars are $\hat y$, diamonds $y$; the orange arrow from
-# the diamond to the end of the bar is $\hat y - y$. On the right the same arrow stands on each logit, and the dashed one
-# is the step of gradient descent, $-\alpha\,(\hat y - y)$. (Without a running kernel you see a picture of the start.)
+# the diamond to the end of the bar is $\hat y - y$. On the right the same arrow stands on each logit, and the dashed
+# one is the step of gradient descent, $-\alpha\,(\hat y - y)$. (Without a running kernel you see a picture of the
+# start.)
 #
 # **Predict before you move anything:** make the step size larger and larger. From which size on is the loss *higher*
 # after the step than before?
@@ -285,8 +289,8 @@ explorer.reset()
 # Never, on a single image. Wherever the step leads, the right class still has less than all the probability and every
 # other class more than none, so $\hat y - y$ keeps its signs and the way ahead keeps going down. (What *can* be too
 # large is a step for many images at once, which pull in different directions: section 5 has to choose a rate.) Now set
-# the logits to 10, −10, −10: the arrows of A and B have length 1, and get no longer however wrong the model is. And with
-# a temperature $T$, by which the logits are divided first, the chain rule gives $(\hat y - y)/T$.
+# the logits to 10, −10, −10: the arrows of A and B have length 1, and get no longer however wrong the model is. And
+# with a temperature $T$, by which the logits are divided first, the chain rule gives $(\hat y - y)/T$.
 
 # %% [markdown]
 # ### How do you know that it is right?
@@ -1075,6 +1079,40 @@ caught.verdict
 # Adam divides by the size of the gradient, so a wrong factor leaves no trace in the training curve. Section 6 showed a
 # wrong direction that trains; here is a wrong size that trains just as well. A falling loss is no proof of a gradient.
 # Three independent derivatives are a good one.
+
+# %% [markdown]
+# ## 9. The same in plain Keras
+#
+# One `Dense` layer is the head, and the line of notebook 00 is its loss. `GradientTape` gives the gradient of this loss
+# to kernel and bias, at the random weights of section 6. Is it the one that you derived? (Keras computes in 32 bits,
+# and its kernel is $W^\top$.)
+
+# %%
+plain = keras.Sequential([keras.Input((X.shape[1],)), keras.layers.Dense(10)])
+plain.set_weights([W_random.T, start["b"]])
+keras_loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+with tf.GradientTape() as tape:
+    value = keras_loss(Y.argmax(axis=1), plain(X))
+kernel_gradient, bias_gradient = tape.gradient(value, plain.trainable_variables)
+derived = head_gradients(W_random, start["b"], X, Y)
+np.testing.assert_allclose(value, loss_from_logits(X @ W_random.T, Y).mean(), rtol=1e-5)
+np.testing.assert_allclose(kernel_gradient, derived["W"].T, atol=1e-6)
+np.testing.assert_allclose(bias_gradient, derived["b"], atol=1e-6)
+kernel_gradient.shape
+
+# %% [markdown]
+# And the training: `fit` with `SGD`, all 100 images in one batch, from zero and at the rate that you chose. Are its
+# weights after all steps those of `train`?
+
+# %% tags=["nbval-ignore-output"]
+plain.set_weights([start["W"].T, start["b"]])
+plain.compile(keras.optimizers.SGD(rates["ŷ − y"]), keras_loss)
+plain.fit(X, Y.argmax(axis=1), batch_size=len(X), epochs=STEPS, verbose=0)
+W, b, _ = runs[SEED]
+kernel, bias = plain.get_weights()
+np.testing.assert_allclose(kernel.T, W, atol=1e-3)
+np.testing.assert_allclose(bias, b, atol=1e-3)
+{"largest weight": float(abs(W).max()), "largest difference": float(abs(kernel.T - W).max())}
 
 # %% [markdown]
 # ## Summary

@@ -7,6 +7,9 @@
 # Takes about a minute on two cores, without a network. You need notebook 03 (backbone, head, zero-shot), and to know
 # what a mean and a standard deviation are.
 #
+# In the program of notebook 00 the line `scores["frozen base"] = model.evaluate(test, verbose=0)[1]` gives one number.
+# This notebook asks what such a number is worth.
+#
 # ```mermaid
 # flowchart LR
 #   A["answers and labels"] --> B["which errors?<br/>confusion matrix"]
@@ -20,13 +23,17 @@
 # The drawing lists six questions, each with the tool that answers it; they are the sections below.
 
 # %%
+import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 from scipy import ndimage, stats
+from sklearn.calibration import calibration_curve
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix, f1_score
 from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
 
+# %%
 import tlkit
 from tlkit import evaluation, explain, plots
 from tlkit.training import logistic_regression
@@ -293,13 +300,12 @@ assert macro_f1.low < macro_f1.value < macro_f1.high
 # **Predict before you run:** how many of the 100 intervals miss the truth? And how wide is an interval from 200 images?
 
 # %%
-world = tlkit.Split(
-    np.concatenate([train_features.x, test_features.x]), np.concatenate([train_features.y, test_features.y])
-)
-world_answers = evaluation.predict_classes(source_head, world)
-truth = (world_answers == world.y).mean()
-drawn = [np.random.default_rng(seed).integers(len(world), size=200) for seed in range(100)]
-intervals = [evaluation.bootstrap_interval(world.y[i], world_answers[i], resamples=500) for i in drawn]
+both = (train_features, test_features)
+world_answers = np.concatenate([evaluation.predict_classes(source_head, part) for part in both])
+world_labels = np.concatenate([part.y for part in both])
+truth = (world_answers == world_labels).mean()
+drawn = [np.random.default_rng(seed).integers(len(world_labels), size=200) for seed in range(100)]
+intervals = [evaluation.bootstrap_interval(world_labels[i], world_answers[i], resamples=500) for i in drawn]
 ends = np.array([(interval.low, interval.high) for interval in sorted(intervals, key=lambda one: one.value)])
 held = (ends[:, 0] <= truth) & (truth <= ends[:, 1])
 
@@ -386,19 +392,11 @@ gentle, gentle_head = tlkit.load_backbone("resnet_printed"), probe(train_feature
 history = tlkit.fine_tune(gentle, gentle_head, few, stage=4, epochs=15, learning_rate=3e-4, progress=False)
 answers["gentle"] = evaluation.predict_classes(tlkit.join(gentle.model, gentle_head), test)
 
-
 # %%
-def rough_model(seed):
-    """A head and a backbone, fine-tuned roughly on one draw of 100 labels, and its features of the test images."""
-    base = tlkit.load_backbone("resnet_printed")
-    its_head = tlkit.build_head(base, n_classes=10, seed=seed)
-    labels = pair.target.train.take(PER_CLASS, seed=seed)
-    tlkit.fine_tune(base, its_head, labels, stage=0, epochs=20, learning_rate=3e-3, seed=seed, progress=False)
-    return its_head, tlkit.cache_features(base.model, test, cache_dir="memory"), base
-
-
-rough = [rough_model(seed) for seed in range(SEED, SEED + 3)]
-answers["rough"] = evaluation.predict_classes(*rough[0][:2])
+rough_base, rough_head = tlkit.load_backbone("resnet_printed"), tlkit.build_head(backbone, n_classes=10, seed=SEED)
+history = tlkit.fine_tune(rough_base, rough_head, few, stage=0, epochs=20, learning_rate=3e-3, progress=False)
+rough_features = tlkit.cache_features(rough_base.model, test, cache_dir="memory")
+answers["rough"] = evaluation.predict_classes(rough_head, rough_features)
 
 # %% [markdown]
 # **Predict before you run:** which of these pairs differ by more than luck? And whose interval is the widest: that of
@@ -501,7 +499,8 @@ assert mean - half > 0
 # calibration error** (Guo et al., 2017, arXiv:1706.04599).
 
 # %% tags=["nbval-ignore-output"]
-judged = {"zero-shot": (source_head, test_features), "frozen": (head, test_features), "rough": rough[0][:2]}
+of_rough = (rough_head, rough_features)
+judged = {"zero-shot": (source_head, test_features), "frozen": (head, test_features), "rough": of_rough}
 probabilities = evaluation.predict_probabilities(*judged["rough"])
 confidence, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == test.y
 error = 0
@@ -537,20 +536,22 @@ assert too_sure["zero-shot"] < -0.05
 assert too_sure["frozen"] < 0
 assert too_sure["rough"] > 0.01
 
+# %% [markdown]
+# How sure is that, over test images? Per image the difference is the confidence minus 1 where the answer is right, and the
+# confidence where it is wrong. Its mean has an interval like any other.
+
 # %% tags=["nbval-ignore-output"]
-excess = []
-for its_head, features, _ in rough:
-    p = evaluation.predict_probabilities(its_head, features)
-    excess.append(p.max(axis=1).mean() - (p.argmax(axis=1) == test.y).mean())
-mean, half = tlkit.mean_interval(excess)
-print(f"rough, {len(rough)} draws: confidence above accuracy by {mean:.3f} ± {half:.3f}")
+excess = {name: tlkit.mean_interval(p.max(axis=1) - (p.argmax(axis=1) == test.y)) for name, p in certain.items()}
+pd.DataFrame(excess, index=["confidence − accuracy", "± (95 %)"]).T.round(3)
 
 # %%
-assert min(excess) > 0
+assert excess["zero-shot"][0] + excess["zero-shot"][1] < -0.05
+assert excess["rough"][0] - excess["rough"][1] > 0
 
 # %% [markdown]
 # The zero-shot model is far too modest. (One reason may be that it was pretrained with label smoothing, which never
-# asks for full certainty: Müller et al., 2019, arXiv:1906.02629.) The rough model is too sure in each of the draws.
+# asks for full certainty: Müller et al., 2019, arXiv:1906.02629.) The rough model is too sure. Both
+# statements are about these models: another draw of the labels could give another answer.
 #
 # **Temperature scaling** divides all logits by one number $T$: above one makes a model less sure, below one surer. No
 # answer changes, since the largest logit stays the largest. $T$ is chosen so that held-out labels become as likely as
@@ -572,7 +573,7 @@ def perfect_error(probabilities, seed):
 more = pair.target.train.take(50, seed=SEED)[len(few) :]  # draws are nested: the first 100 are `few`
 assert not {image.tobytes() for image in more.x} & {image.tobytes() for image in few.x}
 held_out = {name: tlkit.cache_features(backbone.model, more) for name in ("zero-shot", "frozen")}
-held_out["rough"] = tlkit.cache_features(rough[0][2].model, more, cache_dir="memory")
+held_out["rough"] = tlkit.cache_features(rough_base.model, more, cache_dir="memory")
 
 
 # %% tags=["nbval-ignore-output"]
@@ -655,17 +656,25 @@ ax = plots.plot_examples(glyphs[glyphs.groups == families[0]], rows=3, seed=SEED
 
 
 # %%
-def estimates(owned, seed):
-    """Test accuracy by either split, and on the families that are not owned."""
+def two_splits(owned, seed):
+    """The glyphs of the families that are owned, in training and test part by either way; and all other glyphs."""
     order = np.random.default_rng(seed).permutation(families)
     mine, new = (glyphs[np.isin(glyphs.groups, part)] for part in (order[:owned], order[owned:]))
     settings = {"n_splits": 1, "test_size": 1 / 4, "random_state": seed}
-    split = {
-        "by glyph": ShuffleSplit(**settings).split(mine.x),
-        "by family": GroupShuffleSplit(**settings).split(mine.x, groups=mine.groups),
-    }
-    parts = {way: [mine[index] for index in next(splits)] for way, splits in split.items()}
-    return [(way, owned, tlkit.linear_probe(*part), tlkit.linear_probe(part[0], new)) for way, part in parts.items()]
+    by_glyph = ShuffleSplit(**settings).split(mine.x)
+    by_family = GroupShuffleSplit(**settings).split(mine.x, groups=mine.groups)
+    parts = {"by glyph": next(by_glyph), "by family": next(by_family)}
+    return {way: [mine[index] for index in part] for way, part in parts.items()}, new
+
+
+# %%
+def estimates(owned, seed):
+    """Test accuracy by either split, and on the families that are not owned; both of one model."""
+    split, new = two_splits(owned, seed)
+    for way, (train, held_out) in split.items():
+        kernel, bias = logistic_regression(train)
+        scores = [(tlkit.pool_features(part) @ kernel + bias).argmax(axis=1) == part.y for part in (held_out, new)]
+        yield way, owned, *(score.mean() for score in scores)
 
 
 # %% tags=["nbval-ignore-output"]
@@ -735,7 +744,7 @@ len(set(printed.train.groups)), len(set(printed.test.groups))
 # %% tags=["nbval-ignore-output"]
 untrained = tlkit.load_backbone("resnet_printed", weights=None, seed=SEED)
 some_head = tlkit.build_head(untrained, n_classes=10, seed=SEED)
-rough_source = tlkit.accuracy(tlkit.join(rough[0][2].model, source_head), pair.source.test)
+rough_source = tlkit.accuracy(tlkit.join(rough_base.model, source_head), pair.source.test)
 scores = {
     "random weights": tlkit.score_pair(untrained, some_head, some_head, pair),
     "zero-shot": tlkit.PairScores(source=source_right.mean(), target=accuracies["zero-shot"]),
@@ -781,8 +790,6 @@ print(f"zero-shot gap {whole:.3f}; a new head on the same features closes {whole
 # the sum where it is positive and zero elsewhere. Written out once:
 
 # %%
-import tensorflow as tf
-
 chosen = np.array([np.flatnonzero(test.y == digit)[0] for digit in (0, 2, 3, 4, 7)])
 images, labels = test.x[chosen], test.y[chosen]
 labels
@@ -839,12 +846,20 @@ plot_maps({"stage 5 (4 × 4)": by_hand, "stage 4 (7 × 7)": finer})
 
 # %%
 sample = np.random.default_rng(SEED).choice(len(test), 200, replace=False)
+hundred = sample[:100]
 
 
-def maps_of(base, its_head, n=100):
-    return explain.grad_cam(base, its_head, test.x[sample[:n]], classes=test.y[sample[:n]])
+def maps_of(features, its_head, which):
+    """Grad-CAM at the last stage, from feature maps that are there: by the formula that was checked above."""
+    kernel = its_head.get_layer("logits").get_weights()[0]  # (256, 10)
+    coarse = np.einsum("nhwk,kn->nhw", features, kernel[:, test.y[which]] / 16).clip(0)
+    return tf.image.resize(coarse[..., None], (28, 28))[..., 0].numpy()
 
 
+assert np.allclose(maps_of(test_features.x[chosen], head, chosen), by_hand, atol=1e-5)
+
+
+# %%
 def correlation(first, second):
     """Mean over the images; a blank map agrees with nothing: 0."""
     pairs = zip(first.reshape(len(first), -1), second.reshape(len(second), -1), strict=True)
@@ -852,24 +867,28 @@ def correlation(first, second):
 
 
 # %%
-def variants(seed):
-    """The models whose maps are compared, for one draw of labels and weights."""
-    random_base = tlkit.load_backbone("resnet_printed", weights=None, seed=seed)
+random_base = tlkit.load_backbone("resnet_printed", weights=None).model
+
+
+def variants(seed, which):
+    """Maps of the models that are compared, for one draw of labels and weights."""
+    features = test_features.x[which]
+    random_base.set_weights(tlkit.load_backbone("resnet_printed", weights=None, seed=seed).model.get_weights())
     return {
-        "head from other labels": (backbone, probe(train_features, PER_CLASS, seed)),
-        "random head": (backbone, tlkit.build_head(backbone, n_classes=10, seed=seed)),
-        "random base": (random_base, head),
+        "head from other labels": maps_of(features, probe(train_features, PER_CLASS, seed), which),
+        "random head": maps_of(features, tlkit.build_head(backbone, n_classes=10, seed=seed), which),
+        "random base": maps_of(random_base.predict_on_batch(test.x[which]), head, which),
     }
 
 
 # %% tags=["nbval-ignore-output"]
-reference = maps_of(backbone, head)
+reference = maps_of(test_features.x[hundred], head, hundred)
 agreement = [
-    {name: correlation(reference, maps_of(*model)) for name, model in variants(seed).items()}
+    {name: correlation(reference, maps) for name, maps in variants(seed, hundred).items()}
     for seed in range(1, DRAWS + 1)
 ]
 agreement = pd.DataFrame(agreement)
-agreement["the image itself"] = correlation(reference, test.x[sample[:100]].astype(float))
+agreement["the image itself"] = correlation(reference, test.x[hundred].astype(float))
 pd.DataFrame({name: tlkit.mean_interval(agreement[name]) for name in agreement}, index=["correlation", "±"]).T.round(3)
 
 # %%
@@ -879,8 +898,7 @@ assert (agreement[["random head", "random base"]].max() < lowest - 0.1).all()
 assert (agreement[["random head", "random base"]].mean() < lowest - 0.4).all()
 
 # %%
-wrong = variants(SEED + 1)
-plot_maps({name: explain.grad_cam(*model, images, classes=labels) for name, model in wrong.items()})
+plot_maps(variants(SEED + 1, chosen))
 
 # %% [markdown]
 # The check is passed: two heads that learned the same task from other labels give nearly the same maps; with a random
@@ -913,18 +931,19 @@ def accuracy_after_covering(maps):
         row, column = np.unravel_index(smooth.argmax(), smooth.shape)
         image[max(row - 4, 0) : row + 4, max(column - 4, 0) : column + 4] = 0
     ink = covered.sum() / test.x[sample].sum()
-    return tlkit.accuracy(whole_model, tlkit.Split(covered, test.y[sample])), 1 - ink
+    answered = whole_model.predict_on_batch(covered).argmax(axis=1)
+    return (answered == test.y[sample]).mean(), 1 - ink
 
 
 # %% tags=["nbval-ignore-output"]
 places = {
-    "Grad-CAM": maps_of(backbone, head, n=200),
+    "Grad-CAM": maps_of(test_features.x[sample], head, sample),
     "a random place": np.random.default_rng(SEED).random((200, 28, 28)),
     "the most ink": test.x[sample][..., 0],
 }
 rows = {name: accuracy_after_covering(maps) for name, maps in places.items()}
 heads = [tlkit.build_head(backbone, n_classes=10, seed=seed) for seed in range(1, 6)]
-by_chance = [accuracy_after_covering(maps_of(backbone, other, n=200)) for other in heads]
+by_chance = [accuracy_after_covering(maps_of(test_features.x[sample], other, sample)) for other in heads]
 rows["Grad-CAM, random head"] = np.mean(by_chance, axis=0)
 rows["nothing covered"] = ((answers["frozen"] == test.y)[sample].mean(), 0)
 cover = pd.DataFrame(rows, index=["accuracy left", "ink covered"]).T.sort_values("accuracy left")
@@ -942,6 +961,35 @@ assert left["the most ink"] < left["Grad-CAM"] + 0.05  # the plain baseline does
 # a ruler for ink, which knows no model, finds places that matter at least as much (and covers more ink). On digits this
 # small Grad-CAM tells you little that the ink does not. Read heat maps as a hint where to look next, beside such a
 # baseline, and never as proof.
+
+# %% [markdown]
+# ## 10. The same in plain Keras
+#
+# Accuracy, confusion matrix and calibration need Keras and scikit-learn alone. `evaluate` gives the accuracy; the rest
+# is computed from what `predict` gives.
+
+# %%
+plain = keras.Model(backbone.model.input, head(backbone.model.output))
+plain.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+score = plain.evaluate(test.x, test.y, batch_size=100, verbose=0)[1]
+logits = plain.predict(test.x, batch_size=100, verbose=0)
+matrix = confusion_matrix(test.y, logits.argmax(axis=1))
+assert np.isclose(score, accuracies["frozen"], atol=1e-6)
+assert matrix.trace() == (answers["frozen"] == test.y).sum()
+assert (matrix == confusion_matrix(test.y, answers["frozen"])).all()
+
+# %% [markdown]
+# `calibration_curve` leaves empty bins out and does not say how many images each bin holds, so they are counted.
+
+# %% tags=["nbval-ignore-output"]
+p = keras.ops.softmax(logits).numpy()
+confidence, correct = p.max(axis=1), p.argmax(axis=1) == test.y
+share_right, mean_confidence = calibration_curve(correct, confidence, n_bins=15)
+bins = np.searchsorted(np.linspace(0, 1, 16)[1:-1], confidence)
+sizes = np.unique(bins, return_counts=True)[1]
+error = np.average(abs(share_right - mean_confidence), weights=sizes)
+assert np.isclose(error, evaluation.calibration_error(tables["frozen"]), atol=1e-5)
+{"accuracy": round(score, 4), "calibration error": round(float(error), 4)}
 
 # %% [markdown]
 # ## Summary
