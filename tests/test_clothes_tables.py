@@ -5,6 +5,7 @@ import itertools
 
 import clothes_tables
 import numpy as np
+import pandas as pd
 import pytest
 from clothes_tables import CHOOSING, DRAWS, PER_CLASS, SIDE, WAYS, WAYS_ALL
 from helpers import same_accuracy
@@ -27,6 +28,9 @@ def test_a_table_says_what_it_is_how_it_was_made_and_when(path):
     assert path.stat().st_size < 20_000
 
 
+ROUNDING = 1e-4  # of a stored accuracy
+
+
 @pytest.mark.parametrize(("name", "ways", "draws"), [("few", WAYS, DRAWS), ("all", WAYS_ALL, 1)])
 def test_each_way_has_each_draw_with_the_setting_that_the_validation_part_chose(name, ways, draws):
     rows, tried = read_table(TABLES[name]), read_table(TABLES[f"{name}_choices"]).to_dict("records")
@@ -41,7 +45,9 @@ def test_each_way_has_each_draw_with_the_setting_that_the_validation_part_chose(
         else:
             settings = itertools.product(how.settings, range(min(draws, CHOOSING)))
             assert [(row["setting"], row["draw"]) for row in own] == list(settings)
-            assert chosen == {clothes_tables.best(own)}
+            means = pd.DataFrame(own).groupby("setting")["validation"].mean()
+            (setting,) = chosen
+            assert means[setting] >= means.max() - ROUNDING  # two may be alike in what is stored of them
 
 
 def test_no_row_of_what_was_tried_has_a_test_score():

@@ -13,7 +13,7 @@ import pandas as pd
 from tlkit._keras import keras
 from tlkit.backbones import Backbone
 from tlkit.domains import Array, DomainPair, Split, check_count
-from tlkit.features import batches, check_shape
+from tlkit.features import batches, check_shape, fitting_batch_size
 from tlkit.heads import join
 from tlkit.probe import few_shot_curve as few_shot_curve  # they were here
 from tlkit.probe import linear_probe as linear_probe
@@ -88,7 +88,7 @@ class PairedTest:
 
 def _logits(model: keras.Model, split: Split) -> Array:
     check_shape(model, split)
-    return np.asarray(model.predict(batches(split, 256), verbose=0))
+    return np.asarray(model.predict(batches(split, fitting_batch_size(model)), verbose=0))
 
 
 def predict_classes(model: keras.Model, split: Split) -> Array:

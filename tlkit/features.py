@@ -209,7 +209,7 @@ def _feature_rows(
             raise ValueError("augment must be None for texts, got a layer: it changes images.")
         yield from _text_rows(trunk, x, dtype)
         return
-    batch_size = _AUGMENT_BATCH if augment is not None else _batch_size(trunk)
+    batch_size = _AUGMENT_BATCH if augment is not None else fitting_batch_size(trunk)
 
     def forward(batch: Any) -> Any:
         if augment is not None:
@@ -280,9 +280,10 @@ class _seeded:
             state.assign(before)
 
 
-def _batch_size(trunk: keras.Model) -> int:
-    """A power of two in 8..256 whose largest activation is about ``_ACTIVATION_BYTES``."""
-    largest = max((int(np.prod(tensor.shape[1:])) for layer in trunk.layers for tensor in _outputs(layer)), default=1)
+def fitting_batch_size(model: keras.Model) -> int:
+    """How many examples to run at once: a power of two in 8..256 whose largest activation is ``_ACTIVATION_BYTES``."""
+    inner = (layer for part in model.layers for layer in (part.layers if isinstance(part, keras.Model) else [part]))
+    largest = max((int(np.prod(tensor.shape[1:])) for layer in inner for tensor in _outputs(layer)), default=1)
     fitting = max(1, _ACTIVATION_BYTES // (4 * largest))
     return int(min(256, max(8, 2 ** (fitting.bit_length() - 1))))
 

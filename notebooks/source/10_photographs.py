@@ -24,6 +24,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+# %%
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
@@ -354,7 +355,7 @@ scores["fine-tuned"] = tlkit.accuracy(tuned, validation)
 # Did the right weights move? Not the flags, the weights (notebook 04):
 
 # %%
-audit = tlkit.audit_fit(tuned, few[:16], intended_stage=stage, backbone=backbone)
+audit = tlkit.audit_fit(tuned, few[:4], intended_stage=stage, backbone=backbone)
 assert ((audit["meant"] == "learn") == audit["weights_moved"]).all()
 audit["meant"].value_counts().to_frame("layers with weights")
 
