@@ -78,6 +78,18 @@ def raises_one_line(kind: type[BaseException], *fragments: str) -> Iterator[None
         assert fragment in message, f"{fragment!r} is not in {message!r}"
 
 
+@contextlib.contextmanager
+def no_file_above(size: int) -> Iterator[None]:
+    """The system refuses to let a file grow past ``size``, much as a full disk does."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
 def toy_model(seed: int = 0, *, channels: int = 1) -> keras.Model:
     """Two stages for 8x8 images: a convolution with BatchNorm, then a residual block with two of them."""
 

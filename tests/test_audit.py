@@ -139,7 +139,10 @@ def test_everything_is_as_it_was(build: Callable[[], keras.Model], steps: int) -
 
 
 @pytest.mark.parametrize("build", STATES)
-def test_everything_is_as_it_was_after_an_error(build: Callable[[], keras.Model]) -> None:
+def test_everything_is_as_it_was_after_an_error(
+    build: Callable[[], keras.Model], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tlkit.audit.moved.check_labels", lambda *_: None)  # so that the step itself fails
     model = build()
     x, y = images()
     before = state_of(model)
@@ -148,7 +151,8 @@ def test_everything_is_as_it_was_after_an_error(build: Callable[[], keras.Model]
     assert state_of(model) == before
 
 
-def test_an_error_in_the_second_step_leaves_no_trace() -> None:
+def test_an_error_in_the_second_step_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tlkit.audit.moved.check_labels", lambda *_: None)
     model = never_fitted()
     x, y = images()
     y[-1] = 100
@@ -630,7 +634,7 @@ def empty() -> tf.data.Dataset:
         (residual, empty(), ["gives none"]),
         (residual, tf.data.Dataset.from_tensor_slices(images()[0]).batch(8), ["batches (x, y)", "gives none"]),
         (residual, (images()[0][:, :4], images()[1]), ["a training step must be possible"]),
-        (residual, (images()[0], images()[1] + 7), ["a training step must be possible"]),
+        (residual, (images()[0], images()[1] + 7), ["labels must be in 0.."]),
         (residual, (images()[0], np.array(["a"] * 24)), ["a training step must be possible"]),
         (residual, (np.zeros(3), np.zeros(3)), ["a training step must be possible"]),
         (residual, (np.array(1.0), np.array(1)), ["arrays of examples"]),
@@ -908,3 +912,29 @@ def test_resnet50_stays_below_one_and_a_half_gigabytes(tmp_path: Path) -> None:
     print(f"{peak / 1e9:.2f} GB, training alone {peak_of_training / 1e9:.2f} GB;", end=" ")
     print("first audit, later audit, training step (s):", seconds)
     assert peak < max(1.5e9, 1.05 * peak_of_training)
+
+
+def linear_model() -> keras.Model:
+    return keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(3)])
+
+
+@pytest.mark.parametrize("state", ["not compiled", "compiled", "fitted"])
+@pytest.mark.parametrize("change", [5, -5])
+def test_a_label_without_a_logit_is_named_and_nothing_moves(state: str, change: int) -> None:
+    model, train = linear_model(), random_split(6)
+    if state != "not compiled":
+        model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    if state == "fitted":
+        model.fit(train.x, train.y, verbose=0)
+    before = model.get_weights()
+    got = 2 + change if change > 0 else change
+    with raises_one_line(ValueError, "labels must be in 0..2 (the head has 3 logits)", f"got {got}."):
+        audit_fit(model, (train.x, train.y + change))
+    assert same_weights(before, model)
+
+
+def test_a_label_that_the_loss_passes_over_needs_no_logit() -> None:
+    model, train = linear_model(), random_split(6)
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=255))
+    y = np.where(np.arange(6) == 0, 255, train.y)
+    assert len(audit_fit(model, (train.x, y))) == 1

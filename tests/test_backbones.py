@@ -877,3 +877,15 @@ def test_model_is_saved_and_loaded_in_safe_mode(tmp_path: Path, make) -> None:
     np.testing.assert_array_equal(loaded.predict(x, verbose=0), backbone.model.predict(x, verbose=0))
     again = wrap_backbone(loaded, backbone.stage_ends, backbone.name)
     assert same_weights(again.model, backbone.model)
+
+
+def test_channels_first_is_refused_in_words(still_toy: Backbone) -> None:
+    keras.config.set_image_data_format("channels_first")
+    try:
+        for name in ("resnet_printed", "efficientnet_lite0", "resnet50"):
+            with raises_one_line(ValueError, "Keras must be set to 'channels_last'", "got 'channels_first'"):
+                load_backbone(name, weights=None)
+        with raises_one_line(ValueError, "Keras must be set to 'channels_last'"):
+            build_head(still_toy, 3)
+    finally:
+        keras.config.set_image_data_format("channels_last")

@@ -8,6 +8,7 @@ import os
 import random
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pytest
 from helpers import ROOT, in_bank, largest_difference, raises_one_line, random_split, same_weights, toy_backbone
 
 from tlkit._keras import keras, tf
+from tlkit._keras.code import Code
 from tlkit.backbones import Backbone, load_backbone
 from tlkit.domains import Split
 from tlkit.features import cache_features, split_at
@@ -701,13 +703,137 @@ class Shift(keras.layers.Layer):
 def test_a_changed_weight_of_the_augmentation_is_a_new_key(
     still_toy: Backbone, split: Split, tmp_path: Path, runs: list[str]
 ) -> None:
-    augment = Shift(name="shift")
+    augment = keras.layers.Normalization(axis=None)
+    augment.build((None, 8, 8, 1))
+    augment.finalize_state()
     for value in (0.0, 40.0):
-        augment.shift.assign(value)
+        augment.adapt_mean.assign(-value)
+        augment.adapt_variance.assign(1.0)
+        augment.finalize_state()
         with computes_anew(runs, tmp_path):
             cached = cache_features(still_toy.model, split, augment=augment, cache_dir=tmp_path)
         expected = still_toy.model.predict(split.x.astype(np.float32) + value, verbose=0)
         np.testing.assert_allclose(cached.x, expected, rtol=1e-4, atol=1e-5)
+
+
+# Code of one's own, which no key sees through
+
+
+SHIFT = 0.0  # what a function reads that no configuration shows
+
+
+def shifted(x):
+    return x + SHIFT
+
+
+class Relu(keras.layers.ReLU):
+    def call(self, x):
+        return super().call(x) + SHIFT
+
+
+def own_trunk(kind: str) -> keras.Model:
+    """Ten numbers, by a layer of Keras that calls code of one's own, or by a layer or model of one's own."""
+    image = keras.Input((8, 8, 1))
+    x = keras.layers.Rescaling(1 / 255)(image)
+    if kind == "a method put on a layer of Keras":
+        layer = keras.layers.ReLU()
+        layer.call = shifted
+        return keras.Model(image, layer(x))
+    layers = {
+        "an activation function": lambda: keras.layers.Activation(shifted),
+        "a wrapped one": lambda: keras.layers.Activation(functools.wraps(keras.ops.relu)(lambda x: shifted(x))),
+        "a partial": lambda: keras.layers.Activation(functools.partial(shifted)),
+        "a tf.function": lambda: keras.layers.Activation(tf.function(shifted)),
+        "a Lambda": lambda: keras.layers.Lambda(lambda x: shifted(x)),
+        "a subclass": Relu,
+        "a registered layer": lambda: Shift(),
+        "a layer within a layer": lambda: keras.layers.TimeDistributed(keras.layers.Activation(shifted)),
+        "a layer within a model": lambda: keras.Sequential([keras.Sequential([Relu()])]),
+    }
+    return keras.Model(image, layers[kind]()(x))
+
+
+KINDS = [
+    "an activation function", "a wrapped one", "a partial", "a tf.function", "a Lambda", "a subclass",
+    "a registered layer", "a layer within a layer", "a layer within a model", "a method put on a layer of Keras",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("limit", [2**30, 0])
+def test_code_of_ones_own_in_the_trunk_is_never_stale(
+    split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, limit: int
+) -> None:
+    monkeypatch.setattr("tlkit.features._said", set())
+
+    def mean(shift: float) -> float:
+        monkeypatch.setattr(sys.modules[__name__], "SHIFT", shift)
+        monkeypatch.setattr(Shift, "call", lambda self, x: shifted(x))
+        return float(cache_features(own_trunk(kind), split, cache_dir=tmp_path, max_bytes=limit).x.mean())
+
+    with pytest.warns(UserWarning, match="not stored.*would not see a change"):
+        before = mean(0.0)
+    assert mean(3.0) - before == pytest.approx(3)  # and without another word, which would be an error here
+    assert files(tmp_path) == []  # no file outlives its array
+
+
+def test_an_edited_augmentation_of_ones_own_is_never_stale(
+    still_toy: Backbone, split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As the review found it: the class is written anew, with the same name and configuration.
+    monkeypatch.setattr("tlkit.features._said", set())
+
+    def edited(factor: float) -> np.ndarray:
+        class Jitter(keras.layers.Layer):
+            def call(self, x):
+                return x * factor
+
+        options = {"augment": keras.Sequential([Jitter()]), "views": 2}
+        found = cache_features(still_toy.model, split, cache_dir=tmp_path, **options)
+        memory = cache_features(still_toy.model, split, cache_dir="memory", **options)
+        assert found.x.tobytes() == memory.x.tobytes()
+        return found.x
+
+    with pytest.warns(UserWarning, match="'?Jitter"):
+        first = edited(1.0)
+    assert not np.array_equal(first, edited(0.0))
+
+
+def test_streamed_features_that_are_not_stored_last_as_long_as_their_array(split: Split, tmp_path: Path) -> None:
+    trunk = own_trunk("a subclass")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = [cache_features(trunk, split, cache_dir=tmp_path, max_bytes=0) for _ in range(2)]
+        in_memory = cache_features(trunk, split, cache_dir="memory")
+    assert all(isinstance(each.x, np.memmap) and each.x.tobytes() == in_memory.x.tobytes() for each in found)
+    assert len(files(tmp_path)) == 2
+    del found
+    assert files(tmp_path) == []
+
+
+def test_an_attribute_that_no_configuration_shows_is_a_new_key(
+    still_toy: Backbone, split: Split, tmp_path: Path, runs: list[str]
+) -> None:
+    layer = keras.layers.RandomZoom((0.2, 0.2))
+    assert (layer.height_lower, layer.height_upper) == (0.2, 0.2)
+    for bound in (0.2, 0.5):
+        layer.height_lower = layer.height_upper = bound
+        with computes_anew(runs, tmp_path):
+            cached = cache_features(still_toy.model, split, augment=layer, cache_dir=tmp_path)
+        assert (
+            cached.x.tobytes() == cache_features(still_toy.model, split, augment=layer, cache_dir="memory").x.tobytes()
+        )
+
+
+@pytest.mark.parametrize("activation", ["gelu", keras.ops.tanh, tf.nn.relu, keras.layers.LeakyReLU(0.1)])
+def test_functions_of_keras_and_tensorflow_are_known(activation: object) -> None:
+    image = keras.Input((8, 8, 1))
+    kernel = keras.initializers.Constant(1.0)
+    x = keras.layers.Conv2D(2, 3, activation=activation, kernel_initializer=kernel)(image)
+    model = keras.Model(image, keras.ops.relu(x) + 1)
+    model.compile("sgd", loss=lambda y, z: keras.ops.mean(z))  # what trains is no part of what infers
+    assert Code(model).foreign == []
+    assert {"keras", "tensorflow"} >= Code(model).packages
 
 
 @pytest.mark.parametrize(

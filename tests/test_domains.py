@@ -428,3 +428,27 @@ def test_groups_follow_their_examples() -> None:
 def test_groups_of_another_kind_are_refused(groups, error, words) -> None:
     with raises_one_line(error, *words):
         Split(np.zeros((3, 2, 2, 1), np.uint8), np.zeros(3, int), groups)
+
+
+def test_a_label_or_group_that_int64_does_not_hold_is_refused() -> None:
+    x, too_large = random_split(3).x, np.array([0, 1, 2**64 - 1], np.uint64)
+    with raises_one_line(ValueError, "labels must be", f"got {2**64 - 1}"):
+        Split(x, too_large)
+    with raises_one_line(ValueError, "groups must be", f"got {2**64 - 1}"):
+        Split(x, np.arange(3), too_large)
+    small = np.array([0, 1, 2], np.uint64)
+    assert Split(x, small, small).y.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "x", [np.zeros((4, 0, 0, 3), np.uint8), np.zeros((4, 0), np.int32), np.zeros((4, 0), np.float32)]
+)
+def test_examples_that_hold_nothing_are_refused(x: np.ndarray) -> None:
+    with raises_one_line(ValueError, "at least one number", f"got x of the shape {x.shape}"):
+        Split(x, np.arange(4))
+
+
+def test_a_class_whose_name_is_no_text_is_refused() -> None:
+    split = random_split(6, classes=2)
+    with raises_one_line(ValueError, "must be text", "'caf?'"):
+        Domain("menu", split, split, ("tea", "caf\udce9"))

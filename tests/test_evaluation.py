@@ -17,6 +17,7 @@ from tlkit.evaluation import (
     forgetting,
     mean_interval,
     predict_classes,
+    predict_probabilities,
     score_pair,
 )
 from tlkit.features import cache_features
@@ -43,6 +44,26 @@ def test_predictions_and_accuracy_by_hand() -> None:
     assert predict_classes(model, data).tolist() == ANSWERS
     assert accuracy(model, data) == sum(a == t for a, t in zip(ANSWERS, TRUTH, strict=True)) / 10
     assert isinstance(accuracy(model, data), float)
+
+
+def constant_logits(*logits: float) -> keras.Model:
+    image = keras.Input((8, 8, 1))
+    x = keras.layers.Dense(len(logits), kernel_initializer="zeros", name="head")(keras.layers.Flatten()(image))
+    model = keras.Model(image, x, name="constant")
+    model.get_layer("head").bias.assign(logits)
+    return model
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+@pytest.mark.parametrize("ask", [accuracy, predict_classes, predict_probabilities])
+def test_a_model_that_gives_nan_is_named(ask, wrong: float) -> None:
+    with raises_one_line(FloatingPointError, "logits must be finite", "24 of 24 examples", "'constant'"):
+        ask(constant_logits(0.0, wrong, 1.0), random_split(24))
+
+
+def test_a_class_that_is_ruled_out_is_no_fault() -> None:
+    data = random_split(24)
+    assert accuracy(constant_logits(0.0, float("-inf"), 1.0), data) == np.mean(data.y == 2)
 
 
 def test_accuracy_of_examples_of_another_shape() -> None:

@@ -279,3 +279,52 @@ def test_what_plain_keras_cannot_say_is_refused(pair: DomainPair) -> None:
     experiment = Experiment(pair, toy_backbone())
     with raises_one_line(ValueError, "began from the pretrained weights", "got run 1"):
         experiment.to_keras(experiment.run(Settings(1, per_class=5, epochs=1, from_pretrained=False)))
+
+
+# One at a time, and copies -------------------------------------------------------------------------------------------
+
+
+def test_two_experiments_on_one_backbone_do_not_train_at_once(pair: DomainPair, toy: Backbone) -> None:
+    first, second = Experiment(pair, toy), Experiment(pair, toy)
+    settings = Settings(frozen=1, per_class=3, epochs=1)
+    refused = []
+
+    def try_the_other(kind: str, value: object) -> None:
+        if kind != "point" or refused:
+            return
+        before = weights_of(toy.model)
+        for meanwhile in (lambda: second.run(settings), second.reset):
+            with raises_one_line(RuntimeError, "one training at a time", "'toy'"):
+                meanwhile()
+            refused.append(moved(toy, before))
+
+    first.run(settings, callbacks=[try_the_other])
+    assert refused == [set(), set()]
+    assert second.runs == []
+    assert second.run(settings).number == 1  # once the first one has ended
+
+
+class Twice(keras.layers.Layer):
+    """A layer of somebody's own, made of what Keras cannot write down, without get_config."""
+
+    def __init__(self, function) -> None:
+        super().__init__(name="twice")
+        self.function = function
+
+    def call(self, x):
+        return self.function(x)
+
+
+def test_a_layer_that_cannot_be_made_anew_is_named_in_one_line(pair: DomainPair) -> None:
+    image = keras.Input((8, 8, 1))
+    model = keras.Model(image, keras.layers.Conv2D(2, 3, name="end")(Twice(lambda x: 2 * x)(image)), name="own")
+    backbone = Backbone("own", model, ("end",))
+    experiment = Experiment(pair, backbone)
+    for copy in (
+        experiment.pretrained_model,
+        lambda: experiment.measure_scratch(3),
+        lambda: tlkit.add_lora(backbone, rank=2),
+    ):
+        with raises_one_line(ValueError, "must be of layers that Keras can make anew", "'own'", "Twice", "get_config"):
+            copy()
+    assert experiment.run(Settings(frozen=0, per_class=3, epochs=1)).number == 1  # which copies nothing

@@ -1,8 +1,10 @@
 """Export: the file predicts what the notebook predicted, for anybody, and files from elsewhere are not trusted."""
 
 import contextlib
+import errno
 import importlib.util
 import json
+import os
 import pickle
 import shutil
 import sys
@@ -11,8 +13,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
-from helpers import KERAS_SAVES_WITH_A_WARNING, raises_one_line, random_split, run_python, toy_backbone, toy_model
+from helpers import (
+    KERAS_SAVES_WITH_A_WARNING,
+    no_file_above,
+    raises_one_line,
+    random_split,
+    run_python,
+    toy_backbone,
+    toy_model,
+)
 from PIL import Image
 
 from tlkit import cli
@@ -260,6 +271,15 @@ def test_arguments_are_checked_first(
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("there.keras", "an old file")]
 
 
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_weights_that_are_no_numbers_are_not_exported(tmp_path: Path, wrong: float) -> None:
+    model = join(toy_model(), build_head(toy_backbone(), 3))
+    model.weights[0].assign(np.full(model.weights[0].shape, wrong))
+    with raises_one_line(ValueError, "finite weights", "'one_conv/kernel'", "predict NaN"):
+        export_model(model, tmp_path / "toy.keras", classes=CLASSES)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_old_file_is_replaced_on_request(toy_pair: tuple[Backbone, keras.Model], tmp_path: Path) -> None:
     path = tmp_path / "there.keras"
     path.write_text("an old file")
@@ -397,6 +417,41 @@ def test_a_file_that_cannot_be_read_costs_itself_alone(loaded: Exported, picture
     np.testing.assert_allclose(table["probability"][[0, 4]], alone["probability"], rtol=0, atol=1e-6)
 
 
+def test_pictures_in_memory_are_read_as_their_files_are(loaded: Exported, pictures: Path, tmp_path: Path) -> None:
+    files, x = find_pictures([pictures]), random_split(40).x
+    of_files = predict_images(loaded, files, top=2)
+    for arrays in (x, list(x), [image[:, :, 0] for image in x]):
+        of_arrays = predict_images(loaded, arrays, top=2)
+        assert of_arrays["file"].tolist() == [str(i) for i in range(40) for _ in range(2)]
+        pd.testing.assert_frame_equal(of_arrays.drop(columns="file"), of_files.drop(columns="file"))
+    wide = random_split(1, shape=(20, 31, 3)).x[0]  # scaled, cropped and made grey, as a file is
+    Image.fromarray(wide).save(tmp_path / "wide.png")
+    mixed = predict_images(loaded, [tmp_path / "wide.png", wide])
+    assert mixed["class"].nunique() == mixed["probability"].nunique() == 1
+
+
+def test_what_is_no_picture_in_memory_is_refused(loaded: Exported) -> None:
+    for wrong in (np.zeros((1, 8, 8, 1)), [np.zeros((8, 8, 2), np.uint8)], [np.zeros((0, 8, 1), np.uint8)]):
+        with raises_one_line(ValueError, "a picture must be uint8", "got "):
+            predict_images(loaded, wrong)
+    with raises_one_line(ValueError, "shape (n, h, w, c)", "got (8, 8, 1)"):
+        predict_images(loaded, np.zeros((8, 8, 1), np.uint8))
+    with raises_one_line(ValueError, "paths must be a list", "'one.png'"):
+        predict_images(loaded, "one.png")
+
+
+@pytest.mark.parametrize("most", [100, 20_000])
+def test_a_disk_that_gets_full_names_the_file_and_leaves_the_old_one(
+    toy_pair: tuple[Backbone, keras.Model], tmp_path: Path, most: int
+) -> None:
+    path = tmp_path / "toy.keras"
+    path.write_bytes(b"the old one")
+    with no_file_above(most), raises_one_line(OSError, "could not be written", os.strerror(errno.EFBIG), str(path)):
+        export_model(toy_pair, path, classes=CLASSES, overwrite=True)
+    assert [file.name for file in tmp_path.iterdir()] == ["toy.keras"]
+    assert path.read_bytes() == b"the old one"
+
+
 @pytest.mark.parametrize("top", [0, -1, 1.5, True, np.float32(1)])
 def test_top_out_of_range(loaded: Exported, top: object) -> None:
     with raises_one_line(ValueError, "top must be", f"got {top!r}"):
@@ -448,6 +503,27 @@ def test_the_table_names_what_was_read_and_what_was_not(
     lines = err.strip().splitlines()
     assert "bad[red]?[2J.png" in lines[-2]
     assert "PNG" in lines[-1]
+
+
+def refuse_constant(name: str) -> None:
+    raise AssertionError(f"{name} is no JSON")
+
+
+def test_a_model_that_gives_nan_says_so(
+    predict, exported: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = load_exported(exported)
+    broken.model.weights[0].assign(np.full(broken.model.weights[0].shape, np.nan))
+    some = sorted(pictures.iterdir())[:3]
+    table = predict_images(broken, some, top=2)
+    assert table["file"].tolist() == [str(path) for path in some]
+    assert table["class"].isna().all()
+    assert set(table["problem"]) == {"the model gives NaN for it"}
+    monkeypatch.setattr("tlkit.export.load_exported", lambda _: broken)
+    code, out, err = predict(exported, *some, "--json")
+    answer = json.loads(out, parse_constant=refuse_constant)
+    assert (code, answer["rows"], len(answer["unreadable"])) == (1, [], 3)
+    assert err.strip() == "my toy gives NaN for 3 of 3 pictures."
 
 
 def test_nothing_read_is_exit_code_1_and_a_wrong_argument_2(predict, exported: Path, tmp_path: Path) -> None:

@@ -169,3 +169,23 @@ def test_a_backbone_may_have_any_name(name: str) -> None:
     split = random_split(5)
     cached = cache_features(trunk, split, cache_dir="memory")
     np.testing.assert_array_equal(tail.predict(cached.x, verbose=0), toy.model.predict(split.x, verbose=0))
+
+
+def test_a_sequential_trunk_gives_the_features_of_its_graph() -> None:
+    layers = [keras.Input((8, 8, 1)), keras.layers.Rescaling(1 / 255), keras.layers.Conv2D(3, 3)]
+    trunk, split = keras.Sequential(layers), random_split(5)
+    expected = trunk.predict(split.x, verbose=0)
+    for where in ("memory", None, None):  # the last one is read from the store
+        np.testing.assert_allclose(cache_features(trunk, split, cache_dir=where).x, expected, rtol=0, atol=1e-6)
+
+
+def test_what_cannot_be_a_trunk_is_refused(still_toy: Backbone) -> None:
+    split = random_split(5)
+    with raises_one_line(ValueError, "model must be built", "got 'later'"):
+        cache_features(keras.Sequential([keras.layers.Flatten()], name="later"), split)
+    with raises_one_line(ValueError, "model must be a Keras model", "got Backbone"):
+        cache_features(still_toy, split)  # type: ignore[arg-type]
+    with raises_one_line(ValueError, "examples must be a Split", "got tuple"):
+        cache_features(still_toy.model, (split.x, split.y))  # type: ignore[arg-type]
+    with raises_one_line(ValueError, "seed must be", "got -1"):
+        cache_features(still_toy.model, split, seed=-1)

@@ -385,6 +385,19 @@ def test_a_data_folder_that_cannot_be_written(data: Path, tmp_path: Path) -> Non
     assert data.parent.read_text() == "a file where the folder should be"
 
 
+@pytest.mark.parametrize("number", [errno.EFBIG, errno.EIO])
+def test_a_disk_that_fails_without_a_name_is_named(
+    number: int, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))  # as write() does, which knows no name
+
+    monkeypatch.setattr(fetching, "_copy", fail)
+    with raises_one_line(OSError, os.strerror(number), str(data), "MB"):
+        fetch_text(a_folder(tmp_path))
+    assert everything_in(data) == {}
+
+
 def test_a_full_disk(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(stream: object, target: Path, *rest: object) -> None:
         target.write_bytes(b"as much as there was room for")

@@ -312,6 +312,9 @@ BAD = {
     "factor nan": ({"tail_rate_factor": float("nan")}, ("tail_rate_factor", "got nan")),
     "epochs": ({"epochs": 0}, ("epochs must be", "got 0")),
     "learning rate": ({"learning_rate": -1.0}, ("learning_rate must be above 0", "got -1.0")),
+    "no learning rate": ({"learning_rate": None}, ("learning_rate must be above 0", "got None")),
+    "seed": ({"seed": -1}, ("seed must be", "got -1")),
+    "a pair": ({"train": ([], [])}, ("train must be a Split", "got tuple")),
     "batch size": ({"batch_size": 0}, ("batch_size must be", "got 0")),
     "optimizer": ({"optimizer": "adamm"}, ("optimizer must be", "'adam'")),
     "views": ({"views": 3}, ("augment must be a Keras layer",)),
@@ -330,6 +333,17 @@ def test_bad_arguments_before_any_training(
     arguments = {"train": split, "stage": 1, "two_phase": two_phase, **OPTIONS, **options}
     with raises_one_line(ValueError, *fragments):
         fine_tune(toy, build_head(toy, 3), **arguments)
+
+
+def test_arguments_are_checked_before_the_frozen_part_runs(
+    toy: Backbone, split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tlkit.training.cache_features", lambda *_, **__: pytest.fail("features were computed"))
+    for wrong in ({"learning_rate": None}, {"epochs": 0}, {"validation": 3}):
+        with raises_one_line(ValueError, f"{next(iter(wrong))} must be"):
+            fine_tune(toy, build_head(toy, 3), split, **{"stage": 1, **OPTIONS, **wrong})
+    with raises_one_line(ValueError, "backbone must be a Backbone", "wrap_backbone"):
+        fine_tune(toy.model, build_head(toy, 3), split, stage=1, **OPTIONS)
 
 
 def test_a_head_of_another_shape(toy: Backbone, split: Split, no_training) -> None:

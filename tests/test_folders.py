@@ -16,8 +16,9 @@ from PIL import Image
 from sklearn.model_selection import StratifiedGroupKFold
 
 from tlkit.domains import Domain
-from tlkit.folders import load_folder, read_picture
+from tlkit.folders import inspect_folder, load_folder, read_picture
 from tlkit.folders.groups import split_groups
+from tlkit.words import printable
 
 # The learner's own folder
 
@@ -776,3 +777,45 @@ def test_memory_stays_flat_while_a_large_folder_is_streamed(tmp_path: Path) -> N
     streamed = peak(many, 1) - peak(few, 1)
     assert held > 0.9 * decoded  # the measure sees what is held in memory
     assert streamed < 0.2 * decoded
+
+
+def undecodable(folder: Path, name: bytes) -> None:
+    """Renames the first class folder to bytes that are no UTF-8, or skips where no file system takes them."""
+    first = min(path for path in folder.iterdir() if path.is_dir())
+    try:
+        first.rename(folder / os.fsdecode(name))
+    except OSError:
+        pytest.skip("this file system takes text alone")
+
+
+def test_a_class_folder_whose_name_is_no_text_is_refused_before_a_picture_is_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undecodable(folder, b"caf\xff")
+    monkeypatch.setattr("tlkit.folders.loading.read_picture", lambda *_: pytest.fail("a picture was read"))
+    with raises_one_line(ValueError, "a class folder must have a name that is text", "'caf?'", "rename it"):
+        load_folder(folder, image_size=8)
+    report = inspect_folder(folder)
+    assert {printable(name): reason for name, reason in report.ignored.items()}["caf?"] == "a name that is no text"
+
+
+@pytest.mark.parametrize("side", [100_000, (2**31, 1), (1, 10**9)])
+def test_a_size_of_gigabytes_is_refused_before_memory_is_taken(folder: Path, side: int | tuple[int, int]) -> None:
+    size = side if isinstance(side, tuple) else (side, side)
+    with raises_one_line(ValueError, "size must be", f"{Image.MAX_IMAGE_PIXELS:,} pixels", f"got {size}"):
+        load_folder(folder, image_size=side)
+    with raises_one_line(ValueError, "size must be", f"got {size}"):
+        read_picture(folder / "absent.png", size, 3)
+    with raises_one_line(ValueError, "size must be", "got (0, 8)"):
+        read_picture(folder / "absent.png", (0, 8), 3)
+
+
+@pytest.mark.parametrize("text", ["file,group\na.png," + "x" * 131_073, 'file,group\na.png,"' + "x" * 200_000])
+def test_a_csv_field_that_is_too_long_names_the_file(folder: Path, tmp_path: Path, text: str) -> None:
+    table = tmp_path / "whose.csv"
+    table.write_text(text)
+    with raises_one_line(ValueError, "groups must be a CSV file", "whose.csv", "131072"):
+        load_folder(folder, image_size=8, groups=table)
+    table.write_text("name,of\na.png,x")
+    with raises_one_line(ValueError, "the columns file,group", "whose.csv", "name,of"):
+        load_folder(folder, image_size=8, groups=table)

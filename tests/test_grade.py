@@ -196,6 +196,10 @@ def test_what_check_exercise_refuses(course, tmp_path) -> None:
     (tmp_path / "text.ipynb").write_text("text", encoding="utf-8")
     with raises_one_line(ValueError, "text.ipynb must be a notebook"):
         check_exercise(tmp_path / "text.ipynb")
+    whole = nbformat.writes(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("HALF")]))
+    (tmp_path / "half.ipynb").write_text(whole.replace("HALF", "\\ud800"))  # valid JSON, and no text
+    with raises_one_line(ValueError, "half.ipynb must be a notebook of text", "half of a surrogate pair"):
+        check_exercise(tmp_path / "half.ipynb")
     nbformat.write(nbformat.v4.new_notebook(), tmp_path / "empty.ipynb")
     with raises_one_line(ValueError, "has no test cell"):
         check_exercise(tmp_path / "empty.ipynb")

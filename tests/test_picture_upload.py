@@ -234,6 +234,7 @@ BAD_BEGINNINGS = {
     "a class on a drive": {"label": "C:"},
     "a class with NUL": {"label": "a\0b"},
     "a class that Windows reserves": {"label": "con"},
+    "a class that reads backwards": {"label": "cat\u202e"},
     "a hidden class": {"label": ".ssh"},
     "a class that is half a letter": {"label": "\ud800"},
     "an endless class": {"label": "x" * 300},

@@ -1,6 +1,5 @@
 """The feature store: what is written comes back or is found out, and the folder stays within its limit."""
 
-import contextlib
 import hashlib
 import os
 import subprocess
@@ -12,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import ROOT
+from helpers import ROOT, no_file_above, raises_one_line
 
+from tlkit.files import store as store_module
 from tlkit.files.store import Store, array_digest, drop_pages, user_store
 
 KEY, OTHER = "0123456789abcdef" * 2, "fedcba9876543210" * 2
@@ -159,18 +159,6 @@ def test_a_half_written_file_is_invisible(store: Store) -> None:
         writer.append(noise(2, 2))
         assert store.read(KEY, in_memory_up_to=LARGE) is None
         assert store.entries() == []
-
-
-@contextlib.contextmanager
-def no_file_above(size: int) -> Iterator[None]:
-    """The system refuses to let a file grow past ``size``, much as a full disk does."""
-    resource = pytest.importorskip("resource")
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("rows", [1, 16, 1000])
@@ -447,6 +435,54 @@ def test_clear_removes_all_and_says_how_much(store: Store) -> None:
     assert names(store) == set()
     assert store.clear() == (0, 0)
     assert store.read(key_of(0), in_memory_up_to=LARGE) is None
+
+
+def test_clear_leaves_what_is_being_written(store: Store) -> None:
+    array, another = noise(40, 3), Store(store.folder)  # as another process has it
+    fill(store, [10])
+
+    def rows() -> Iterator[np.ndarray]:
+        for start in range(0, 40, 8):
+            yield array[start : start + 8]
+            cleared.append(another.clear()[0])
+
+    cleared: list[int] = []
+    assert_same(store.stream("features", KEY, array.shape, array.dtype, rows()), array)
+    assert cleared == [1, 0, 0, 0, 0]  # the one that was finished
+    assert_same(store.read(KEY, in_memory_up_to=LARGE), array)
+    assert another.clear()[0] == 1
+    assert names(store) == set()
+
+
+def test_clear_between_the_last_row_and_the_reading_loses_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    array, commit = noise(9, 4), store_module.Writer.commit
+
+    def commit_and_clear(writer: store_module.Writer) -> Path:
+        path = commit(writer)
+        Store(store.folder).clear()
+        return path
+
+    monkeypatch.setattr(store_module.Writer, "commit", commit_and_clear)
+    assert_same(store.stream("features", KEY, array.shape, array.dtype, [array]), array)
+
+
+def test_clear_removes_what_a_crash_left(store: Store) -> None:
+    writer = store.writer(KEY, (2, 2), np.dtype("float32"))
+    writer._file.close()  # as the system does it for a process that was killed
+    assert store.clear() == (0, 0)
+    assert names(store) == set()
+
+
+def test_a_file_that_somebody_removes_is_named_as_the_cause(store: Store) -> None:
+    def rows() -> Iterator[np.ndarray]:
+        yield noise(2, 2)
+        for path in store.folder.iterdir():
+            path.unlink()
+
+    with raises_one_line(OSError, "the file was removed while it was written", "call again"):
+        store.stream("features", KEY, (2, 2), np.dtype("float32"), rows())
 
 
 FOREIGN = ["notes.txt", "mine.npy", "mine.tmp", f"{KEY}.npy", f"{KEY}-backup.npy", "photo-1.tmp"]

@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import random
+import signal
 import threading
 import time
 
@@ -13,6 +14,7 @@ import pytest
 from helpers import ROOT, raises_one_line, random_split, run_python, same_weights, toy_backbone, weights_of
 
 from tlkit._keras import keras, tf
+from tlkit._steps import interrupts_held
 from tlkit.backbones import Backbone
 from tlkit.domains import Split
 from tlkit.freezing import freeze_to
@@ -301,6 +303,118 @@ def test_a_stopped_model_can_be_trained_on(split: Split) -> None:
     assert history["epoch"].tolist() == [1, 2]
 
 
+class Deaf:
+    """Ctrl-C comes while this is taken down, where Python loses what is raised."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("k", [1, 7])
+def test_no_interrupt_is_lost_where_python_swallows_exceptions(
+    split: Split, after_each: list[list[np.ndarray]], k: int
+) -> None:
+    model = classifier()
+    callbacks = [AtBatch(k, lambda: [Deaf()].clear())]
+    history = fit(
+        model, split, epochs=2, learning_rate=0.1, batch_size=5, callbacks=callbacks, stop=None, progress=False
+    )
+    assert history.attrs["stopped"]
+    assert same_weights(after_each[k - 1], model)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_interrupt_during_the_last_validation_is_not_lost(split: Split) -> None:
+    callback = keras.callbacks.Callback()
+    callback.on_test_end = lambda logs=None: [Deaf()].clear()
+    history = fit(
+        classifier(), split, epochs=1, learning_rate=0.1, validation=split, callbacks=[callback], progress=False
+    )
+    assert history["split"].tolist() == ["train", "validation"]
+    assert history.attrs["stopped"]
+
+
+def test_a_second_interrupt_acts_at_once(split: Split) -> None:
+    def twice(batch: int, logs: object = None) -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError("it went on")
+
+    callback, model = keras.callbacks.Callback(), classifier()
+    callback.on_train_batch_begin = twice
+    before = model.get_weights()
+    assert fit(model, split, epochs=1, learning_rate=0.1, callbacks=[callback], progress=False).empty
+    assert same_weights(before, model)
+
+
+def test_a_handler_of_somebody_elses_is_left_alone(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        seen.append(number)
+
+    former = signal.signal(signal.SIGINT, note)
+    try:
+        callback = AtBatch(1, lambda: signal.raise_signal(signal.SIGINT))
+        history = fit(classifier(), split, epochs=1, learning_rate=0.1, callbacks=[callback], progress=False)
+        assert signal.getsignal(signal.SIGINT) is note
+    finally:
+        signal.signal(signal.SIGINT, former)
+    assert seen == [signal.SIGINT]
+    assert not history.attrs["stopped"]
+
+
+class Slowly:
+    """Objects that come and go in Python code, for ever."""
+
+    def __del__(self) -> None:
+        for _ in range(20):
+            pass
+
+
+def test_forty_interrupts_at_random_moments() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        timer = threading.Timer(rng.uniform(0.001, 0.01), os.kill, (os.getpid(), signal.SIGINT))
+
+        def train(timer: threading.Timer = timer) -> None:
+            deadline = time.monotonic() + 60
+            with interrupts_held() as look:
+                timer.start()
+                while time.monotonic() < deadline:
+                    Slowly()
+                    look()
+
+        with pytest.raises(KeyboardInterrupt):
+            train()
+        timer.join()
+
+
+# Numbers that are none
+
+
+@pytest.mark.parametrize("validation", [False, True])
+def test_a_loss_that_is_no_number_ends_the_training_in_one_line(split: Split, validation: bool) -> None:
+    seen = AtBatch(0, None)
+    with raises_one_line(FloatingPointError, "the loss must be finite, got", "epoch 1", "1e+39, is too large"):
+        fit(
+            classifier(),
+            split,
+            epochs=10,
+            learning_rate=1e39,
+            batch_size=5,
+            validation=split if validation else None,
+            callbacks=[seen],
+            progress=False,
+        )
+    assert seen.done == 5  # one epoch
+
+
+def test_weights_that_the_last_step_lost(split: Split) -> None:
+    with raises_one_line(FloatingPointError, "weights must be finite", "after epoch 1", "1e+39, is too large"):
+        fit(classifier(), split, epochs=1, learning_rate=1e39, batch_size=24, optimizer="sgd", progress=False)
+
+
 def test_stop_in_a_thread_ends_a_long_training(split: Split) -> None:
     # As a notebook's stop button does: training in a thread, the event set from outside.
     stop, started, model = threading.Event(), threading.Event(), classifier()
@@ -558,6 +672,78 @@ def test_counts_out_of_range(split: Split, no_training, name: str, value: object
 def test_learning_rate_out_of_range(split: Split, no_training, learning_rate: float) -> None:
     with raises_one_line(ValueError, "learning_rate must be above 0", f"got {learning_rate}"):
         fit(classifier(), split, epochs=1, learning_rate=learning_rate)
+
+
+@pytest.mark.parametrize("learning_rate", [None, "0.1", True])
+def test_a_learning_rate_that_is_no_number(split: Split, no_training, learning_rate: object) -> None:
+    with raises_one_line(ValueError, "learning_rate must be above 0 (a finite number)", f"got {learning_rate!r}"):
+        fit(classifier(), split, epochs=1, learning_rate=learning_rate)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "fragments"),
+    [
+        ({"seed": -1}, ("seed must be an integer of 0 or more", "got -1")),
+        ({"seed": None}, ("seed must be an integer of 0 or more", "got None")),
+        ({"callbacks": [3]}, ("callbacks must be Keras callbacks", "got int")),
+        ({"callbacks": keras.callbacks.Callback()}, ("callbacks must be a list", "got Callback")),
+        ({"stop": True}, ("stop must be None or a threading.Event", "got bool")),
+        ({"validation": 3}, ("validation must be a Split", "got int")),
+    ],
+)
+def test_options_of_another_kind_move_no_weight(
+    split: Split, options: dict[str, object], fragments: tuple[str, ...]
+) -> None:
+    model = classifier()
+    before = model.get_weights()
+    with raises_one_line(ValueError, *fragments):
+        fit(model, split, **{**GOOD, **options})  # type: ignore[arg-type]
+    assert same_weights(before, model)
+
+
+def test_what_is_trained_and_on_what(split: Split, no_training) -> None:
+    with raises_one_line(ValueError, "train must be a Split", "got tuple", "Split(x, y)"):
+        fit(classifier(), (split.x, split.y), **GOOD)  # type: ignore[arg-type]
+    with raises_one_line(ValueError, "model must be a Keras model", "got Backbone", ".model"):
+        fit(toy_backbone(), split, **GOOD)  # type: ignore[arg-type]
+    with raises_one_line(ValueError, "model must be built", "got 'later'"):
+        fit(keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3)], name="later"), split, **GOOD)
+
+
+def test_two_trainings_do_not_move_the_same_weights_at_once(split: Split) -> None:
+    model, said = classifier(), []
+
+    def train_again() -> None:
+        for other in (model, keras.Model(model.inputs[0], model.outputs[0])):  # the second one shares all weights
+            with raises_one_line(RuntimeError, "one training at a time", other.name):
+                fit(other, split, **GOOD)
+        said.append(len(fit(classifier(), split, **GOOD)))  # weights of its own
+
+    fit(model, split, **GOOD, callbacks=[AtBatch(1, train_again)])
+    assert said == [1]
+    assert len(fit(model, split, **GOOD)) == 1  # the weights are free again
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_fork_says_that_tensorflow_does_not_survive_it(split: Split) -> None:
+    model = classifier()
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            fit(model, split, **GOOD)
+            words = "trained"
+        except BaseException as error:
+            words = f"{type(error).__name__}: {error}"
+        os.write(writing, words.encode())
+        os._exit(0)
+    os.close(writing)
+    os.waitpid(child, 0)
+    with os.fdopen(reading) as pipe:
+        (line,) = pipe.read().splitlines()
+    assert line.startswith("RuntimeError: TensorFlow must run in the process that imported it")
+    assert "spawn" in line
 
 
 def test_unknown_optimizer(split: Split, no_training) -> None:

@@ -15,6 +15,7 @@ from helpers import raises_one_line
 from PIL import Image
 
 from tlkit.folders import load_folder, unpack_pictures
+from tlkit.folders.unpacking import unusable_name
 
 
 def picture(shade: int, kind: str = "PNG") -> bytes:
@@ -396,3 +397,12 @@ def test_an_interruption_leaves_nothing(into: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.undo()
     unpack_pictures(WHOLE, into)
     assert files(into) == PETS
+
+
+@pytest.mark.parametrize("name", ["\u202e.png", "cat\u202egnp.png", "\u2066a.png"])
+def test_a_name_that_reads_backwards_is_refused(name: str, into: Path) -> None:
+    unpacked = unpack_pictures(packed(*PETS.items(), (f"cat/{name}", picture(9))), into)
+    assert list(unpacked.skipped.values()) == ["a name with a mark that turns the direction of reading"]
+    assert len(unpacked.pictures) == len(PETS)
+    for kept in ("cat\u202f9.41.png", "\U0001f468\u200d\U0001f469.png"):  # macOS writes the one, people the other
+        assert unusable_name(kept) == ""

@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
 from typing import Any, Protocol
 
 from tlkit._keras import keras, tf
@@ -13,10 +17,57 @@ from tlkit._keras.graph import all_layers
 from tlkit.domains import Split
 from tlkit.features import batches
 from tlkit.freezing import copy_flags
+from tlkit.words import reason
 
-__all__ = ["Mirrored", "OneDevice", "Steps", "descend", "mirrored_strategy", "run_epochs"]
+__all__ = ["Mirrored", "OneDevice", "Steps", "descend", "interrupts_held", "mirrored_strategy", "run_epochs"]
 
 VALIDATION_BATCH = 256
+
+
+class _Interrupts:
+    """Stands in for Python's SIGINT handler: the first Ctrl-C is kept until somebody looks, a second one acts at once.
+
+    Python's own raises ``KeyboardInterrupt`` wherever the program is, and what is raised inside ``__del__`` or a
+    callback from C, as there are in Keras and TensorFlow, is lost or becomes another error.
+    """
+
+    def __init__(self) -> None:
+        self._kept = False
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        if self._kept:
+            self._kept = False
+            signal.default_int_handler(number, frame)
+        self._kept = True
+
+    def look(self) -> None:
+        """Raise ``KeyboardInterrupt`` if there was a Ctrl-C."""
+        if self._kept:
+            self._kept = False
+            raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def interrupts_held() -> Iterator[Callable[[], None]]:
+    """Within it Ctrl-C raises ``KeyboardInterrupt`` only when the function that it gives is called, or at the end.
+
+    In the main thread alone, where Python handles signals, and only in place of Python's own handler: a program that
+    has another one knows why. One training within another holds them for both.
+    """
+    former = signal.getsignal(signal.SIGINT)
+    outer = getattr(former, "__self__", None)
+    if isinstance(outer, _Interrupts):
+        yield outer.look
+    elif threading.current_thread() is not threading.main_thread() or former is not signal.default_int_handler:
+        yield lambda: None
+    else:
+        interrupts = _Interrupts()
+        try:
+            signal.signal(signal.SIGINT, interrupts.handle)
+            yield interrupts.look
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        interrupts.look()
 
 
 def descend(loss_of: Any, groups: Sequence[tuple[Any, Sequence[keras.Variable]]]) -> Any:
@@ -167,8 +218,9 @@ class Mirrored:
             with strategy.scope():
                 self.model = keras.models.clone_model(model)
         except (NotImplementedError, TypeError, ValueError) as error:
-            reason = next(iter(str(error).splitlines()), "")[:120]
-            raise ValueError(f"strategy needs a model that Keras can clone, got {model.name!r}: {reason}") from error
+            raise ValueError(
+                f"strategy needs a model that Keras can clone, got {model.name!r}: {reason(error, 160)}"
+            ) from error
         copy_flags(model, self.model)
         self._pairs = list(zip(_state(model), _state(self.model), strict=True))
         for original, copied in self._pairs:

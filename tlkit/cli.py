@@ -327,10 +327,10 @@ def predict(
     top: Annotated[int, typer.Option(help="How many classes to name for each picture.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
 ) -> None:
-    """Name what is on pictures; exit code 1 when none of them could be read."""
+    """Name what is on pictures; exit code 1 when there is an answer for none of them."""
     from rich.console import Console
 
-    from tlkit.export import find_pictures, load_exported, predict_images
+    from tlkit.export import NO_NUMBER, find_pictures, load_exported, predict_images
 
     if top < 1:
         raise ValueError(f"--top must be 1 or more, got {top}.")
@@ -347,9 +347,12 @@ def predict(
     else:
         more = " …" if len(exported.classes) > 8 else ""
         _print_predictions(read, f"{exported.name}: {', '.join(exported.classes[:8])}{more}")
-    for row in unread.itertuples():
+    no_number = unread["problem"] == NO_NUMBER
+    for row in unread[~no_number].itertuples():
         typer.echo(f"not read: {printable(str(row.file))}: {row.problem}", err=True)
-    if len(unread):
+    if no_number.any():
+        typer.echo(f"{exported.name} gives NaN for {no_number.sum()} of {len(pictures)} pictures.", err=True)
+    if not no_number.all():
         typer.echo("A picture is a whole PNG, JPEG, BMP, GIF or WebP file.", err=True)
     if read.empty:
         raise SystemExit(1)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tlkit.assets import asset_path
-from tlkit.words import nearest_name
+from tlkit.words import is_text, nearest_name, one_line, printable
 
 __all__ = ["Domain", "DomainPair", "Split", "load_domain", "load_pair"]
 
@@ -26,11 +26,27 @@ BUNDLED_DOMAINS = ("printed", "mnist", "optdigits", "fashion")
 
 Array = NDArray[Any]
 
+_LARGEST = np.iinfo(np.int64).max  # past it a label of uint64 would come out negative
 
-def check_count(name: str, value: object) -> None:
-    """Raise ``ValueError`` unless ``value`` is an integer of 1 or more."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"{name} must be an integer of 1 or more, got {value!r}.")
+
+def check_count(name: str, value: object, *, least: int = 1) -> None:
+    """Raise ``ValueError`` unless ``value`` is an integer of ``least`` or more."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise ValueError(f"{name} must be an integer of {least} or more, got {one_line(repr(value), 80)}.")
+
+
+def check_rate(name: str, value: Any) -> None:
+    """Raise ``ValueError`` unless ``value`` is a finite number above 0."""
+    known = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if not known or not 0 < value < float("inf"):
+        raise ValueError(f"{name} must be above 0 (a finite number), got {one_line(repr(value), 80)}.")
+
+
+def check_split(name: str, value: object) -> None:
+    """Raise ``ValueError`` unless ``value`` is a :class:`Split`."""
+    if not isinstance(value, Split):
+        hint = ": Split(x, y) makes one" if isinstance(value, (tuple, list)) else ""
+        raise ValueError(f"{name} must be a Split, got {type(value).__name__}{hint}.")
 
 
 def _read_only(array: Array) -> Array:
@@ -53,7 +69,8 @@ class Split:
 
     Raises:
         TypeError: ``x``, ``y`` or ``groups`` has another dtype.
-        ValueError: Another shape, NaN or infinite features, a negative label, no example at all.
+        ValueError: Another shape, NaN or infinite features, a label or group out of range, no example at all, or
+            examples of no number at all.
     """
 
     x: Array
@@ -86,14 +103,18 @@ class Split:
             raise ValueError(f"x and y must have the same length, got {len(x)} and {len(y)}.")
         if len(x) == 0:
             raise ValueError("a split must hold at least one example, got none.")
-        if y.min() < 0:
-            raise ValueError(f"labels must be 0 or more, got {y.min()}.")
+        if 0 in x.shape[1:]:
+            raise ValueError(f"each example must hold at least one number, got x of the shape {x.shape}.")
+        if y.min() < 0 or y.max() > _LARGEST:
+            raise ValueError(f"labels must be 0 or more (in int64), got {y.min() if y.min() < 0 else y.max()}.")
         if self.groups is not None:
             groups = np.asarray(self.groups)
             if groups.dtype.kind not in "iu":
                 raise TypeError(f"groups must be integers, one an example, got {groups.dtype}.")
             if groups.shape != y.shape:
                 raise ValueError(f"groups must have shape {y.shape}, one an example, got {groups.shape}.")
+            if groups.max() > _LARGEST:
+                raise ValueError(f"groups must be integers that int64 holds, got {groups.max()}.")
             object.__setattr__(self, "groups", _read_only(groups.astype(np.int64)))
         if self.texts is not None:
             if len(self.texts) != len(y):
@@ -150,7 +171,8 @@ class Domain:
 
     Raises:
         TypeError: The examples are neither ``uint8`` images nor ``int32`` token ids, or one of each.
-        ValueError: A label is outside ``classes``, a class has no training example, shapes differ.
+        ValueError: A label is outside ``classes``, a class has no training example or a name that is no text, shapes
+            differ.
     """
 
     name: str
@@ -163,6 +185,9 @@ class Domain:
         object.__setattr__(self, "classes", tuple(str(name) for name in self.classes))
         if len(set(self.classes)) != len(self.classes) or len(self.classes) < 2:
             raise ValueError(f"classes must be two or more different names, got {self.classes}.")
+        for name in self.classes:
+            if not is_text(name):
+                raise ValueError(f"the name of a class must be text, got {printable(name)!r}, in which bytes are none.")
         others = {"test": self.test} | ({} if self.validation is None else {"validation": self.validation})
         for part, split in {"train": self.train, **others}.items():
             if split.x.dtype not in (np.uint8, np.int32):

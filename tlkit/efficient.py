@@ -15,6 +15,7 @@ import numpy as np
 from tlkit._keras import keras
 from tlkit._keras.graph import call_of
 from tlkit.backbones import Backbone
+from tlkit.backbones.graph import copying
 from tlkit.domains import Array, check_count
 from tlkit.freezing import freeze_to
 
@@ -385,7 +386,8 @@ def _rebuilt(
             end_of[layer.name] = call_of(result).operation.name
         return result
 
-    model = keras.models.clone_model(backbone.model, clone_function=copy, call_function=call)
+    with copying(backbone.model):
+        model = keras.models.clone_model(backbone.model, clone_function=copy, call_function=call)
     for layer in model.layers:
         if layer.name in end_of and layer.weights:
             layer.set_weights(backbone.model.get_layer(layer.name).get_weights())

@@ -88,11 +88,23 @@ class PairedTest:
 
 def _logits(model: keras.Model, split: Split) -> Array:
     check_shape(model, split)
-    return np.asarray(model.predict(batches(split, fitting_batch_size(model)), verbose=0))
+    logits = np.asarray(model.predict(batches(split, fitting_batch_size(model)), verbose=0))
+    # The largest of a row is NaN if any is; a logit of minus infinity rules a class out, and may be meant.
+    wrong = int(np.count_nonzero(~np.isfinite(logits.max(axis=-1))))
+    if wrong:
+        raise FloatingPointError(
+            f"logits must be finite, got NaN or infinite ones for {wrong:,} of {len(logits):,} examples from "
+            f"{model.name!r}."
+        )
+    return logits
 
 
 def predict_classes(model: keras.Model, split: Split) -> Array:
-    """The most likely class of each example, ``(n,)`` ``int64``."""
+    """The most likely class of each example, ``(n,)`` ``int64``.
+
+    Raises:
+        FloatingPointError: The model gives NaN or infinity for an example.
+    """
     classes: Array = _logits(model, split).argmax(axis=-1)
     return classes
 
@@ -106,6 +118,7 @@ def predict_probabilities(model: keras.Model, split: Split, *, temperature: floa
 
     Raises:
         ValueError: ``temperature`` is not above 0.
+        FloatingPointError: The model gives NaN or infinity for an example.
     """
     from scipy.special import softmax
 
@@ -116,7 +129,11 @@ def predict_probabilities(model: keras.Model, split: Split, *, temperature: floa
 
 
 def accuracy(model: keras.Model, split: Split) -> float:
-    """The share of examples, 0..1, whose most likely class is the right one."""
+    """The share of examples, 0..1, whose most likely class is the right one.
+
+    Raises:
+        FloatingPointError: The model gives NaN or infinity for an example.
+    """
     return float(np.mean(predict_classes(model, split) == split.y))
 
 

@@ -9,10 +9,13 @@ stranger's: nothing in it is run but the layers of Keras and of tlkit.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import glob
 import importlib
 import importlib.util
 import json
+import os
 import tempfile
 import warnings
 import zipfile
@@ -28,13 +31,14 @@ import pandas as pd
 import tlkit.efficient
 import tlkit.text.encoder  # noqa: F401
 from tlkit._keras import keras, tf
+from tlkit._keras.graph import not_finite
 from tlkit._keras.start import start_up_lines_dropped
 from tlkit.audit.graph import has_graph, last_operations, placed_layers
 from tlkit.backbones import Backbone
-from tlkit.domains import Split, check_count
+from tlkit.domains import Array, Split, check_count
 from tlkit.features import cache_features
 from tlkit.folders import PictureError, read_picture
-from tlkit.folders.pictures import is_picture_name
+from tlkit.folders.pictures import fit_array, is_picture_name
 from tlkit.heads import join
 from tlkit.text.tokens import MAX_LENGTH, tokenize
 from tlkit.words import nearest_name, one_line, reason
@@ -56,6 +60,7 @@ _UNPACKED = 20  # Keras stores without compression: a file that unpacks to many 
 _SUFFIX_OF = {"keras": ".keras", "onnx": ".onnx", "litert": ".tflite"}
 _KNOWN_PACKAGES = ("keras", "keras_hub")  # whose layers another machine has, too
 _BATCH = 32
+NO_NUMBER = "the model gives NaN for it"
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,9 +119,9 @@ def export_model(
 
     Raises:
         ValueError: An argument is out of range, a file exists, the model holds a Lambda layer or a layer that only this
-            notebook knows, it ends in a sigmoid, or a converter cannot write it.
+            notebook knows, it ends in a sigmoid, a weight is NaN or infinite, or a converter cannot write it.
         ImportError: A library that a format needs is not installed.
-        OSError: The folder cannot be written to.
+        OSError: The folder cannot be written to, or the disk is full; nothing is there then that was not before.
     """
     whole = model if isinstance(model, keras.Model) else _joined(model)
     names = _check_classes(classes)
@@ -137,10 +142,21 @@ def export_model(
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".tlkit-export-") as folder:
         made = [Path(folder) / file.name for file in files]
         for kind, file in zip(wanted, made, strict=True):
-            _WRITERS[kind](probabilities, file, names, called)
+            with _naming(target):
+                _WRITERS[kind](probabilities, file, names, called)
         for file, final in zip(made, files, strict=True):
             file.replace(final)
     return tuple(files)
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """A disk that is full, or a folder that is closed, comes out as one line that names the file to be written."""
+    try:
+        yield
+    except OSError as error:  # HDF5 says it over several numbers, and names the temporary file or none
+        why = os.strerror(error.errno) if error.errno else reason(error)
+        raise OSError(error.errno or errno.EIO, f"the model could not be written ({why})", str(path)) from error
 
 
 def _joined(pair: tuple[Backbone, keras.Model]) -> keras.Model:
@@ -195,6 +211,9 @@ def _with_probabilities(model: keras.Model, classes: list[str]) -> keras.Model:
                 f"model must hold layers of Keras alone, which another machine knows, got {placed.path!r} "
                 f"({type(placed.layer).__name__})."
             )
+    lost = not_finite(model)
+    if lost is not None:
+        raise ValueError(f"model must have finite weights, got NaN or infinity in {lost!r}: it would predict NaN.")
     ending = _ending(model)
     if ending == "sigmoid":
         raise ValueError("model must end in logits or a softmax, got a sigmoid: leave it out, and train on logits.")
@@ -409,31 +428,32 @@ def _is_hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
 
 
-def predict_images(exported: Exported, paths: Sequence[str | Path], *, top: int = 1) -> pd.DataFrame:
-    """The most likely classes of pictures in files, read as :func:`tlkit.load_folder` reads them: cropped and scaled.
+def predict_images(exported: Exported, paths: Sequence[str | Path | Array] | Array, *, top: int = 1) -> pd.DataFrame:
+    """The most likely classes of pictures, read as :func:`tlkit.load_folder` reads them: cropped and scaled.
 
     Args:
         exported: What :func:`load_exported` gave.
-        paths: Picture files.
+        paths: Picture files; or pictures that are in memory, as an array ``(n, h, w, c)`` such as ``split.x``, or
+            ``(h, w, c)`` each, ``uint8`` in 0..255 with 1 or 3 channels.
         top: How many classes to name for each, 1 or more; no more than there are.
 
     Returns:
         A row for each file and rank, in the order of ``paths``: ``file``, ``rank`` from 1, ``class``, ``probability``
-        in 0..1, and ``problem``, which is empty. A file that cannot be read has one row, without class, and ``problem``
-        says why.
+        in 0..1, and ``problem``, which is empty. A file that cannot be read, or for which the model gives NaN, has one
+        row, without class, and ``problem`` says why. Of a picture in memory ``file`` is its place, from ``"0"``.
 
     Raises:
-        ValueError: ``top`` is below 1, or the model takes texts.
+        ValueError: ``top`` is below 1, the model takes texts, or an array is no picture.
     """
     check_count("top", top)
     if exported.is_text:
         raise ValueError(f"exported must take images, got {exported.name!r}, which takes texts: predict_texts.")
     rows: list[dict[str, Any]] = []
-    for file, picture in _predicted(exported, [Path(path) for path in paths]):
+    for file, picture in _predicted(exported, _sources(exported, paths)):
         if isinstance(picture, str):
-            rows.append({"file": str(file), "rank": 1, "class": None, "probability": np.nan, "problem": picture})
+            rows.append({"file": file, "rank": 1, "class": None, "probability": np.nan, "problem": picture})
             continue
-        rows += [{"file": str(file), **likely, "problem": ""} for likely in _ranked(exported, picture, top)]
+        rows += [{"file": file, **likely, "problem": ""} for likely in _ranked(exported, picture, top)]
     return pd.DataFrame(rows, columns=["file", "rank", "class", "probability", "problem"])
 
 
@@ -456,6 +476,7 @@ def predict_texts(
         TypeError: ``texts`` is one string, or holds something that is no string.
         ValueError: ``top`` or ``max_length`` is out of range, there is no text, the model takes images, or it has
             another vocabulary.
+        FloatingPointError: The model gives NaN for a text.
         tlkit.text.NotFetchedError: The tokenizer was not fetched.
     """
     check_count("top", top)
@@ -463,7 +484,10 @@ def predict_texts(
         raise ValueError(f"exported must take texts, got {exported.name!r}, which takes images: predict_images.")
     ids = tokenize(texts, max_length=max_length)
     # Its checks are wanted here too, and so is its way of running texts of like length together.
-    probabilities = cache_features(exported.model, Split(ids, np.zeros(len(ids), np.int64)), cache_dir="memory").x
+    try:
+        probabilities = cache_features(exported.model, Split(ids, np.zeros(len(ids), np.int64)), cache_dir="memory").x
+    except FloatingPointError as error:
+        raise FloatingPointError(f"probabilities must be finite, got NaN from {exported.name!r}.") from error
     rows = [
         {"text": text, **likely}
         for text, found in zip(texts, probabilities, strict=True)
@@ -481,20 +505,38 @@ def _ranked(exported: Exported, probabilities: Any, top: int) -> list[dict[str, 
     ]
 
 
-def _predicted(exported: Exported, files: list[Path]) -> Iterator[tuple[Path, Any]]:
-    """Each file with its probabilities ``(classes,)``, or with the reason why it cannot be read."""
+def _sources(exported: Exported, paths: Sequence[str | Path | Array] | Array) -> list[tuple[str, Path | Array]]:
+    """Each picture's name and where it is, those in memory at the size that the model takes."""
+    if isinstance(paths, (str, Path)):
+        raise ValueError(
+            f"paths must be a list of files or pictures, got the one {type(paths).__name__} {str(paths)!r}."
+        )
+    if isinstance(paths, np.ndarray) and paths.ndim != 4:
+        raise ValueError(f"an array of pictures must have the shape (n, h, w, c), got {paths.shape}.")
+    height, width, channels = exported.model.inputs[0].shape[1:]
+    return [
+        (str(place), fit_array(path, (height, width), channels))
+        if isinstance(path, np.ndarray)
+        else (str(Path(path)), Path(path))
+        for place, path in enumerate(paths)
+    ]
+
+
+def _predicted(exported: Exported, files: list[tuple[str, Path | Array]]) -> Iterator[tuple[str, Any]]:
+    """Each file's name with its probabilities ``(classes,)``, or with the reason why it has none."""
     height, width, channels = exported.model.inputs[0].shape[1:]
     for start in range(0, len(files), _BATCH):
         part = files[start : start + _BATCH]
         read: list[Any] = []
-        for file in part:
+        for _, file in part:
             try:
-                read.append(read_picture(file, (height, width), channels))
+                read.append(file if isinstance(file, np.ndarray) else read_picture(file, (height, width), channels))
             except PictureError as error:
                 read.append(error.reason)
         pictures = [item for item in read if not isinstance(item, str)]
         probabilities = iter(
             exported.model.predict(np.stack(pictures), batch_size=_BATCH, verbose=0) if pictures else ()
         )
-        for file, item in zip(part, read, strict=True):
-            yield file, item if isinstance(item, str) else next(probabilities)
+        for (name, _), item in zip(part, read, strict=True):
+            found = item if isinstance(item, str) else next(probabilities)
+            yield name, found if isinstance(found, str) or np.isfinite(found).all() else NO_NUMBER

@@ -18,14 +18,18 @@ from typing import Any
 import numpy as np
 
 from tlkit._keras import keras, tf
+from tlkit._keras.code import Code
 from tlkit._keras.graph import all_layers, calls_of, layers_within
 from tlkit.backbones import Backbone
-from tlkit.domains import Array, Split, check_count
+from tlkit.backbones.graph import as_graph, check_model
+from tlkit.domains import Array, Split, check_count, check_split
 from tlkit.files.store import MAX_BYTES, Store, array_digest, drop_pages, open_store
+from tlkit.words import some_of
 
 __all__ = [
     "batches",
     "cache_features",
+    "check_labels",
     "check_shape",
     "check_tokens",
     "fits_shape",
@@ -46,6 +50,8 @@ _DROP_PAGES_EVERY = 16 * 2**20
 _CONSTANT_BYTES = 16 * 2**20  # TensorFlow copies what it holds as a constant: a larger split stays NumPy's
 # Texts that are sorted by length together, and those that run at once.
 _TEXT_BLOCK, _TEXT_BATCH = 512, 32
+# The code of which a word was said already: once a process is enough.
+_said: set[str] = set()
 
 
 def split_at(backbone: Backbone, stage: int) -> tuple[keras.Model, keras.Model]:
@@ -115,15 +121,21 @@ def cache_features(
     """Run the trunk once over all examples, in inference mode, and keep what comes out.
 
     The features are found again, in this process or another, by what they were computed from: the trunk's weights and
-    architecture, the images, the augmentation, views, seed and dtype, and TensorFlow's version. A change of any of them
-    computes anew; so does a stored file that was cut short or altered, with a warning.
+    architecture, the images, the augmentation, views, seed and dtype, and the versions of the packages whose layers
+    these are: TensorFlow, Keras, tlkit. A change of any of them computes anew; so does a stored file that was cut short
+    or altered, with a warning.
+
+    Code of your own cannot be compared, as it may read anything: a layer class, an activation function, a Lambda. With
+    it in the trunk or the augmentation each call computes anew and stores nothing that is found again, and the first
+    one says so in a warning.
 
     Inference mode drops nothing: where frozen stages have dropout, full training drops units there and training on
     cached features does not. Without dropout the two give the same weights: of images bit for bit, of texts, which run
     in batches of their own, up to rounding.
 
     Args:
-        trunk: From ``split.x`` to features; :func:`split_at` makes it.
+        trunk: From ``split.x`` to features; :func:`split_at` makes it. A functional model, or a sequential one that is
+            built.
         split: Images, texts, or features of an earlier stage.
         views: How many augmented versions of each image to keep, 1 or more. More than one needs ``augment``.
         augment: A Keras layer that changes raw images 0..255 at random, such as
@@ -147,7 +159,10 @@ def cache_features(
         OSError: The features take more than ``max_bytes`` and the disk cannot hold them.
     """
     check_shape(trunk, split)
+    if isinstance(trunk, keras.Sequential):
+        trunk = as_graph(trunk)
     check_count("views", views)
+    check_count("seed", seed, least=0)
     if views > 1 and augment is None:
         raise ValueError(f"augment must be a Keras layer when views is above 1, got None with {views} views.")
     if dtype not in ("float32", "float16"):
@@ -165,7 +180,15 @@ def cache_features(
             raise ValueError(f"features must take max_bytes={max_bytes:,} or less to be kept in memory, got {size:,}.")
         return Split(_filled(shape, dtype, rows), y, groups)
     store = open_store(cache_dir)
-    key = _key(trunk, split.x, views=views, augment=augment, seed=seed, dtype=dtype)
+    if augment is not None and not augment.built:
+        augment.build((None, *split.x.shape[1:]))  # some configurations change when they are built
+    code = [Code(layer) for layer in (trunk, augment) if layer is not None]
+    if foreign := list(dict.fromkeys(name for each in code for name in each.foreign)):
+        _say_not_stored(foreign)
+        if size <= max_bytes:
+            return Split(_filled(shape, dtype, rows), y, groups)
+        return Split(store.stream_once("features", shape, np.dtype(dtype), rows), y, groups)
+    key = _key(trunk, split.x, code, views=views, augment=augment, seed=seed, dtype=dtype)
     x = store.read(key, in_memory_up_to=max_bytes)
     if x is None or (x.shape, x.dtype) != (shape, np.dtype(dtype)):
         x = (
@@ -174,6 +197,17 @@ def cache_features(
             else store.stream("features", key, shape, np.dtype(dtype), rows)
         )
     return Split(x, y, groups)
+
+
+def _say_not_stored(foreign: list[str]) -> None:
+    names = some_of(foreign)
+    if names not in _said:
+        warnings.warn(
+            f"features are computed in each call and not stored: {names} is code outside Keras, TensorFlow and tlkit, "
+            "and tlkit would not see a change of it.",
+            stacklevel=3,
+        )
+        _said.add(names)
 
 
 def _filled(shape: tuple[int, ...], dtype: str, rows: Iterator[Array]) -> Array:
@@ -299,7 +333,16 @@ _NOT_INFERENCE = (
 )  # fmt: skip
 
 
-def _key(trunk: keras.Model, x: Array, *, views: int, augment: keras.layers.Layer | None, seed: int, dtype: str) -> str:
+def _key(
+    trunk: keras.Model,
+    x: Array,
+    code: list[Code],
+    *,
+    views: int,
+    augment: keras.layers.Layer | None,
+    seed: int,
+    dtype: str,
+) -> str:
     """What the features are computed from, as one hash (joblib's, SHA-1 over every array)."""
     import joblib
 
@@ -309,11 +352,10 @@ def _key(trunk: keras.Model, x: Array, *, views: int, augment: keras.layers.Laye
         "images": array_digest(x),
         "augment": None,
         "dtype": dtype,
-        "tensorflow": tf.__version__,
+        "versions": {"tensorflow": tf.__version__} | {k: v for each in code for k, v in each.versions().items()},
+        "settings": [each.settings for each in code],
     }
     if augment is not None:
-        if not augment.built:
-            augment.build((None, *x.shape[1:]))  # some configurations change when they are built
         # A layer such as Normalization has a state that its configuration does not show.
         state = [variable.numpy() for variable in augment.variables if variable.name != "seed_generator_state"]
         parts["augment"] = (_architecture(augment), state, views, seed, _AUGMENT_BATCH)
@@ -346,7 +388,11 @@ def _architecture(layer: keras.layers.Layer) -> str:
 
 
 def check_shape(model: keras.Model, split: Split) -> None:
-    """Raise ``ValueError`` unless ``model`` takes what ``split`` holds."""
+    """Raise ``ValueError`` unless ``model`` is a built Keras model that takes what ``split``, a split, holds."""
+    check_model(model)
+    check_split("examples", split)
+    if not getattr(model, "inputs", None):
+        raise ValueError(f"model must be functional or sequential, got {model.name!r} ({type(model).__name__}).")
     wanted, given = model.input_shape[1:], split.x.shape[1:]
     if not fits_shape(wanted, given):
         raise ValueError(f"examples must have the shape that {model.name!r} takes, {wanted}, got {given}.")
@@ -354,6 +400,14 @@ def check_shape(model: keras.Model, split: Split) -> None:
         check_tokens(model, split.x)
     elif keras.backend.is_int_dtype(model.inputs[0].dtype) and _vocabulary(model):
         raise ValueError(f"examples must be token ids (int32), which {model.name!r} takes, got {split.x.dtype}.")
+
+
+def check_labels(model: keras.Model, y: Array) -> None:
+    """Raise ``ValueError`` if a label has no logit of the model's."""
+    n_classes = model.output_shape[-1]
+    if y.max() >= n_classes or y.min() < 0:
+        wrong = y.min() if y.min() < 0 else y.max()
+        raise ValueError(f"labels must be in 0..{n_classes - 1} (the head has {n_classes} logits), got {wrong}.")
 
 
 def fits_shape(wanted: Sequence[int | None], given: Sequence[int]) -> bool:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from tlkit._keras import keras
 from tlkit._keras.graph import all_layers, own_weights
 from tlkit.backbones import Backbone, stage_layers
 
 __all__ = [
+    "OneAtATime",
     "WeightCounts",
     "check_names",
     "copy_flags",
@@ -30,6 +33,40 @@ class WeightCounts:
 
     trainable: int
     frozen: int
+
+
+class OneAtATime:
+    """Within it the weights belong to one training: a second one that would move any of them is refused.
+
+    Two networks may share weights without being one model, so each weight counts by itself.
+
+    Args:
+        what: How the error calls them.
+        weights: Those that this training may move.
+
+    Raises:
+        RuntimeError: On entering: one of them is being trained already.
+    """
+
+    _lock = threading.Lock()
+    _moving: ClassVar[set[int]] = set()  # identities, of weights that whoever is within holds
+
+    def __init__(self, what: str, weights: Sequence[keras.Variable]) -> None:
+        self._what, self._weights = what, list(weights)
+
+    def __enter__(self) -> None:
+        own = {id(weight) for weight in self._weights}
+        with self._lock:
+            if own & self._moving:
+                raise RuntimeError(
+                    f"one training at a time: weights of {self._what!r} are being trained already, stop that run or "
+                    "wait for it first."
+                )
+            self._moving.update(own)
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._moving.difference_update(id(weight) for weight in self._weights)
 
 
 def freeze_to(backbone: Backbone, stage: int, *, train_batchnorm: bool = False) -> None:

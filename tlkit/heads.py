@@ -10,6 +10,7 @@ from tlkit._keras import keras
 from tlkit.assets import asset_names, asset_path
 from tlkit.backbones import Backbone
 from tlkit.backbones.efficientnet_lite import imagenet_classes, load_efficientnet_lite0
+from tlkit.backbones.graph import check_channels_last, check_model
 from tlkit.domains import Array, load_domain
 from tlkit.words import nearest_name
 
@@ -44,6 +45,7 @@ def build_head(
         raise ValueError(f"dropout must be in [0, 1), got {dropout}.")
     if any(width < 1 for width in hidden):
         raise ValueError(f"hidden widths must be 1 or more, got {tuple(hidden)}.")
+    check_channels_last()
     feature_shape = backbone.model.output_shape[1:]
     if len(feature_shape) not in (1, 3):
         raise ValueError(
@@ -73,8 +75,10 @@ def join(core: keras.Model, head: keras.Model) -> keras.Model:
     """One model that runs ``core`` (a backbone's model, or its tail) and then ``head``; weights are shared, not copied.
 
     Raises:
-        ValueError: The head takes another shape than the core gives.
+        ValueError: The head takes another shape than the core gives, or one of them is no Keras model that is built.
     """
+    check_model(core)
+    check_model(head)
     if core.output_shape[1:] != head.input_shape[1:]:
         raise ValueError(f"head must take {core.output_shape[1:]}, what the core gives, got {head.input_shape[1:]}.")
     return keras.Model(core.input, head(core.output), name=f"{core.name}_{head.name}")

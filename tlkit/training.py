@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
@@ -11,12 +12,14 @@ from typing import Any, TypedDict, Unpack
 import pandas as pd
 
 from tlkit._keras import keras, tf
-from tlkit._steps import Mirrored, OneDevice, mirrored_strategy, run_epochs
+from tlkit._keras.graph import all_layers, not_finite
+from tlkit._steps import Mirrored, OneDevice, interrupts_held, mirrored_strategy, run_epochs
 from tlkit.backbones import Backbone
-from tlkit.domains import Split, check_count
-from tlkit.features import cache_features, check_shape, split_at
+from tlkit.backbones.graph import check_model
+from tlkit.domains import Split, check_count, check_rate, check_split
+from tlkit.features import cache_features, check_labels, check_shape, split_at
 from tlkit.files.store import MAX_BYTES
-from tlkit.freezing import freeze_to
+from tlkit.freezing import OneAtATime, freeze_to
 from tlkit.heads import join
 from tlkit.probe import fit_probe as fit_probe  # they were here
 from tlkit.probe import logistic_regression as logistic_regression
@@ -34,7 +37,8 @@ class FitOptions:
     With it, several calls of :func:`fine_tune` share their options.
 
     Raises:
-        ValueError: ``batch_size`` is out of range, or ``optimizer`` is not known.
+        ValueError: ``batch_size`` or ``seed`` is out of range, ``callbacks`` or ``stop`` is of another kind, or
+            ``optimizer`` is not known.
     """
 
     batch_size: int = 32
@@ -47,6 +51,14 @@ class FitOptions:
 
     def __post_init__(self) -> None:
         check_count("batch_size", self.batch_size)
+        check_count("seed", self.seed, least=0)
+        if not isinstance(self.callbacks, (list, tuple)):
+            raise ValueError(f"callbacks must be a list of Keras callbacks, got {type(self.callbacks).__name__}.")
+        for callback in self.callbacks:
+            if not isinstance(callback, keras.callbacks.Callback):
+                raise ValueError(f"callbacks must be Keras callbacks, got {type(callback).__name__} among them.")
+        if self.stop is not None and not callable(getattr(self.stop, "is_set", None)):
+            raise ValueError(f"stop must be None or a threading.Event, got {type(self.stop).__name__}.")
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(f"optimizer must be {nearest_name(self.optimizer, OPTIMIZERS)}")
 
@@ -88,7 +100,8 @@ def fit(
     cached features sees the very batches that training the whole model sees.
 
     Ctrl-C (or a notebook's stop button), and ``stop`` once it is set from another thread, end the training after the
-    batch in progress: the weights of that batch are kept, and the history so far is returned.
+    batch in progress: the weights of that batch are kept, and the history so far is returned. A second Ctrl-C does not
+    wait for the batch.
 
     On several devices (``strategy``) each batch is dealt out in parts that differ by one example at most, and the step
     is that of the whole batch: the parts' gradients are summed, each example counting 1 over the size of the batch
@@ -120,7 +133,11 @@ def fit(
 
     Raises:
         ValueError: An argument out of range, nothing to train, labels that the head has no logit for, or something that
-            ``strategy`` cannot do.
+            ``strategy`` cannot do; ``model`` is no built Keras model, ``train`` no split, or an option of another kind.
+        FloatingPointError: The loss of an epoch, or a weight after the last one, became NaN or infinite: the learning
+            rate was too large. The training ends with that epoch; the weights are lost.
+        RuntimeError: Another training moves weights of ``model`` now, or this process was forked from the one that
+            imported TensorFlow, in which it would wait for ever.
     """
     options = FitOptions(
         batch_size=batch_size,
@@ -131,21 +148,25 @@ def fit(
         progress=progress,
         strategy=strategy,
     )
-    return _fit(model, train, validation, epochs, learning_rate, options)
+    check_model(model)
+    with OneAtATime(model.name, model.trainable_weights):
+        return _fit(model, train, validation, epochs, learning_rate, options)
 
 
 def _fit(
     model: keras.Model, train: Split, validation: Split | None, epochs: int, learning_rate: float, options: FitOptions
 ) -> pd.DataFrame:
     check_count("epochs", epochs)
-    if not 0 < learning_rate < float("inf"):
-        raise ValueError(f"learning_rate must be above 0, got {learning_rate}.")
+    check_rate("learning_rate", learning_rate)
     if not model.trainable_weights:
         raise ValueError(f"a model must have a weight to train, got {model.name!r}, where all are frozen.")
+    check_split("train", train)
+    if validation is not None:
+        check_split("validation", validation)
     for split in (train, validation):
         if split is not None:
             check_shape(model, split)
-            _check_labels(model, split)
+            check_labels(model, split.y)
     step_size = {"class_name": options.optimizer, "config": {"learning_rate": float(learning_rate)}}
     mirrored = None if options.strategy is None else Mirrored(model, mirrored_strategy(options.strategy), step_size)
     model.compile(
@@ -156,24 +177,28 @@ def _fit(
     recorder = _Recorder(options.stop, _progress_bar(epochs * -(-len(train) // options.batch_size), options.progress))
     stopped = False
     try:
-        for _ in run_epochs(
-            mirrored or OneDevice(model),
-            train,
-            epochs=epochs,
-            batch_size=options.batch_size,
-            seed=options.seed,
-            validation=validation,
-            callbacks=[recorder, *options.callbacks],
-        ):
-            pass
+        with interrupts_held() as look:
+            recorder.look = look
+            try:
+                for _ in run_epochs(
+                    mirrored or OneDevice(model),
+                    train,
+                    epochs=epochs,
+                    batch_size=options.batch_size,
+                    seed=options.seed,
+                    validation=validation,
+                    callbacks=[recorder, *options.callbacks],
+                ):
+                    look()
+            finally:
+                recorder.bar.close()
+                if mirrored is not None:
+                    mirrored.copy_back()
     except (KeyboardInterrupt, _Stopped):
         # A step is one graph call, which Python cannot interrupt half way: the weights are those of a whole batch.
         recorder.close_epoch()
         stopped = True
-    finally:
-        recorder.bar.close()
-        if mirrored is not None:
-            mirrored.copy_back()
+    _check_trained(model, recorder.rows, learning_rate)
     history = pd.DataFrame(recorder.rows, columns=["epoch", "split", "loss", "accuracy"])
     history.attrs["stopped"] = stopped
     return history
@@ -226,8 +251,17 @@ def fine_tune(
 
     Raises:
         ValueError: As from the functions it calls; nothing is trained then.
+        FloatingPointError: As from :func:`fit`, or the frozen part gave NaN or infinite features.
     """
     options = replace(options, **keywords)
+    if not isinstance(backbone, Backbone):
+        raise ValueError(f"backbone must be a Backbone, got {type(backbone).__name__}: wrap_backbone makes one.")
+    check_model(head)
+    check_split("train", train)
+    if validation is not None:
+        check_split("validation", validation)
+    check_count("epochs", epochs)
+    check_rate("learning_rate", learning_rate)
     if not 0 < tail_rate_factor <= 1:
         raise ValueError(f"tail_rate_factor must be above 0 and at most 1, got {tail_rate_factor}.")
     backbone.check_stage(stage)
@@ -252,7 +286,9 @@ def fine_tune(
     histories: list[pd.DataFrame] = []
     for phase, frozen_to, rate, tail, cached, held_out in prepared:
         freeze_to(backbone, frozen_to, train_batchnorm=train_batchnorm)
-        history = _fit(join(tail, head), cached, held_out, epochs, rate, options)
+        model = join(tail, head)
+        with OneAtATime(model.name, model.trainable_weights):
+            history = _fit(model, cached, held_out, epochs, rate, options)
         history["epoch"] += sum(int(part["epoch"].max()) for part in histories)
         history.insert(0, "phase", phase)
         histories.append(history)
@@ -263,12 +299,20 @@ def fine_tune(
     return whole
 
 
-def _check_labels(model: keras.Model, split: Split) -> None:
-    n_classes = model.output_shape[-1]
-    if split.y.max() >= n_classes:
-        raise ValueError(
-            f"labels must be in 0..{n_classes - 1} (the head has {n_classes} logits), got {split.y.max()}."
-        )
+def _check_trained(model: keras.Model, rows: list[tuple[int, str, float, float]], learning_rate: float) -> None:
+    """Raise ``FloatingPointError`` if the last epoch's loss is no number, or a weight is none after the last step."""
+    half = any(layer.compute_dtype == "float16" for layer in all_layers(model))
+    cause = f"learning_rate, {learning_rate:g}, is too large{', or float16 too narrow' if half else ''}"
+    last = rows[-1][0] if rows else 0
+    for epoch, split, loss, _ in rows:
+        if epoch == last and not math.isfinite(loss):
+            raise FloatingPointError(
+                f"the loss must be finite, got {loss} on the {split} split in epoch {epoch}: {cause}, unless the "
+                "weights were not finite before."
+            )
+    lost = not_finite(model)
+    if rows and lost is not None:
+        raise FloatingPointError(f"weights must be finite, got NaN or inf in {lost!r} after epoch {last}: {cause}.")
 
 
 def _progress_bar(total: int, progress: bool | None) -> Any:
@@ -291,6 +335,7 @@ class _Recorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships 
         super().__init__()
         self.rows: list[tuple[int, str, float, float]] = []
         self.bar = bar
+        self.look: Callable[[], None] = lambda: None
         self._stop = stop
         self._epoch = 0
         self._train: dict[str, float] | None = None
@@ -308,6 +353,11 @@ class _Recorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships 
         self.close_epoch()
         if logs and "val_loss" in logs:
             self.rows.append((self._epoch, "validation", float(logs["val_loss"]), float(logs["val_accuracy"])))
+        if not all(math.isfinite(loss) for epoch, _, loss, _ in self.rows[-2:] if epoch == self._epoch):
+            raise _Stopped  # there is nothing to learn from NaN; _check_trained says so
+
+    def on_test_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        self.look()
 
     def close_epoch(self) -> None:
         if self._train:

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 
-__all__ = ["counted", "nearest_name", "one_line", "printable", "reason", "shortened", "some_of"]
+__all__ = ["counted", "is_text", "nearest_name", "one_line", "printable", "reason", "shortened", "some_of"]
 
 _LISTED = 100  # names that an error lists in full
 
@@ -25,6 +25,15 @@ def reason(error: BaseException, limit: int = 200) -> str:
 def printable(name: str) -> str:
     """A stranger's name as it is, a ``?`` in place of what cannot be printed: a line end, or bytes that are no text."""
     return "".join(letter if letter.isprintable() else "?" for letter in name)
+
+
+def is_text(name: str) -> bool:
+    """Whether a name can be written anywhere: a file system may give bytes that are no text, JSON half a character."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def shortened(text: str, limit: int) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from tlkit._keras.start import keras
 
 __all__ = [
@@ -17,6 +19,7 @@ __all__ = [
     "functional",
     "inner_layers",
     "layers_within",
+    "not_finite",
     "own_statistics",
     "own_weights",
 ]
@@ -54,18 +57,28 @@ def own_statistics(layer: keras.layers.Layer) -> list[keras.Variable]:
     return list(layer._non_trainable_variables)
 
 
+def not_finite(model: keras.Model) -> str | None:
+    """The path of the first weight that holds NaN or an infinite number; ``None`` if all are finite."""
+    for weight in model.weights:
+        if keras.backend.is_float_dtype(weight.dtype) and not np.isfinite(weight.numpy()).all():
+            return str(weight.path)
+    return None
+
+
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One use of a layer or operation in a graph: the symbolic tensors it took and gave, and its keyword arguments."""
+    """One use of a layer or operation in a graph: the symbolic tensors it took and gave, and all its arguments."""
 
     operation: Any
     inputs: list[Any]
     outputs: list[Any]
+    positional: tuple[Any, ...]
     options: dict[str, Any]
 
 
 def _read(node: Any) -> Call:
-    return Call(node.operation, list(node.input_tensors), list(node.output_tensors), dict(node.arguments.kwargs))
+    given = node.arguments
+    return Call(node.operation, list(node.input_tensors), list(node.output_tensors), given.args, dict(given.kwargs))
 
 
 def _nodes_of(operation: Any) -> list[Any]:

@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO
 
-__all__ = ["keras", "start_up_lines_dropped", "tf"]
+__all__ = ["check_process", "keras", "start_up_lines_dropped", "tf"]
 
 _START_UP_LINE = re.compile(
     r"^(WARNING: All log messages before absl::InitializeLog"
@@ -57,6 +57,21 @@ with start_up_lines_dropped():
 
     # The first look at the devices is what makes the CUDA lines appear; it initialises nothing else.
     tf.config.list_physical_devices()
+
+
+_IMPORTED_IN = os.getpid()
+
+
+def check_process() -> None:
+    """Raise ``RuntimeError`` in a process that was forked from the one that imported TensorFlow.
+
+    A fork takes one thread with it, and TensorFlow's own threads are gone: whatever needs them waits for ever.
+    """
+    if os.getpid() != _IMPORTED_IN:
+        raise RuntimeError(
+            "TensorFlow must run in the process that imported it, got a fork of it, in which it would wait for ever: "
+            "start processes by multiprocessing.get_context('spawn')."
+        )
 
 
 def _not_about_retracing(record: logging.LogRecord) -> bool:

@@ -16,8 +16,9 @@ from tlkit._keras.state import name_scopes_kept, random_states_kept, without_tra
 from tlkit._steps import descend
 from tlkit.audit.graph import Placed, placed_layers
 from tlkit.backbones import Backbone, stage_layers
+from tlkit.backbones.graph import check_model as check_built
 from tlkit.domains import Array, Split, check_count
-from tlkit.features import check_tokens
+from tlkit.features import check_labels, check_tokens
 from tlkit.freezing import held_layers, is_batchnorm
 from tlkit.words import reason
 
@@ -70,8 +71,8 @@ def audit_fit(
         ``attrs``: ``steps``, ``loss`` (of the last step), ``learning_rate``, ``meant_by``.
 
     Raises:
-        ValueError: The model is not built, is empty or has several outputs, there is no data, a step cannot be taken,
-            or ``intended_stage`` is given without a backbone or out of range.
+        ValueError: The model is not built, is empty or has several outputs, there is no data, a label has no logit,
+            a step cannot be taken, or ``intended_stage`` is given without a backbone or out of range.
     """
     check_model(model)
     if not any(own_weights(placed.layer) for placed in placed_layers(model)):
@@ -198,12 +199,7 @@ def stage_by_layer(backbone: Backbone | keras.Model | None, model: keras.Model) 
 
 def check_model(model: keras.Model) -> None:
     """Raise ``ValueError`` unless this is a model that is built and has one output."""
-    if not isinstance(model, keras.Model):
-        raise ValueError(f"model must be a Keras model, got {type(model).__name__}.")
-    if not model.built:
-        raise ValueError(
-            f"model must be built (call it on a batch once), got {model.name!r}, which has no weights yet."
-        )
+    check_built(model)
     if len(getattr(model, "outputs", None) or [0]) != 1:
         raise ValueError(f"model must have one output, got {len(model.outputs)}: {', '.join(model.output_names)}.")
 
@@ -221,12 +217,27 @@ def _take_steps(model: keras.Model, train: Data, steps: int, batch_size: int) ->
     for batch in batches:
         if isinstance(batch[0], tf.Tensor):
             check_tokens(model, batch[0].numpy())
+        numbers = isinstance(batch[1], tf.Tensor) and (batch[1].dtype.is_integer or batch[1].dtype.is_floating)
+        if numbers and _takes_class_indices(model):
+            check_labels(model, batch[1].numpy())
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what Keras warns of here is what the audit is about to say
             return _steps(model, train, batches)
     except Exception as error:  # Keras and TensorFlow raise many types, over many lines
         raise ValueError(f"a training step must be possible, got {reason(error)}") from error
+
+
+def _takes_class_indices(model: keras.Model) -> bool:
+    """Whether the loss reads each label as the index of a logit; one may have an index that it passes over."""
+    if not getattr(model, "outputs", None):
+        return False
+    if not model.compiled:
+        return True
+    loss = keras.losses.get(model.loss) if isinstance(model.loss, str) else model.loss
+    if isinstance(loss, keras.losses.SparseCategoricalCrossentropy):
+        return loss.get_config().get("ignore_class") is None and loss.get_config().get("axis", -1) == -1
+    return loss is keras.losses.sparse_categorical_crossentropy
 
 
 def _steps(model: keras.Model, train: Data, batches: list[tuple[Any, ...]]) -> tuple[float, float]:

@@ -2,14 +2,59 @@
 
 from __future__ import annotations
 
+import contextlib
 import graphlib
 from collections.abc import Iterator
 from typing import Any
 
 from tlkit._keras import keras
 from tlkit._keras.graph import call_of
+from tlkit._keras.start import check_process
+from tlkit.words import reason
 
-__all__ = ["as_graph", "cut_at_boundaries", "maker", "outputs_by_name", "walk_back"]
+__all__ = [
+    "as_graph",
+    "check_channels_last",
+    "check_model",
+    "copying",
+    "cut_at_boundaries",
+    "maker",
+    "outputs_by_name",
+    "walk_back",
+]
+
+
+def check_model(model: object) -> None:
+    """Raise ``ValueError`` unless this is a built Keras model; ``RuntimeError`` in a fork, where none can run."""
+    check_process()
+    if not isinstance(model, keras.Model):
+        hint = ": its Keras model is .model" if isinstance(getattr(model, "model", None), keras.Model) else ""
+        raise ValueError(f"model must be a Keras model, got {type(model).__name__}{hint}.")
+    if not model.built:
+        raise ValueError(
+            f"model must be built (call it on a batch once), got {model.name!r}, which has no weights yet."
+        )
+
+
+def check_channels_last() -> None:
+    """Raise ``ValueError`` where Keras is set to make layers for images ``(n, c, h, w)``, which nothing here has."""
+    if keras.config.image_data_format() != "channels_last":
+        raise ValueError(
+            "images are (n, h, w, c) here, so Keras must be set to 'channels_last', got 'channels_first': call "
+            "keras.config.set_image_data_format('channels_last'), and look into ~/.keras/keras.json."
+        )
+
+
+@contextlib.contextmanager
+def copying(model: keras.Model) -> Iterator[None]:
+    """Within it Keras copies a model; a layer that does not say what it was made of ends it in one ``ValueError``."""
+    try:
+        yield
+    except NotImplementedError as error:  # 21 lines, of which the first few say it
+        raise ValueError(
+            f"a model that is copied must be of layers that Keras can make anew, got {model.name!r}: "
+            f"{reason(error, 160)}"
+        ) from error
 
 
 def maker(tensor: Any) -> Any:

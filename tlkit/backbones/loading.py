@@ -16,7 +16,7 @@ from tlkit.backbones.efficientnet_lite import (
     efficientnet_lite0,
     load_efficientnet_lite0,
 )
-from tlkit.backbones.graph import maker
+from tlkit.backbones.graph import check_channels_last, maker
 from tlkit.backbones.weights import draw_weights, load_weights
 from tlkit.words import nearest_name
 
@@ -178,12 +178,14 @@ def load_backbone(
         seed: Makes the random weights; read only with ``weights=None``.
 
     Raises:
-        ValueError: An unknown name, a weights file that is absent or fits another architecture, a bad size or shape.
+        ValueError: An unknown name, a weights file that is absent or fits another architecture, a bad size or shape, or
+            Keras is set to ``channels_first``.
         ConnectionError: ImageNet weights were asked for, are not on this machine, and cannot be downloaded.
         tlkit.assets.AssetError: A bundled weights file is missing or altered.
     """
     if name not in _WEIGHTS_BY_NAME:
         raise ValueError(f"backbone must be {nearest_name(name, _WEIGHTS_BY_NAME)}")
+    check_channels_last()
     native, smallest = (28, 8) if name.startswith("resnet_") else (224, 32)
     size = native if image_size is None else image_size
     if isinstance(size, bool) or not isinstance(size, int) or size < smallest:

@@ -16,10 +16,11 @@ import pandas as pd
 
 from tlkit._keras import keras, tf
 from tlkit._keras.graph import own_weights
-from tlkit._steps import OneDevice, descend, run_epochs
+from tlkit._steps import OneDevice, descend, interrupts_held, run_epochs
 from tlkit.audit.moved import watch
 from tlkit.backbones import Backbone, draw_weights, layers_up_to, stage_layers
-from tlkit.domains import Domain, DomainPair, Split, check_count
+from tlkit.backbones.graph import check_model, copying
+from tlkit.domains import Domain, DomainPair, Split, check_count, check_rate
 from tlkit.evaluation import accuracy, predict_classes
 from tlkit.experiment.script import keras_script, write_script
 from tlkit.experiment.settings import BATCH_SIZE, Baselines, Run, Settings, StageInfo
@@ -35,7 +36,7 @@ from tlkit.features import (
     without_padding,
 )
 from tlkit.files.store import array_digest
-from tlkit.freezing import check_names, freeze_layers, is_batchnorm, trainable_layers, unfreeze
+from tlkit.freezing import OneAtATime, check_names, freeze_layers, is_batchnorm, trainable_layers, unfreeze
 from tlkit.heads import build_head, join, load_source_head, source_classes
 from tlkit.probe import fit_probe, linear_probe
 from tlkit.words import counted
@@ -69,7 +70,8 @@ SOURCE_PER_CLASS = 50
 class Experiment:
     """One backbone and its target head, trained run after run; the source's head reads what that leaves of the source.
 
-    Weights change in place: ``backbone`` is the learner's own. One run at a time. With :class:`Settings`' ``seed`` a
+    Weights change in place: ``backbone`` is the learner's own. One run at a time, of whichever
+    experiment on these weights. With :class:`Settings`' ``seed`` a
     comparison gets as many draws of labels as it needs, without a new graph.
 
     The source's data cannot always be had: ImageNet's photographs may not be passed on. Then give the target alone.
@@ -203,7 +205,8 @@ class Experiment:
         return min(learning, default=self.backbone.n_stages + 1) - 1
 
     def check(self, settings: Settings) -> None:
-        """Raise ``ValueError`` for settings that no run can have."""
+        """Raise ``ValueError`` for settings that no run can have; ``RuntimeError`` in a fork, where none can be."""
+        check_model(self.model)
         self.names(settings.frozen)
         for name in ("per_class", "epochs", "views"):
             check_count(name, getattr(settings, name))
@@ -212,8 +215,7 @@ class Experiment:
         if settings.per_class > self.most_per_class:
             raise ValueError(f"per_class must be in 1..{self.most_per_class}, got {settings.per_class}.")
         for name in ("head_rate", "base_rate"):
-            if not 0 < getattr(settings, name) < float("inf"):
-                raise ValueError(f"{name} must be above 0, got {getattr(settings, name)!r}.")
+            check_rate(name, getattr(settings, name))
 
     def seed_of(self, settings: Settings) -> int:
         """What a run of these settings draws by."""
@@ -315,9 +317,20 @@ class Experiment:
     # A run ----------------------------------------------------------------------------------------------------------
 
     def reset(self, *, seed: int | None = None) -> None:
-        """The pretrained weights again, exactly, and a new head, drawn by ``seed`` (``None``: the experiment's own)."""
+        """The pretrained weights again, exactly, and a new head, drawn by ``seed`` (``None``: the experiment's own).
+
+        Raises:
+            RuntimeError: Another training moves these weights now.
+        """
+        with self._alone():
+            self._reset(seed)
+
+    def _reset(self, seed: int | None) -> None:
         self.backbone.model.set_weights(self._pretrained)
         self.head.set_weights(self.new_head(self.seed if seed is None else seed).get_weights())
+
+    def _alone(self) -> OneAtATime:
+        return OneAtATime(self.backbone.name, [*self.backbone.model.weights, *self.head.weights])
 
     def new_head(self, seed: int) -> keras.Model:
         """A head that has learned nothing, as the runs of this seed begin with."""
@@ -325,7 +338,8 @@ class Experiment:
 
     def pretrained_model(self) -> keras.Model:
         """A copy of the backbone's model with the pretrained weights."""
-        model = keras.models.clone_model(self.backbone.model)
+        with copying(self.backbone.model):
+            model = keras.models.clone_model(self.backbone.model)
         model.set_weights(self._pretrained)
         return model
 
@@ -340,6 +354,7 @@ class Experiment:
 
         Raises:
             ValueError: Settings out of range; nothing has been trained then.
+            RuntimeError: Another experiment, or a ``fit``, trains the same weights now.
             FloatingPointError: The loss became NaN or infinite.
         """
         self.check(settings)
@@ -348,14 +363,15 @@ class Experiment:
             for callback in callbacks:
                 callback(kind, value)
 
-        return self._run(settings, stop or threading.Event(), report)
+        with self._alone():
+            return self._run(settings, stop or threading.Event(), report)
 
     def _run(self, settings: Settings, stop: threading.Event, report: Report) -> Run:
         began = time.monotonic()
         boundary = self.boundary(settings.frozen)
         report("phase", "running the frozen part once" if boundary else "preparing")
         if settings.from_pretrained:
-            self.reset(seed=settings.seed)
+            self._reset(settings.seed)
         freeze_layers(self.backbone, self.names(settings.frozen), train_batchnorm=settings.train_batchnorm)
         # What lies before the boundary stays as it is in a run; looking at all its weights twice would take longer than
         # a head's training.
@@ -425,11 +441,13 @@ class Experiment:
         if stop.is_set():
             return rows, 0, True
         ready = StepsReady(self.model, step.train)
-        for _ in run_epochs(
-            ready, train, epochs=settings.epochs, batch_size=BATCH_SIZE, seed=seed, callbacks=[watcher]
-        ):
-            if stop.is_set():
-                break
+        with interrupts_held() as look_for_interrupts:
+            for _ in run_epochs(
+                ready, train, epochs=settings.epochs, batch_size=BATCH_SIZE, seed=seed, callbacks=[watcher]
+            ):
+                look_for_interrupts()
+                if stop.is_set():
+                    break
         return rows, watcher.done, watcher.done < watcher.total
 
     def _best_head(self, boundary: int, train: Split) -> None:
@@ -576,7 +594,8 @@ class Experiment:
         raise AssertionError("the training from scratch ends with a score")
 
     def _scratch_training(self, per_class: int) -> Iterator[float | None]:
-        core = keras.models.clone_model(self.backbone.model)
+        with copying(self.backbone.model):
+            core = keras.models.clone_model(self.backbone.model)
         unfreeze(core)
         draw_weights(core, self.seed)
         model = join(core, build_head(self.backbone, len(self.target.classes), seed=self.seed))

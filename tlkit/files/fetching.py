@@ -27,6 +27,7 @@ from typing import IO
 
 from tlkit.files.hashes import sha256
 from tlkit.files.trees import BROKEN, PinnedFolder, difference, places, stamp, unpack
+from tlkit.words import reason
 
 __all__ = [
     "Collection",
@@ -221,8 +222,10 @@ def fetch(
             else:
                 _from_network(wanted, run)
     except OSError as error:
-        if error.errno not in _FULL:
+        if error.errno not in _FULL and error.filename is not None:
             raise
+        if error.errno is None:
+            raise OSError(f"{collection.name} could not be written into {str(folder)!r}: {reason(error)}.") from error
         # An archive and what is unpacked from it are there at once.
         need = sum(pinned.bytes * (2 if isinstance(pinned, PinnedFolder) else 1) for pinned in wanted.values())
         what = f"{os.strerror(error.errno)}: {collection.name} needs {need / 1e6:.0f} MB"

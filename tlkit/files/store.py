@@ -8,14 +8,19 @@ altered is found out when it is read.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
+import importlib
+import importlib.util
 import math
 import mmap
 import os
 import re
+import secrets
 import tempfile
 import time
 import warnings
+import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +35,9 @@ from tlkit.files.hashes import sha256
 __all__ = ["Store", "StoreEntry", "array_digest", "drop_pages", "open_store", "user_store"]
 
 Array = NDArray[Any]
+
+# Windows has none, and there nobody can remove a file that is open.
+fcntl: Any = importlib.import_module("fcntl") if importlib.util.find_spec("fcntl") else None
 
 LIMIT_BYTES = 4 * 2**30
 _NAME = re.compile(r"(?P<key>[0-9a-f]{16,})-(?P<hash>[0-9a-f]{64})\.npy")
@@ -125,14 +133,26 @@ class Store:
             with self.writer(key, shape, dtype) as writer:
                 for batch in rows:
                     writer.append(batch)
-                path = writer.commit()
+                # Mapped while the writer still holds it: from then on nobody's removal matters.
+                mapped: Array = np.load(writer.commit(), mmap_mode="r", allow_pickle=False)
         except OSError as error:
             size = math.prod(shape) * dtype.itemsize
+            gone = error.errno == errno.ENOENT
             raise OSError(
-                f"{what} need {size / 2**20:,.0f} MiB on disk, got {error.strerror or error} in {self.folder}: free "
-                "some space, give another cache_dir, or raise max_bytes to keep them in memory."
+                f"{what} need {size / 2**20:,.0f} MiB on disk, got {error.strerror or error} in {self.folder}: "
+                + ("the file was removed while it was written; call again" if gone else "free some space")
+                + ", give another cache_dir, or raise max_bytes to keep them in memory."
             ) from error
-        mapped: Array = np.load(path, mmap_mode="r", allow_pickle=False)
+        return mapped
+
+    def stream_once(self, what: str, shape: tuple[int, ...], dtype: np.dtype[Any], rows: Iterable[Array]) -> Array:
+        """The same for an array that nobody is to find again: its file goes when the array does, or with the process.
+
+        Raises:
+            OSError: As :meth:`stream`.
+        """
+        mapped = self.stream(what, secrets.token_hex(20), shape, dtype, rows)
+        weakref.finalize(mapped, _remove, Path(mapped.filename))  # type: ignore[attr-defined]  # np.load gave a memmap
         return mapped
 
     def make_room(self, *, keep: Path | None = None) -> None:
@@ -146,30 +166,32 @@ class Store:
         for path in self._temporary_files():
             try:
                 if time.time() - path.stat().st_mtime > _ABANDONED_AFTER_SECONDS:
-                    _remove(path)
+                    _remove_unless_held(path)
             except FileNotFoundError:
                 continue
 
     def clear(self) -> tuple[int, int]:
-        """Remove every stored array; returns how many there were and their bytes."""
-        entries = self.entries()
-        for path in (*(entry.path for entry in entries), *self._temporary_files()):
-            _remove(path)
-        return len(entries), sum(entry.bytes for entry in entries)
+        """Remove every stored array, but for those that are being written; returns how many these were, their bytes."""
+        removed = [entry for entry in self.entries() if _remove_unless_held(entry.path)]
+        for path in self._temporary_files():
+            _remove_unless_held(path)
+        return len(removed), sum(entry.bytes for entry in removed)
 
     def _temporary_files(self) -> list[Path]:
         return [path for path in self.folder.glob("*.tmp") if _TEMPORARY_NAME.fullmatch(path.name)]
 
 
 class Writer:
-    """Writes rows to a temporary file; as a context manager it leaves nothing behind unless ``commit`` was called."""
+    """Writes rows to a temporary file; as a context manager it leaves nothing behind unless ``commit`` was called.
+
+    It holds a lock on the file, which goes with the process however that ends: so :meth:`Store.clear` knows it from
+    one that a crash left behind.
+    """
 
     def __init__(self, store: Store, key: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         self._store, self._key = store, key
         self._hash = hashlib.sha256(key.encode())  # so that a file under another key's name is found out
-        handle, name = tempfile.mkstemp(suffix=".tmp", prefix=key[:16] + "-", dir=store.folder)
-        self._temporary = Path(name)
-        self._file: IO[bytes] = os.fdopen(handle, "w+b")
+        self._file, self._temporary = _held_file(store.folder, key)
         header = _Tee(self._file, self._hash)
         np.lib.format.write_array_header_2_0(
             header, {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
@@ -192,9 +214,10 @@ class Writer:
         self._hash.update(data)
 
     def commit(self) -> Path:
-        """Put the finished file in its place, and return its path."""
+        """Put the finished file in its place, and return its path; it is held until the writer is left."""
         self._file.flush()
-        self._file.close()
+        if fcntl is None:  # Windows renames no open file
+            self._file.close()
         path = self._store.folder / f"{self._key}-{self._hash.hexdigest()}.npy"
         self._temporary.replace(path)
         self._store.make_room(keep=path)
@@ -210,6 +233,45 @@ class _Tee:
     def write(self, data: bytes) -> int:
         self._digest.update(data)
         return self._file.write(data)
+
+
+def _held_file(folder: Path, key: str) -> tuple[IO[bytes], Path]:
+    """A new temporary file, locked."""
+    while True:
+        handle, name = tempfile.mkstemp(suffix=".tmp", prefix=key[:16] + "-", dir=folder)
+        if fcntl is not None:
+            with contextlib.suppress(OSError):  # a file system without locks
+                fcntl.flock(handle, fcntl.LOCK_EX)
+        if Path(name).exists():  # nobody removed it before the lock held
+            return os.fdopen(handle, "w+b"), Path(name)
+        os.close(handle)
+
+
+def _remove_unless_held(path: Path) -> bool:
+    """Remove a file, unless a writer holds it; whether that was tried."""
+    if fcntl is None:
+        _remove(path)
+        return True
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        _remove(path)
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        pass
+    else:
+        _remove(path)
+        return True
+    finally:
+        os.close(handle)
+    _remove(path)
+    return True
 
 
 def _remove(path: Path) -> None:

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tlkit.folders.listing import list_folder
+from tlkit.folders.listing import NO_TEXT, list_folder
 from tlkit.folders.pictures import PictureError, is_picture_name, read_picture
 from tlkit.folders.unpacking import Unpacked, unusable_name
-from tlkit.words import printable, shortened
+from tlkit.words import is_text, printable, shortened
 
 __all__ = ["Contents", "NewPicture", "add_pictures", "contents", "no_label", "shown_name"]
 
@@ -77,10 +77,8 @@ def no_label(label: str) -> str:
 def _no_name(name: str) -> str:
     if "/" in name or "\\" in name:
         return "a name that leads out of the folder"
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return "a name that is no text"
+    if not is_text(name):
+        return NO_TEXT
     if name.startswith(".") or name == "__MACOSX":
         return "a hidden name"
     return unusable_name(name)

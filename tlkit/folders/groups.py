@@ -11,6 +11,7 @@ import numpy as np
 
 from tlkit.domains import Array
 from tlkit.folders.listing import Listing
+from tlkit.words import reason
 
 __all__ = ["Groups", "name_groups", "split_groups"]
 
@@ -62,18 +63,26 @@ def _read_csv(path: Path) -> dict[str, str]:
     try:
         text = path.read_text(encoding="utf-8-sig")  # Excel writes a mark at the start
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8"
+        why = getattr(error, "strerror", None) or "not UTF-8"
         raise ValueError(
-            f"groups must be a CSV file with the columns file,group, got {str(path)!r} ({reason})."
+            f"groups must be a CSV file with the columns file,group, got {str(path)!r} ({why})."
         ) from error
     lines = text.splitlines()
     header = lines[0] if lines else ""
     delimiter = ";" if ";" in header and "," not in header else ","  # Excel, where the comma is the decimal sign
     rows = csv.DictReader(lines, delimiter=delimiter)
-    if not {"file", "group"} <= set(rows.fieldnames or ()):
-        raise ValueError(f"groups must be a CSV file with the columns file,group, got the columns {header[:80]!r}.")
+    try:
+        if not {"file", "group"} <= set(rows.fieldnames or ()):
+            got = f"the columns {header[:80]!r} in {str(path)!r}"
+            raise ValueError(f"groups must be a CSV file with the columns file,group, got {got}.")
+        listed = list(rows)
+    except csv.Error as error:  # a field of more than 131,072 characters, such as a quotation mark that nothing closes
+        raise ValueError(
+            f"groups must be a CSV file that can be read, got {str(path)!r} ({reason(error, 100)} near line "
+            f"{rows.line_num})."
+        ) from error
     table: dict[str, str] = {}
-    for row in rows:
+    for row in listed:
         file, group = ((row[column] or "").strip() for column in ("file", "group"))
         file = file.replace("\\", "/").removeprefix("./")
         if table.setdefault(file, group) != group:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tlkit.folders.pictures import is_picture_name
+from tlkit.words import is_text
 
-__all__ = ["OUTSIDE", "Listing", "list_folder"]
+__all__ = ["NO_TEXT", "OUTSIDE", "Listing", "list_folder"]
 
 HIDDEN = "hidden"
+NO_TEXT = "a name that is no text"
 OUTSIDE = "a link that leads out of the folder"
 
 
@@ -40,7 +42,8 @@ class Listing:
 def list_folder(path: str | Path) -> Listing:
     """List a folder with one subfolder a class; nothing is opened.
 
-    Links that stay in the folder are followed; hidden entries, folders inside a class and what leads out are not.
+    Links that stay in the folder are followed; hidden entries, folders inside a class, class folders whose name is no
+    text, and what leads out are not.
 
     Raises:
         ValueError: There is no such folder.
@@ -77,7 +80,9 @@ def _no_class(entry: Path, inside: Path) -> str:
         return HIDDEN
     if not _real(entry).is_relative_to(inside):
         return OUTSIDE
-    return "" if entry.is_dir() else "not in a class folder"
+    if not entry.is_dir():
+        return "not in a class folder"
+    return "" if is_text(entry.name) else NO_TEXT  # the name becomes a class, which pages and files must show
 
 
 def _no_picture(file: Path, inside: Path) -> str:

@@ -13,8 +13,8 @@ import numpy as np
 from tlkit.domains import Array, Domain, Split
 from tlkit.files.store import MAX_BYTES, Store, open_store
 from tlkit.folders.groups import Groups, name_groups, split_groups
-from tlkit.folders.listing import OUTSIDE, Listing, list_folder
-from tlkit.folders.pictures import READING, PictureError, read_picture
+from tlkit.folders.listing import NO_TEXT, OUTSIDE, Listing, list_folder
+from tlkit.folders.pictures import READING, PictureError, check_pixels, read_picture
 from tlkit.words import printable, some_of
 
 __all__ = ["in_one_array", "load_folder", "passing", "picture_shape"]
@@ -66,14 +66,16 @@ def load_folder(
 
     Raises:
         TypeError: ``groups`` is none of these.
-        ValueError: No such folder, fewer than two classes, a class with fewer than two images (or groups), an
-            unreadable image, a file without a group, or an argument out of range.
+        ValueError: No such folder, fewer than two classes, a class with fewer than two images (or groups) or a name
+            that is no text, an unreadable image, a file without a group, or an argument out of range.
         OSError: The disk cannot hold the decoded images.
     """
     shape = picture_shape(image_size, channels)
     if not 0 < test_fraction < 1:
         raise ValueError(f"test_fraction must be between 0 and 1, both excluded, got {test_fraction}.")
     listing = list_folder(path)
+    for name in (name for name, reason in listing.ignored.items() if reason == NO_TEXT):
+        raise ValueError(f"a class folder must have a name that is text in UTF-8, got {printable(name)!r}: rename it.")
     if len(listing.classes) < 2:
         names = ", ".join(map(repr, listing.classes)) or "none"
         raise ValueError(f"{listing.root} must hold two or more class folders, got {names}.")
@@ -107,20 +109,22 @@ def load_folder(
     for part, (chosen, labels, numbers) in _split(of_class, group_of, test_fraction, seed).items():
         rows = map(read, passing(chosen, f"reading {part} images", progress))
         splits[part] = Split(in_one_array(chosen, rows, shape, store, max_bytes), labels, numbers)
-    return Domain(listing.root.resolve().name, splits["train"], splits["test"], tuple(listing.classes))
+    return Domain(printable(listing.root.resolve().name), splits["train"], splits["test"], tuple(listing.classes))
 
 
 def picture_shape(image_size: int | tuple[int, int], channels: int) -> tuple[int, int, int]:
     """``(height, width, channels)`` of what is asked for.
 
     Raises:
-        ValueError: A side is below 1 pixel, or ``channels`` is neither 1 nor 3.
+        ValueError: A side is below 1 pixel, there are more pixels than a picture may have, or ``channels`` is neither 1
+            nor 3.
     """
     size = image_size if isinstance(image_size, tuple) else (image_size, image_size)
     if len(size) != 2 or not all(isinstance(side, int) and side >= 1 for side in size):
         raise ValueError(f"image_size must be a side or (height, width) of 1 pixel or more, got {image_size}.")
     if channels not in (1, 3):
         raise ValueError(f"channels must be 1 (grey) or 3 (RGB), got {channels}.")
+    check_pixels(size)
     return (*size, channels)
 
 

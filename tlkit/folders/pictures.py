@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import warnings
 from collections.abc import Iterator
@@ -17,7 +18,17 @@ from tlkit.words import reason
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["FORMATS", "PICTURE_SUFFIXES", "READING", "PictureError", "decode", "is_picture_name", "read_picture"]
+__all__ = [
+    "FORMATS",
+    "PICTURE_SUFFIXES",
+    "READING",
+    "PictureError",
+    "check_pixels",
+    "decode",
+    "fit_array",
+    "is_picture_name",
+    "read_picture",
+]
 
 # What Pillow may try on a file. It knows forty more formats, among them some that start other programs.
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
@@ -42,6 +53,19 @@ def is_picture_name(name: str) -> bool:
     return name.lower().endswith(PICTURE_SUFFIXES) and not name.startswith(".")
 
 
+def check_pixels(size: tuple[int, int]) -> None:
+    """Raise ``ValueError`` for a size that is none, or of more pixels than a picture may have to be read.
+
+    That is Pillow's ``Image.MAX_IMAGE_PIXELS``, 89,478,485 unless somebody has set it; a larger one takes gigabytes.
+    """
+    from PIL import Image
+
+    most = Image.MAX_IMAGE_PIXELS
+    if min(size) < 1 or (most is not None and math.prod(map(int, size)) > most):
+        at_most = "" if most is None else f" and at most {most:,} pixels in all"
+        raise ValueError(f"size must be (height, width) of 1 pixel or more each{at_most}, got {tuple(size)}.")
+
+
 def read_picture(path: Path, size: tuple[int, int], channels: int) -> Array:
     """A picture as a backbone takes it: ``(*size, channels)`` ``uint8`` in 0..255.
 
@@ -54,16 +78,41 @@ def read_picture(path: Path, size: tuple[int, int], channels: int) -> Array:
         channels: 3 (RGB) or 1 (grey).
 
     Raises:
+        ValueError: ``size`` has a side below 1 or more than ``Image.MAX_IMAGE_PIXELS`` pixels.
         PictureError: The file is empty, cut short, damaged or no picture, or has more pixels than Pillow's
             ``Image.MAX_IMAGE_PIXELS`` (a small file can claim to be gigabytes).
     """
+    check_pixels(size)
+    with _naming(path):
+        return _fitted(_decode(path, at_least=3 * max(size))[0], size, channels)
+
+
+def fit_array(pixels: Array, size: tuple[int, int], channels: int) -> Array:
+    """Pixels in memory, as :func:`read_picture` gives those of a file; of the size that is wanted, as they are.
+
+    Args:
+        pixels: ``(h, w, 1)``, ``(h, w, 3)`` or ``(h, w)`` ``uint8`` in 0..255.
+
+    Raises:
+        ValueError: They are none, or ``size`` is out of range.
+    """
+    from PIL import Image
+
+    check_pixels(size)
+    shape = pixels.shape if pixels.ndim == 3 else (*pixels.shape, 1)
+    if pixels.dtype != np.uint8 or len(shape) != 3 or shape[-1] not in (1, 3) or 0 in shape:
+        raise ValueError(
+            f"a picture must be uint8 in 0..255 of the shape (h, w, 1 or 3), got {pixels.dtype} {pixels.shape}."
+        )
+    return _fitted(Image.fromarray(pixels.reshape(shape if shape[-1] == 3 else shape[:2])), size, channels)
+
+
+def _fitted(image: Image, size: tuple[int, int], channels: int) -> Array:
     from PIL import Image, ImageOps
 
-    with _naming(path):
-        image = _decode(path, at_least=3 * max(size))[0].convert("L" if channels == 1 else "RGB")
-        # Crop to the wanted aspect ratio, then scale: stretching would change the shapes that the backbone knows.
-        image = ImageOps.fit(image, (size[1], size[0]), Image.Resampling.BILINEAR)
-        return np.asarray(image, dtype=np.uint8).reshape(*size, channels)
+    # Crop to the wanted aspect ratio, then scale: stretching would change the shapes that the backbone knows.
+    fitted = ImageOps.fit(image.convert("L" if channels == 1 else "RGB"), (size[1], size[0]), Image.Resampling.BILINEAR)
+    return np.asarray(fitted, dtype=np.uint8).reshape(*size, channels)
 
 
 def decode(path: Path) -> tuple[Image, str]:

@@ -22,6 +22,7 @@ __all__ = ["Unpacked", "unpack_pictures", "unusable_name"]
 _BLOCK = 2**20
 _LONGEST_NAME = 200  # bytes; most systems take 255
 _NOT_PORTABLE = re.compile(r'[<>:"|?*\x00-\x1f\x7f]|[. ]$')
+_TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")  # "cat\u202egnp.exe" reads as cat, exe.png
 _RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\.|$)", re.IGNORECASE)
 _READING_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError)
 
@@ -129,6 +130,8 @@ def unusable_name(name: str) -> str:
     """Why neither a file nor a folder may have this name, on whatever system; empty where it may."""
     if _NOT_PORTABLE.search(name) or _RESERVED.match(name):
         return "a name that Windows cannot have"
+    if _TURNING.search(name):
+        return "a name with a mark that turns the direction of reading"
     if len(name.encode(errors="surrogatepass")) > _LONGEST_NAME:
         return f"a name longer than {_LONGEST_NAME} bytes"
     return ""

@@ -139,6 +139,9 @@ def _read(path: Path) -> Any:
     try:
         content = nbformat.read(path, as_version=4)
         tests = _tests(content)
+        nbformat.writes(content).encode()  # JSON may hold half a character, which no kernel takes
+    except UnicodeEncodeError:
+        raise ValueError(f"{path.name} must be a notebook of text, got one with half of a surrogate pair.") from None
     except Exception as error:  # nbformat raises many types, over many lines
         raise ValueError(f"{path.name} must be a notebook, but cannot be read: {one_line(error, 150)}.") from None
     if not tests:
