@@ -742,7 +742,7 @@ def test_a_fork_says_that_tensorflow_does_not_survive_it(split: Split) -> None:
     os.waitpid(child, 0)
     with os.fdopen(reading) as pipe:
         (line,) = pipe.read().splitlines()
-    assert line.startswith("RuntimeError: TensorFlow must run in the process that imported it")
+    assert line.startswith("RuntimeError: TensorFlow must run in the process that started it")
     assert "spawn" in line
 
 

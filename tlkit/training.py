@@ -136,8 +136,8 @@ def fit(
             ``strategy`` cannot do; ``model`` is no built Keras model, ``train`` no split, or an option of another kind.
         FloatingPointError: The loss of an epoch, or a weight after the last one, became NaN or infinite: the learning
             rate was too large. The training ends with that epoch; the weights are lost.
-        RuntimeError: Another training moves weights of ``model`` now, or this process was forked from the one that
-            imported TensorFlow, in which it would wait for ever.
+        RuntimeError: Another training moves weights of ``model`` now, or this process was forked from one in which
+            TensorFlow was running: it would wait for ever.
     """
     options = FitOptions(
         batch_size=batch_size,

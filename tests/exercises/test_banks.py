@@ -117,8 +117,13 @@ def test_a_bank_is_rich_enough(assignment, notebooks):
     assert set().union(*lost) == set(points), "each check must be lost by a wrong answer"
 
 
+# Of ps8 it takes more than a minute; its wrong answers in `make test` lose one check each, and so pass all others.
 @pytest.mark.parametrize(
-    "assignment", [pytest.param(name, marks=pytest.mark.slow if name in TRAINS else ()) for name in ASSIGNMENTS]
+    "assignment",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name in TRAINS) + [pytest.mark.bank] * (name == "ps8"))
+        for name in ASSIGNMENTS
+    ],
 )
 def test_the_reference_gets_everything_and_the_release_nothing(assignment, notebooks):
     notebook = notebooks[assignment]

@@ -59,17 +59,29 @@ with start_up_lines_dropped():
     tf.config.list_physical_devices()
 
 
-_IMPORTED_IN = os.getpid()
+_forked_while_running = False
+
+
+def _note_fork() -> None:
+    global _forked_while_running
+    # No public function says whether TensorFlow has started its threads; before that a fork does no harm.
+    from tensorflow.python.eager import context
+
+    _forked_while_running = _forked_while_running or bool(context.context()._initialized)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)
 
 
 def check_process() -> None:
-    """Raise ``RuntimeError`` in a process that was forked from the one that imported TensorFlow.
+    """Raise ``RuntimeError`` in a process that was forked from one in which TensorFlow was running.
 
     A fork takes one thread with it, and TensorFlow's own threads are gone: whatever needs them waits for ever.
     """
-    if os.getpid() != _IMPORTED_IN:
+    if _forked_while_running:
         raise RuntimeError(
-            "TensorFlow must run in the process that imported it, got a fork of it, in which it would wait for ever: "
+            "TensorFlow must run in the process that started it, got a fork of it, in which it would wait for ever: "
             "start processes by multiprocessing.get_context('spawn')."
         )
 
