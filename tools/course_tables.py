@@ -44,6 +44,12 @@ class Table:
 TABLES = {
     "03": (
         Table(
+            "few_shots",
+            "shots_here",
+            "test accuracy of a linear probe by target, method, draw and number of labels",
+            "notebook 03: 1 to 50 labels per class of mnist and of optdigits, each draw nested",
+        ),
+        Table(
             "thousand_source_images",
             "here",
             "accuracy on printed digits after training on 1,000 of them, and of a probe on its features of mnist",
