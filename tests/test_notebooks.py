@@ -147,7 +147,11 @@ def test_strict_nbval_within_binders_memory(source, tmp_path, request):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("source", [s for s in SOURCES if "load_clothes" in s.read_text(encoding="utf-8")], ids=str)
+@pytest.mark.parametrize(
+    "source",
+    [s for s in SOURCES if "load_clothes" in s.read_text(encoding="utf-8")],
+    ids=lambda source: source.stem,
+)
 def test_a_notebook_on_clothes_runs_where_they_were_not_fetched(source, tmp_path):
     check_strictly(source, tmp_path, TLKIT_DATA_DIR=str(tmp_path / "nothing"))
 
