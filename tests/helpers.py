@@ -1,6 +1,7 @@
 """What several test files share: toys that take milliseconds, and what every error must look like."""
 
 import contextlib
+import datetime
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 from tlkit._keras import keras
 from tlkit.backbones import Backbone
 from tlkit.domains import Split
+from tlkit.tables import read_table
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -64,6 +66,14 @@ def failures_side_by_side(job: Callable[[], object], times: int = 4) -> list[Bas
 def same_accuracy(new: float, stored: float, n: int) -> bool:
     """Whether an accuracy lies in the 95 % interval that ``n`` test examples give to the stored one."""
     return abs(new - stored) < 1.96 * float(np.sqrt(stored * (1 - stored) / n))
+
+
+def assert_says_how_it_was_made(table: Path, command: str) -> None:
+    """A stored table begins with what it is, its recipe, the command, which begins as given, and a date that was."""
+    about = read_table(table).attrs
+    assert list(about) == ["table", "recipe", "command", "date"]
+    assert about["command"].startswith(command)
+    assert datetime.date.fromisoformat(about["date"]) <= datetime.date.today()
 
 
 @contextlib.contextmanager

@@ -1,6 +1,5 @@
 """The tables that notebook 10 reads: their form, how a setting is chosen, and rows measured anew."""
 
-import datetime
 import itertools
 
 import clothes_tables
@@ -8,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from clothes_tables import CHOOSING, DRAWS, PER_CLASS, SIDE, WAYS, WAYS_ALL
-from helpers import same_accuracy
+from helpers import assert_says_how_it_was_made, same_accuracy
 from sklearn.linear_model import LogisticRegression
 
 import tlkit
@@ -21,10 +20,7 @@ N_TEST = 372
 
 @pytest.mark.parametrize("path", TABLES.values(), ids=lambda path: path.stem)
 def test_a_table_says_what_it_is_how_it_was_made_and_when(path):
-    about = read_table(path).attrs
-    assert list(about) == ["table", "recipe", "command", "date"]
-    assert about["command"].startswith("python tools/clothes_tables.py")
-    assert datetime.date.fromisoformat(about["date"]) <= datetime.date.today()
+    assert_says_how_it_was_made(path, "python tools/clothes_tables.py")
     assert path.stat().st_size < 20_000
 
 

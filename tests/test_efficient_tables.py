@@ -1,6 +1,5 @@
 """The tables that notebook 12 reads: their form, that the notebook shows their figures, and a row measured anew."""
 
-import datetime
 import itertools
 
 import build_notebooks
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 import text_tables
 from efficient_tables import METHODS, MOVIES, PROBE, RATES, TABLES
-from helpers import same_accuracy
+from helpers import assert_says_how_it_was_made, same_accuracy
 
 import tlkit
 from tlkit.tables import read_table
@@ -25,10 +24,7 @@ SCORES, TRIED, COSTS = (TABLES / f"text_efficient{part}.csv" for part in ("", "_
 
 @pytest.mark.parametrize("path", [SCORES, TRIED, COSTS], ids=lambda path: path.stem)
 def test_a_table_says_what_it_is_how_it_was_made_and_when(path):
-    about = read_table(path).attrs
-    assert list(about) == ["table", "recipe", "command", "date"]
-    assert about["command"].startswith("python tools/efficient_tables.py")
-    assert datetime.date.fromisoformat(about["date"]) <= datetime.date.today()
+    assert_says_how_it_was_made(path, "python tools/efficient_tables.py")
     assert path.stat().st_size < 20_000
 
 

@@ -1,6 +1,5 @@
 """The tables that notebook 11 reads: their form, that the notebook shows their figures, and some measured anew."""
 
-import datetime
 import itertools
 
 import build_notebooks
@@ -8,7 +7,7 @@ import nbformat
 import numpy as np
 import pytest
 import text_tables
-from helpers import same_accuracy
+from helpers import assert_says_how_it_was_made, same_accuracy
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from scipy import stats
@@ -26,10 +25,7 @@ TUNING, FORGETTING = (text_tables.TABLES / f"text_{name}.csv" for name in ("fine
 
 @pytest.mark.parametrize("path", [TUNING, FORGETTING], ids=lambda path: path.stem)
 def test_a_table_says_what_it_is_how_it_was_made_and_when(path):
-    about = read_table(path).attrs
-    assert list(about) == ["table", "recipe", "command", "date"]
-    assert about["command"].startswith("python tools/text_tables.py")
-    assert datetime.date.fromisoformat(about["date"]) <= datetime.date.today()
+    assert_says_how_it_was_made(path, "python tools/text_tables.py")
     assert path.stat().st_size < 20_000
 
 

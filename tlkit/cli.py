@@ -311,13 +311,11 @@ def _domain_for(data: str, input_shape: Any) -> Any:
         return load_domain(data)
     if data != "clothes" and not Path(data).is_dir():
         raise ValueError(f"--data must be a folder or {nearest_name(data, (*BUNDLED_DOMAINS, 'clothes'))}")
+    wanted, read = ("clothes", load_clothes) if data == "clothes" else ("FOLDER", functools.partial(load_folder, data))
     if not isinstance(input_shape, tuple) or len(input_shape) != 4 or None in input_shape[1:]:
-        wanted = "clothes" if data == "clothes" else "FOLDER"
         raise ValueError(f"MODEL must take images of one size (n, h, w, c) for --data {wanted}, got {input_shape}.")
     with Console(stderr=True).status(f"reading {printable(data)}"):
-        if data == "clothes":
-            return load_clothes(image_size=input_shape[1:3], channels=input_shape[3])
-        return load_folder(data, image_size=input_shape[1:3], channels=input_shape[3])
+        return read(image_size=input_shape[1:3], channels=input_shape[3])
 
 
 @app.command()

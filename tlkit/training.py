@@ -149,11 +149,16 @@ def fit(
         strategy=strategy,
     )
     check_model(model)
+    return _fit(model, train, validation, epochs, learning_rate, options)
+
+
+def _fit(model: keras.Model, *rest: Any) -> pd.DataFrame:
+    """:func:`fit` of a model whose weights no other training moves meanwhile."""
     with OneAtATime(model.name, model.trainable_weights):
-        return _fit(model, train, validation, epochs, learning_rate, options)
+        return _fit_alone(model, *rest)
 
 
-def _fit(
+def _fit_alone(
     model: keras.Model, train: Split, validation: Split | None, epochs: int, learning_rate: float, options: FitOptions
 ) -> pd.DataFrame:
     check_count("epochs", epochs)
@@ -286,9 +291,7 @@ def fine_tune(
     histories: list[pd.DataFrame] = []
     for phase, frozen_to, rate, tail, cached, held_out in prepared:
         freeze_to(backbone, frozen_to, train_batchnorm=train_batchnorm)
-        model = join(tail, head)
-        with OneAtATime(model.name, model.trainable_weights):
-            history = _fit(model, cached, held_out, epochs, rate, options)
+        history = _fit(join(tail, head), cached, held_out, epochs, rate, options)
         history["epoch"] += sum(int(part["epoch"].max()) for part in histories)
         history.insert(0, "phase", phase)
         histories.append(history)

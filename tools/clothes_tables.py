@@ -371,7 +371,7 @@ def run(part: str, ways: dict[str, Way], labels: Sequence[Array], recipe: str, o
     for name, path in paths.items():
         if path.exists() and not anew:
             kept[name] = [
-                dict(zip(map(str, row), row.values(), strict=True)) for row in read_table(path).to_dict("records")
+                {str(key): value for key, value in row.items()} for row in read_table(path).to_dict("records")
             ]
     for way, how in ways.items():
         if any(row["way"] == way for row in kept[part]):

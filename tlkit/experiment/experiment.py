@@ -228,7 +228,7 @@ class Experiment:
         source, last = self.source, self.backbone.n_stages
         if source is None:
             self.source_head, self.source_head_from = load_source_head(self.backbone), "bundled"
-            (features,) = self._all_at(last, self.tests[:1], pretrained=self._trunk_is_pretrained(last))
+            (features,) = self._all_at(last, self.tests[:1], pretrained=True)  # nothing has been trained yet
             self.tests = (self.tests[0], Split(self.tests[0].x, predict_classes(self.source_head, features)))
             self.source_before, self.zero_shot = 1.0, float("nan")
             return
@@ -240,7 +240,7 @@ class Experiment:
             wanted.append(source.train.take(per_class, seed=self.seed))
             self.source_head = build_head(self.backbone, len(source.classes), seed=self.seed)
             self.source_head_from = f"a logistic regression on {per_class} labels a class of the source"
-        target_test, source_test, *labels = self._all_at(last, wanted, pretrained=self._trunk_is_pretrained(last))
+        target_test, source_test, *labels = self._all_at(last, wanted, pretrained=True)
         if labels:
             fit_probe(self.source_head, labels[0])
         same = source.classes == self.target.classes

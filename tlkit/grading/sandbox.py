@@ -44,7 +44,6 @@ def bubblewrap(writable: Path, *fetched: Path, megabytes: float | None = None) -
     for path in _SYSTEM:
         command += ["--ro-bind-try", path, path]
     command += ["--proc", "/proc", "--dev", "/dev"]
-    limit = ["--size", str(int(megabytes * 2**20))] if megabytes is not None else []
     rest = ["--tmpfs", "/tmp"]
     for path in _python_folders():
         rest += ["--ro-bind", path, path]
@@ -55,7 +54,10 @@ def bubblewrap(writable: Path, *fetched: Path, megabytes: float | None = None) -
     for name, value in os.environ.items():
         if name in _KEPT_VARIABLES or name.startswith(_KEPT_PREFIXES):
             rest += ["--setenv", name, value]
-    return next((line for line in ([*command, *limit, *rest], [*command, *rest]) if _works(line)), [])
+    lines = [[*command, *rest]]
+    if megabytes is not None:
+        lines.insert(0, [*command, "--size", str(int(megabytes * 2**20)), *rest])
+    return next((line for line in lines if _works(line)), [])
 
 
 def _python_folders() -> list[str]:

@@ -109,14 +109,14 @@ def find_submissions(folder: Path, assignment: str, notebook: str) -> list[Submi
             continue
         # A Mac writes é as e and an accent, which nothing else takes for the same name.
         written = entry.stem.removesuffix(f"_{notebook}") if is_notebook else entry.name
-        name = student = unicodedata.normalize("NFC", written)
+        student = unicodedata.normalize("NFC", written)
         if entry.is_symlink():
             problem = one_line(f"nothing graded: {entry.name} is a link, and links are not followed.")
-            submission = Submission(name, None, problem=problem)
+            submission = Submission(student, None, problem=problem)
         elif entry.is_dir():
-            submission = _in_folder(entry, name, assignment, notebook)
+            submission = _in_folder(entry, student, assignment, notebook)
         else:
-            submission = _checked(Submission(name, entry))
+            submission = _checked(Submission(student, entry))
         # nbgrader puts the name into paths, patterns and an unquoted CSV file.
         if not re.fullmatch(r"\w[\w .@-]*", student) or student.endswith((" ", ".")):
             raise ValueError(f"a student's name may hold letters, digits, space and . _ @ -, got {student!r}.")
