@@ -1,9 +1,12 @@
 """nbgrader's settings for this course, and what nbgrader lacks for grading code that nobody has read.
 
-- A test cell is right when it ends without an error, and only then. nbgrader alone would also take its points for a
-  harmless line on stderr, and give as many as a student's code displays.
-- When the kernel dies or falls silent, what was tested before counts, and the rest gets no points and a reason.
-  nbgrader alone would drop the whole submission.
+- Tests run here, and a student's cells in a process of their own, in a sandbox where there is one: no line of a
+  student's runs where tests, right answers or points are (tlkit.grading.examiner). nbgrader alone would run both in one
+  process, and whoever runs there can change the tests.
+- A test cell is right when it ends without an error, and only then.
+- When a student's process dies or falls silent, what was tested before counts, and the rest gets no points and a
+  reason. nbgrader alone would drop the whole submission.
+- A function that has failed a test is replaced by the reference's when later parts are tested.
 - Deleted cells are put back, whichever they are. nbgrader alone would give up on a notebook that lost a solution cell
   together with its test.
 - What a cell is, and what it is worth, is read from the gradebook. Nothing that a notebook says of its cells counts:
@@ -12,15 +15,16 @@
 - Feedback holds no hidden tests. nbgrader alone would show them all.
 """
 
-from nbclient.exceptions import CellTimeoutError, DeadKernelError
+import json
+from pathlib import Path
+
 from nbconvert.preprocessors import ClearMetadataPreprocessor
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
+from nbformat.v4 import new_code_cell, new_markdown_cell
 from nbgrader.api import Gradebook
 from nbgrader.preprocessors import (
     AssignLatePenalties,
     CheckCellMetadata,
     ClearOutput,
-    Execute,
     IgnorePattern,
     LimitOutput,
     NbGraderPreprocessor,
@@ -28,13 +32,12 @@ from nbgrader.preprocessors import (
     OverwriteKernelspec,
     SaveAutoGrades,
 )
-from nbgrader.utils import is_grade
+from traitlets import List, Unicode
 
+from tlkit.grading.examiner import cell_of, examine, outputs_of, solutions_of, started_student, student_sandbox
 from tlkit.grading.feedback import feedback_preprocessors
-from tlkit.grading.notebook import FENCED, KERNEL_GONE
 
 CELL_SECONDS = 120
-MAX_TEXT = 20_000  # characters of an output that are kept
 
 
 class PutBackCells(OverwriteCells):
@@ -88,39 +91,26 @@ class PutBackCells(OverwriteCells):
         return nb, resources
 
 
-class ExecuteToTheEnd(Execute):
-    """Run the notebook; if the kernel dies or falls silent, say so in each cell that it did not finish."""
+class ExamineApart(NbGraderPreprocessor):
+    """Run the student's cells in a process of their own, and the tests here, where no student's line runs."""
 
-    def preprocess(self, nb, resources, km=None):
-        """Run ``nb`` in place."""
-        self.done = set()
-        try:
-            return super().preprocess(nb, resources, km=km)
-        except (CellTimeoutError, DeadKernelError):
-            for place, cell in enumerate(nb.cells):
-                if cell.cell_type == "code" and place not in self.done:
-                    error = new_output("error", ename="KernelGone", evalue=KERNEL_GONE, traceback=[KERNEL_GONE])
-                    cell.outputs = [error]
-            return nb, resources
+    sandbox = List(
+        Unicode(), allow_none=True, default_value=None, help="Begins the command of that process; found if not given."
+    ).tag(config=True)
 
-    def on_cell_executed(self, **kwargs):
-        """Note that the cell is done; nbclient's time stamps also say so of a cell whose time ran out."""
-        super().on_cell_executed(**kwargs)
-        self.done.add(kwargs["cell_index"])
-
-
-class ErrorsOnly(NbGraderPreprocessor):
-    """Keep the errors of each test cell and drop its other outputs; cut what is long elsewhere."""
-
-    def preprocess_cell(self, cell, resources, cell_index):
-        """Change ``cell`` in place."""
-        if cell.cell_type == "code":
-            if is_grade(cell):
-                cell.outputs = [output for output in cell.outputs if output.output_type == "error"]
-            for output in cell.outputs:
-                if output.output_type == "stream" and len(output.text) > MAX_TEXT:
-                    output.text = output.text[:MAX_TEXT] + "\n... Output truncated ..."
-        return cell, resources
+    def preprocess(self, nb, resources):
+        """Run ``nb`` in place. A cell that could not be run, since the process had ended, says so."""
+        folder = Path(resources["metadata"]["path"])
+        ours = resources["nbgrader"]
+        source = folder.parents[2] / "source" / ours["assignment"] / f"{ours['notebook']}.ipynb"
+        reference = solutions_of(json.loads(source.read_text(encoding="utf-8")))
+        code = [cell for cell in nb.cells if cell.cell_type == "code"]
+        sandbox = student_sandbox() if self.sandbox is None else self.sandbox
+        with started_student(folder, sandbox) as student:
+            outcomes = examine([cell_of(cell) for cell in code], reference, student, cell_seconds=CELL_SECONDS)
+        for cell, outcome in zip(code, outcomes, strict=True):
+            cell.outputs = outputs_of(outcome)
+        return nb, resources
 
 
 c = get_config()  # noqa: F821 (traitlets defines it)
@@ -129,7 +119,6 @@ c.CourseDirectory.course_id = "tlkit"
 # nbgrader copies what else lies beside a notebook into the release: here that is the source, with all its answers.
 c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", "feedback", "ps*_*.py"]
 c.OverwriteCells.add_missing_cells = True
-c.ExecuteToTheEnd.skip_cells_with_tag = ""  # no cell is skipped, whatever its tags
 c.Autograde.sanitize_preprocessors = [
     ClearOutput,
     OverwriteKernelspec,
@@ -137,8 +126,7 @@ c.Autograde.sanitize_preprocessors = [
     CheckCellMetadata,
 ]
 c.Autograde.autograde_preprocessors = [
-    ExecuteToTheEnd,
-    ErrorsOnly,
+    ExamineApart,
     IgnorePattern,
     ClearMetadataPreprocessor,
     LimitOutput,
@@ -147,7 +135,3 @@ c.Autograde.autograde_preprocessors = [
     CheckCellMetadata,
 ]
 c.GenerateFeedback.preprocessors = feedback_preprocessors()
-c.Execute.timeout = CELL_SECONDS
-c.Execute.startup_timeout = 120
-c.Execute.kernel_name = "python3"
-c.ExecuteToTheEnd.extra_arguments = ["--HistoryManager.hist_file=:memory:", FENCED]

@@ -599,7 +599,7 @@ def test_a_class_is_graded_whatever_it_hands_in(graded_class, instructor) -> Non
 @pytest.mark.parametrize("name", BANK)
 def test_grades_are_those_of_the_graders_own_test(name, graded_class, instructor) -> None:
     rows = checks_of(graded_class[1])[name.split("/")[1]]
-    expected = runner.grade(runner.with_cells(instructor, answer(name).cells))
+    expected = runner.grade(instructor, answer(name).cells)
     assert {check: got for check, (got, _, _) in rows.items()} == {n: check.points for n, check in expected.items()}
 
 

@@ -189,7 +189,7 @@ def first_error(name: str, mutation: str, folder: Path) -> str | None:
         exec(compile({textwrap.dedent(mutation)!r}, "mutation", "exec"), {{}})
     """
     cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
-    return runner.run([textwrap.dedent(begin), *cells], 900, fenced=False)[-1]
+    return runner.run([textwrap.dedent(begin), *cells], 900)
 
 
 # Whose notebooks run for long before they notice: `make bank` breaks the package in these ways, too.

@@ -61,7 +61,22 @@ LAYERS = {
 }
 
 # Within tlkit.grading, a file imports only from those before it.
-GRADING = ["limits", "checks", "notebook", "feedback", "course", "sandbox", "worker", "submissions", "__init__"]
+GRADING = [
+    "limits",
+    "wire",
+    "checks",
+    "notebook",
+    "feedback",
+    "course",
+    "sandbox",
+    "mirrors",
+    "peer",
+    "student",
+    "examiner",
+    "worker",
+    "submissions",
+    "__init__",
+]
 # Its files that are modules of their own: the package hands on only what a test cell needs.
 PARTS = ["grading.notebook", "grading.course", "grading.submissions", "grading.sandbox"]
 

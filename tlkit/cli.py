@@ -413,7 +413,7 @@ def grade(
     assignment: Annotated[str, typer.Option(help="Such as ps1.")],
     workers: Annotated[int | None, typer.Option(help="Processes; as many as there are cores by default.")] = None,
     seconds_per_notebook: Annotated[float, typer.Option(help="Limit on each submission.")] = 300.0,
-    memory_mb: Annotated[float, typer.Option(help="Limit on the memory of each submission and its grader.")] = 4000.0,
+    memory_mb: Annotated[float, typer.Option(help="Limit on the memory of each submission.")] = 4000.0,
     out: Annotated[
         Path, typer.Option(help="Where to put grades; a folder of nbgrader's, which holds all assignments.")
     ] = Path("grades"),
@@ -423,16 +423,16 @@ def grade(
     feedback: Annotated[bool, typer.Option("--feedback", help="Also write a page for each student.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Also grade what is graded already.")] = False,
     sandbox: Annotated[
-        bool | None, typer.Option(help="Grade in bubblewrap's sandbox; by default where this machine has it.")
+        bool | None,
+        typer.Option(help="Run students' code in bubblewrap's sandbox; by default where this machine has it."),
     ] = None,
 ) -> None:
     """Autograde the submissions of a class with nbgrader, in parallel; the same command again goes on after a crash."""
     from rich.console import Console
 
-    from tlkit.files import data_folder
     from tlkit.grading.course import prepare_course
+    from tlkit.grading.examiner import student_sandbox
     from tlkit.grading.notebook import need_extra
-    from tlkit.grading.sandbox import bubblewrap
     from tlkit.grading.submissions import (
         ISOLATED,
         NOT_ISOLATED,
@@ -454,8 +454,7 @@ def grade(
         limits = {"seconds": seconds_per_notebook, "megabytes": memory_mb}
         processes = workers if workers is not None else os.cpu_count() or 1
         check_run(found, prepared, workers=processes, **limits)
-        fetched = map(data_folder, _collections())
-        inside = bubblewrap(prepared.root, *fetched, megabytes=memory_mb) if sandbox is not False else []
+        inside = student_sandbox(memory_mb) if sandbox is not False else []
     if sandbox and not inside:
         raise ValueError("--sandbox must find bubblewrap (Linux: the package bubblewrap) and be allowed to use it.")
     console.print(ISOLATED if inside else NOT_ISOLATED, markup=False)

@@ -32,16 +32,6 @@ BEGIN_HIDDEN, END_HIDDEN = "### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"
 BEGIN_SOLUTION, END_SOLUTION = "### BEGIN SOLUTION", "### END SOLUTION"
 STUB = ("# YOUR CODE HERE", "raise NotImplementedError()")
 WRITTEN_STUB = ("YOUR ANSWER HERE",)
-# First in each test, and hidden: the checks are read from their files again, whatever the notebook did to those that it
-# had imported.
-FRESH_CHECKS = """\
-### BEGIN HIDDEN TESTS
-import sys
-
-sys.modules.pop("tlkit.grading", None)
-sys.modules.pop("tlkit", None)
-### END HIDDEN TESTS
-"""
 
 
 def sources(assignments: list[str]) -> list[Path]:
@@ -67,8 +57,6 @@ def read_source(source: Path) -> Any:
         metadata = _nbgrader_metadata(cell)
         if metadata:
             cell.metadata = {"nbgrader": metadata}
-        if _is_test(metadata):
-            cell.source = FRESH_CHECKS + cell.source
     _check(notebook, source.name)
     return notebook
 

@@ -1,4 +1,4 @@
-"""Grade an answer of the bank: its cells in the instructor's notebook, run as nbgrader's autograder runs them.
+"""Grade an answer of the bank: its cells in the instructor's notebook, run as the autograder runs them.
 
 The lessons' notebooks, too, run here on a broken package (``test_mutations.py``): TensorFlow is imported once for all.
 
@@ -16,9 +16,7 @@ import ast
 import functools
 import json
 import multiprocessing
-import os
 import re
-import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,11 +27,12 @@ sys.path[:0] = [str(ROOT / "tools"), str(Path(__file__).parent)]
 
 import run_notebook  # noqa: E402
 
+from tlkit.grading.examiner import cell_of, solutions_of  # noqa: E402
+
 BANKS = Path(__file__).parent
 CELL_SECONDS = 10.0  # a check's own limit is 5
 KERAS_CELL_SECONDS = 120.0  # where a notebook loads TensorFlow and trains; its checks have limits of 20 to 90
 CHANGES = "# The reference, but:"
-GRACE = 3.0  # seconds that an interrupted cell has to end
 
 # Where there is a fork server, it has imported what every notebook needs, and a process starts in no time. TensorFlow
 # may be forked as long as it has run nothing: its threads come with the first operation.
@@ -49,6 +48,8 @@ PRELOADED = [
     "tlkit._keras",
     "tlkit.domains",
     "tlkit.grading",
+    "tlkit.grading.examiner",
+    "tlkit.grading.student",
 ]
 if hasattr(PROCESSES, "set_forkserver_preload"):
     PROCESSES.set_forkserver_preload(PRELOADED)
@@ -134,58 +135,69 @@ def name_of(cell: Any) -> str:
     return str(cell.metadata.get("nbgrader", {}).get("grade_id", ""))
 
 
-def grade(cells: list[Any], cell_seconds: float | None = None) -> dict[str, Check]:
-    """Each check's points and, where they are lost, the reason: in one fresh process, whatever happens in it.
+def grade(notebook: Any, answers: dict[str, str], cell_seconds: float | None = None) -> dict[str, Check]:
+    """Each check's points and, where they are lost, the reason; the notebook with an answer's cells in it.
 
-    What stands below the last check is not run: it can change no points any more.
+    As the autograder does it, in two processes: the answer's cells run in one, and the checks in the other.
     """
-    checks = [place for place, cell in enumerate(cells) if cell.metadata.get("nbgrader", {}).get("grade")]
-    cells = cells[: checks[-1] + 1]
+    code = with_cells(notebook, answers)
+    cells = [cell_of(cell) for cell in code]
     if cell_seconds is None:
         uses_keras = any(re.search(r"^\s*import (keras|tensorflow)", cell.source, re.M) for cell in cells)
         cell_seconds = KERAS_CELL_SECONDS if uses_keras else CELL_SECONDS
-    errors = run([cell.source for cell in cells], cell_seconds)
+    students, examiners = PROCESSES.Pipe()
+    ours, theirs = PROCESSES.Pipe(duplex=False)
+    student = PROCESSES.Process(target=run_notebook.be_student, args=(students,), daemon=True)
+    student.start()
+    students.close()
+    examiner = PROCESSES.Process(
+        target=run_notebook.examine_cells,
+        args=(cells, solutions_of(notebook), examiners, student.pid, cell_seconds, theirs),
+        daemon=True,
+    )
+    examiner.start()
+    examiners.close()
+    theirs.close()
+    try:
+        outcomes = json.loads(ours.recv_bytes())
+    finally:
+        for process in (student, examiner):
+            process.kill()
+            process.join()
+            process.close()
+        ours.close()
     graded = {}
-    for cell, error in zip(cells, errors, strict=True):
+    for cell, (error, words) in zip(code, outcomes, strict=True):
         metadata = cell.metadata.get("nbgrader", {})
         if metadata.get("grade"):
-            graded[name_of(cell)] = Check(0.0 if error else metadata["points"], metadata["points"], error or "")
+            reason = words if error in ("AssertionError", "KernelGone") else f"{error}: {words}"
+            graded[name_of(cell)] = Check(
+                0.0 if error else metadata["points"], metadata["points"], reason if error else ""
+            )
     return graded
 
 
-def run(sources: list[str], cell_seconds: float, *, fenced: bool = True) -> list[str | None]:
-    """The error that each cell ended with, or ``None``. Without the fence, the first error is the last word."""
+def run(sources: list[str], cell_seconds: float) -> str | None:
+    """Run the cells of a notebook in one fresh process: the error that one of them ended with, or ``None``."""
     ours, theirs = PROCESSES.Pipe(duplex=False)
-    process = PROCESSES.Process(target=run_notebook.run_cells, args=(sources, theirs, fenced), daemon=True)
+    process = PROCESSES.Process(target=run_notebook.run_cells, args=(sources, theirs), daemon=True)
     process.start()
     theirs.close()
-    errors: list[str | None] = []
     try:
         for number in range(len(sources)):
             # The first message waits for the start of Python too.
-            late = not ours.poll(cell_seconds if number else cell_seconds + 60)
-            if late and os.name == "posix":
-                os.kill(process.pid, signal.SIGINT)
-                if not ours.poll(GRACE):
-                    return _ended(errors, len(sources), f"the cell did not stop after {cell_seconds:g} s.")
-            elif late:
-                return _ended(errors, len(sources), f"the process was ended after {cell_seconds:g} s in this cell.")
-            error = json.loads(ours.recv_bytes())
-            errors.append(f"the cell was stopped after {cell_seconds:g} s." if late else error)
-            if error and not fenced:
-                break
+            if not ours.poll(cell_seconds if number else cell_seconds + 60):
+                return f"the process was ended after {cell_seconds:g} s in this cell."
+            if error := json.loads(ours.recv_bytes()):
+                return str(error)
     except EOFError:
-        return _ended(errors, len(sources), "the process ended in this cell.")
+        return "the process ended in this cell."
     finally:
         process.kill()
         process.join()
         process.close()
         ours.close()
-    return errors
-
-
-def _ended(errors: list[str | None], cells: int, reason: str) -> list[str | None]:
-    return [*errors, reason, *["the process had ended before this cell."] * (cells - len(errors) - 1)]
+    return None
 
 
 def lost(graded: dict[str, Check]) -> tuple[str, ...]:
@@ -198,7 +210,7 @@ def report(assignment: str, contains: str = "") -> bool:
     answers = [answer for answer in bank(assignment) if contains in answer.name]
     fine = True
     for answer in answers:
-        graded = grade(with_cells(notebook, answer.cells))
+        graded = grade(notebook, answer.cells)
         right = set(lost(graded)) == set(answer.loses)
         fine &= right
         total = sum(check.points for check in graded.values())

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tlkit.grading.limits import limited
+from tlkit.grading.wire import Gone
 
 if TYPE_CHECKING:  # a check of NumPy functions must not wait for TensorFlow
     from tlkit._keras import keras
@@ -265,8 +266,8 @@ def _call(
         raise _Wrong(f"must end within {of or seconds:g} s, and did not" if late else _raised(error)) from None
     except MemoryError as error:
         raise _Wrong(str(error).rstrip(".") or "needed too much memory") from None
-    except KeyboardInterrupt:
-        raise  # whoever grades wants to stop
+    except (KeyboardInterrupt, Gone):
+        raise  # whoever grades wants to stop, and where the student's process has ended there is nothing to call
     except BaseException as error:
         raise _Wrong(_raised(error)) from None
 

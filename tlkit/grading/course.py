@@ -92,8 +92,12 @@ def _release(course: Course) -> None:
         raise ValueError(f"nbgrader must be able to release {course.assignment}, and said: {last_error(result)}")
 
 
-def course_api(config_file: Path, root: Path) -> Any:
-    """The API of nbgrader for the course folder ``root``, configured by ``config_file``."""
+def course_api(config_file: Path, root: Path, sandbox: list[str] | None = None) -> Any:
+    """The API of nbgrader for the course folder ``root``, configured by ``config_file``.
+
+    Args:
+        sandbox: The beginning of the command line of a student's process; ``None`` leaves it to the configuration.
+    """
     from nbgrader.apps import NbGraderAPI
     from traitlets.config.loader import PyFileConfigLoader
 
@@ -101,6 +105,8 @@ def course_api(config_file: Path, root: Path) -> Any:
     os.environ["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", "")])
     config = PyFileConfigLoader(config_file.name, path=str(config_file.parent)).load_config()
     config.CourseDirectory.root = str(root)
+    if sandbox is not None:
+        config.ExamineApart.sandbox = sandbox
     config.GenerateFeedback.preprocessors = feedback_preprocessors()  # whatever course this is
     return NbGraderAPI(config=config)
 

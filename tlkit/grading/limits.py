@@ -12,13 +12,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path, PurePath
 from types import FrameType
 from typing import Any
 
 import numpy as np
 
-__all__ = ["fence", "limited", "limits_here", "seed_everything"]
+__all__ = ["allowed_here", "fence", "limited", "limits_elsewhere", "limits_here", "seed_everything"]
 
 # A limit that has run out is raised again this often, in seconds: code that catches everything gets no rest.
 _RAISED_AGAIN = 0.1
@@ -42,6 +43,29 @@ def seed_everything(seed: int) -> None:
 
 
 # Time and memory
+
+# When limits hold for another process: until when it may run (time.monotonic), and its megabytes.
+_Allowed = tuple[float, float | None]
+_ALLOWED: ContextVar[list[_Allowed] | None] = ContextVar("_ALLOWED", default=None)
+
+
+@contextlib.contextmanager
+def limits_elsewhere() -> Iterator[None]:
+    """In the block :func:`limited` limits nothing: :func:`allowed_here` says what another process is allowed."""
+    token = _ALLOWED.set([])
+    try:
+        yield
+    finally:
+        _ALLOWED.reset(token)
+
+
+def allowed_here() -> tuple[float, float | None] | None:
+    """What :func:`limited` allows within :func:`limits_elsewhere`: the seconds that are left, and the megabytes."""
+    allowed = _ALLOWED.get()
+    if not allowed:
+        return None
+    until, megabytes = allowed[-1]
+    return max(until - time.monotonic(), 1e-3), megabytes
 
 
 class _OutOfTime(BaseException):
@@ -69,6 +93,13 @@ def limited(seconds: float, megabytes: float | None = None) -> Iterator[None]:
         raise ValueError(f"seconds must be above 0, got {seconds}.")
     if megabytes is not None and not megabytes > 0:
         raise ValueError(f"megabytes must be above 0, or None for no limit, got {megabytes}.")
+    if (allowed := _ALLOWED.get()) is not None:
+        allowed.append((time.monotonic() + seconds, megabytes))
+        try:
+            yield
+        finally:
+            allowed.pop()
+        return
     if threading.current_thread() is not threading.main_thread():
         clock: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
     else:

@@ -22,10 +22,10 @@ from tlkit.words import one_line
 __all__ = ["CheckResult", "ExerciseReport", "check_exercise", "touched_tests"]
 
 TOTAL = 100  # points of an assignment
-# A kernel's argument: run before the first cell, where no student can have changed it. The autograder does so too, and
-# what it forbids must not surprise anybody later.
+# A kernel's argument: run before the first cell. The autograder does so too, and what it forbids must not surprise
+# anybody later.
 FENCED = "--IPKernelApp.exec_lines=from tlkit.grading import fence; fence()"
-# What the autograder says in each cell that it could not run to its end (exercises/nbgrader_config.py).
+# What the autograder says in each cell that it could not run to its end (tlkit.grading.examiner).
 KERNEL_GONE = "the kernel ended, or answered no more, before this cell was done: it could not be tested."
 # What these say is meant for a student, and needs no name of an exception before it.
 _SPEAK_FOR_THEMSELVES = ("AssertionError", "KernelGone", "TimeoutError")

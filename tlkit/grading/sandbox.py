@@ -1,8 +1,8 @@
 """A sandbox for code that nobody has read: bubblewrap, where Linux has it.
 
-What runs in it sees Python, the system's libraries, the course's pictures, what ``tlkit fetch`` fetched, and one folder
-that it may write to; none of the user's other files, no network, and no environment variable that may hold a password.
-See https://github.com/containers/bubblewrap.
+What runs in it sees Python, the system's libraries, the course's pictures and what ``tlkit fetch`` fetched, and may
+write temporary files of its own. It sees none of the user's other files and processes, no network, and no environment
+variable that may hold a password. See https://github.com/containers/bubblewrap.
 """
 
 from __future__ import annotations
@@ -12,10 +12,14 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["bubblewrap", "sandboxed_process"]
+from tlkit.files.fetching import fetched_folder
+
+__all__ = ["bubblewrap", "end_tree", "hide_memory", "sandboxed_process", "world_of_its_own"]
 
 _PROGRAM = "bwrap"
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc")
@@ -25,13 +29,18 @@ _KEPT_PREFIXES = ("LC_", "PYTHON", "TF_", "OMP_", "KERAS_")
 # Where what was fetched lies inside.
 _FETCHED = Path("/fetched")
 _PROBE_SECONDS = 60.0
+_SHOWN_IN_NOTEBOOKS = "module://matplotlib_inline.backend_inline"
+# Each would lead out of the home that a submission gets.
+_WHERE_FILES_GO = (
+    "IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "TLKIT_CACHE_DIR", "KERAS_HOME", "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "XDG_STATE_HOME",
+)  # fmt: skip
 
 
-def bubblewrap(writable: Path, *fetched: Path, megabytes: float | None = None) -> list[str]:
+def bubblewrap(*fetched: Path, megabytes: float | None = None) -> list[str]:
     """The beginning of a command line that runs the rest of it in a sandbox; empty where there is none.
 
     Args:
-        writable: The folder that the command may change. It finds the same path inside.
         fetched: The folder of each collection that ``tlkit fetch`` fetches; it may be missing. The command can read
             them, and tlkit finds them inside.
         megabytes: How much temporary files may take, which are memory here; ``None`` is half of the machine's. Before
@@ -50,7 +59,7 @@ def bubblewrap(writable: Path, *fetched: Path, megabytes: float | None = None) -
     for folder in fetched:
         rest += ["--ro-bind-try", str(folder), str(_FETCHED / folder.name)]
     rest += ["--setenv", "TLKIT_DATA_DIR", str(_FETCHED)]
-    rest += ["--bind", str(writable), str(writable), "--chdir", str(writable), "--setenv", "HOME", "/tmp"]
+    rest += ["--chdir", "/tmp", "--setenv", "HOME", "/tmp", "--setenv", "MPLBACKEND", _SHOWN_IN_NOTEBOOKS]
     for name, value in os.environ.items():
         if name in _KEPT_VARIABLES or name.startswith(_KEPT_PREFIXES):
             rest += ["--setenv", name, value]
@@ -101,3 +110,53 @@ def sandboxed_process(pid: int) -> Any:
             process = children[0]
         return process
     return None
+
+
+@contextlib.contextmanager
+def world_of_its_own() -> Iterator[tuple[Path, dict[str, str]]]:
+    """A folder for one submission, and an environment with a home and temporary files in it; gone at the end.
+
+    What one student's code leaves there (IPython runs what lies in its start-up folder) would meet the next one's. What
+    was fetched stays where it is.
+    """
+    environment = {name: value for name, value in os.environ.items() if name not in _WHERE_FILES_GO}
+    with tempfile.TemporaryDirectory(prefix="tlkit-", ignore_cleanup_errors=True) as name:
+        folder = Path(name).resolve()
+        for variables, place in (
+            (("HOME", "USERPROFILE"), folder / "home"),
+            (("TMPDIR", "TEMP", "TMP"), folder / "tmp"),
+        ):
+            place.mkdir()
+            environment |= dict.fromkeys(variables, str(place))
+        environment |= {"TLKIT_DATA_DIR": str(fetched_folder()), "MPLBACKEND": _SHOWN_IN_NOTEBOOKS}
+        yield folder, environment
+
+
+def end_tree(process: subprocess.Popen[bytes]) -> None:
+    """End a process and what it has started, in a session of its own too. In a sandbox nothing outlives it."""
+    import psutil
+
+    started: list[Any] = []
+    with contextlib.suppress(psutil.Error):
+        started = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    for one in started:
+        with contextlib.suppress(psutil.Error):
+            one.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()
+
+
+def hide_memory() -> None:
+    """Keep this process's memory from other processes of the same user, where a system can (Linux).
+
+    See ``PR_SET_DUMPABLE`` in prctl(2).
+    """
+    if sys.platform == "linux":
+        import ctypes
+
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)

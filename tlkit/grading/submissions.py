@@ -42,14 +42,14 @@ __all__ = [
 ]
 
 NOT_ISOLATED = (
-    "Students' code runs here with your rights. What holds it: a fence against the network, other programs, notebooks "
-    "and gradebooks, and the limits on time and memory. What does not: it can read and write your other files, and "
-    "compiled code passes the fence. Use a user of its own or a container for code that you do not trust."
+    "Students' code runs in processes of its own, apart from tests and points, but with your rights. What holds it: a "
+    "fence against the network, other programs, notebooks and gradebooks, and the limits on time and memory. What does "
+    "not: it can read and write your files, the gradebook among them, and compiled code passes the fence. Use Linux "
+    "with bubblewrap, a user of its own or a container for code that you do not trust."
 )
 ISOLATED = (
-    "Students' code runs in a sandbox (bubblewrap): it sees Python, the folder of grades and what `tlkit fetch` has "
-    "fetched, none of your other files and no network. Not isolated: the gradebook and the tests in that folder, which "
-    "the fence in the kernel guards."
+    "Students' code runs in a sandbox (bubblewrap), one per submission: it sees Python, the files handed in and what "
+    "`tlkit fetch` has fetched; no tests, no gradebook, none of your other files, no network."
 )
 
 _LARGEST_FILE = 50 * 2**20  # bytes

@@ -1,7 +1,7 @@
 """A process that autogrades one submission after the other with nbgrader, and what starts, watches and ends it.
 
-The process reads a student a line and answers a line of JSON to each. When its input ends, because whoever started it
-has gone, it ends its kernels and itself.
+The process reads a student a line and answers a line of JSON to each. It holds the tests, and starts a process for each
+student's code. When its input ends, because whoever started it has gone, it ends those and itself.
 """
 
 from __future__ import annotations
@@ -13,29 +13,22 @@ import queue
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tlkit.files.fetching import fetched_folder
 from tlkit.grading.course import Course, course_api, last_error
-from tlkit.grading.notebook import error_line, errors_of, marks_of, mend_lost_wakeups
-from tlkit.grading.sandbox import sandboxed_process
+from tlkit.grading.notebook import error_line, errors_of, marks_of
+from tlkit.grading.sandbox import hide_memory
 from tlkit.words import one_line
 
-__all__ = ["STOPPED", "Worker", "stop_remarks", "world_of_its_own"]
+__all__ = ["STOPPED", "Worker", "stop_remarks"]
 
 STOPPED = "stopped"  # how the remark on a submission begins that broke a limit
 _BATCH = 50  # submissions that a worker grades before a fresh one takes over
 _LOOK_EVERY = 0.2  # seconds between two looks at a submission's time and memory
-# Each would lead out of the home that a submission gets.
-_WHERE_FILES_GO = (
-    "IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "TLKIT_CACHE_DIR", "KERAS_HOME", "XDG_CACHE_HOME",
-    "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "XDG_STATE_HOME",
-)  # fmt: skip
 _GRACE = 30.0  # seconds that nbgrader has to write down the grades after the kernel was ended
 
 
@@ -63,7 +56,7 @@ class Worker:
     ) -> None:
         self._seconds, self._megabytes, self._stop = seconds, megabytes, stop
         arguments = [str(course.config), str(course.root), course.assignment, "feedback" if feedback else "none"]
-        self._command = [*sandbox, sys.executable, "-m", "tlkit.grading.worker", *arguments]
+        self._command = [sys.executable, "-m", "tlkit.grading.worker", *arguments, json.dumps(list(sandbox))]
         self._process: subprocess.Popen[str] | None = None
         self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._graded = 0
@@ -89,16 +82,15 @@ class Worker:
         while True:
             with contextlib.suppress(queue.Empty):
                 line = self._answers.get(timeout=_LOOK_EVERY)
-                self._end_started()  # a kernel is gone by now; what it has left behind is not
+                self._end_started()  # it is gone by now; what it has left behind may not be
                 return {**json.loads(line), "stopped": stopped} if line else self._gone(stopped)
             if self._stop.is_set():
                 return None
             self._started.update(_children(process.pid))
             late = time.monotonic() > deadline
-            worker = sandboxed_process(process.pid)
-            if late or _megabytes([worker, *self._started] if worker else []) > self._megabytes:
+            if late or _megabytes(self._started) > self._megabytes:
                 if stopped:
-                    return self._gone(stopped)  # ending the kernel was not enough
+                    return self._gone(stopped)  # ending the student's process was not enough
                 too_long, too_much = stop_remarks(self._seconds, self._megabytes)
                 stopped = too_long if late else too_much
                 self._end_started()
@@ -128,7 +120,7 @@ class Worker:
         if process is None:
             return
         self._started.update(_children(process.pid))
-        process.kill()  # first: it would see its kernel die, and begin the next
+        process.kill()  # first: it would see the student's process die, and begin the next
         self._end_started()
         process.wait()
         assert process.stdin is not None
@@ -160,9 +152,8 @@ def _listen(process: subprocess.Popen[str], answers: queue.SimpleQueue[str]) -> 
 def _children(pid: int) -> list[Any]:
     import psutil
 
-    worker = sandboxed_process(pid)
     with contextlib.suppress(psutil.Error):
-        return list(worker.children(recursive=True)) if worker is not None else []
+        return list(psutil.Process(pid).children(recursive=True))
     return []
 
 
@@ -179,36 +170,9 @@ def _megabytes(processes: Iterable[Any]) -> float:
 # Inside the process
 
 
-@contextlib.contextmanager
-def world_of_its_own() -> Iterator[Path]:
-    """A home and a folder for temporary files that no other submission has seen, for what is started meanwhile.
-
-    What one student's code leaves there (IPython runs what lies in its start-up folder) would meet the next one's. What
-    was fetched, which is read only in the sandbox, stays where it is.
-    """
-    before, data = dict(os.environ), fetched_folder()
-    with tempfile.TemporaryDirectory(prefix="tlkit-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        for variable in _WHERE_FILES_GO:
-            os.environ.pop(variable, None)
-        for variables, place in (
-            (("HOME", "USERPROFILE"), folder / "home"),
-            (("TMPDIR", "TEMP", "TMP"), folder / "tmp"),
-        ):
-            place.mkdir()
-            os.environ.update(dict.fromkeys(variables, str(place)))
-        os.environ["TLKIT_DATA_DIR"] = str(data)
-        try:
-            yield folder
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
-
-
 def grade_one(api: Any, root: Path, assignment: str, student: str, feedback: bool) -> dict[str, Any]:
     """Autograde a submission; ``reasons`` holds a line for each test cell that failed."""
-    with world_of_its_own():
-        result = api.autograde(assignment, student, force=True)
+    result = api.autograde(assignment, student, force=True)
     if not result["success"]:
         return {"success": False, "log": last_error(result)}
     reasons = {}
@@ -224,7 +188,7 @@ def grade_one(api: Any, root: Path, assignment: str, student: str, feedback: boo
     return {"success": True, "reasons": reasons}
 
 
-def end_kernels() -> None:
+def end_started() -> None:
     """End whatever this process has started."""
     import psutil
 
@@ -235,13 +199,14 @@ def end_kernels() -> None:
 def _receive(students: queue.SimpleQueue[str]) -> None:
     for line in sys.stdin:
         students.put(json.loads(line))
-    end_kernels()
+    end_started()
     os._exit(0)
 
 
-def main(config_file: str, root: str, assignment: str, feedback: str) -> None:
+def main(config_file: str, root: str, assignment: str, feedback: str, sandbox: str) -> None:
     """Grade the students whose names come in, until no more come."""
-    # Answers go where standard output went; nbgrader and the kernels write to nowhere.
+    hide_memory()
+    # Answers go where standard output went; nbgrader writes to nowhere.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (1, 2):
@@ -249,8 +214,7 @@ def main(config_file: str, root: str, assignment: str, feedback: str) -> None:
 
     students: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(students,), daemon=True).start()
-    mend_lost_wakeups()
-    api = course_api(Path(config_file), Path(root))
+    api = course_api(Path(config_file), Path(root), sandbox=json.loads(sandbox))
     while True:
         student = students.get()
         try:

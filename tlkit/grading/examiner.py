@@ -1,0 +1,378 @@
+"""Grade a notebook in two processes: a student's cells run in one, and what gives points in the other, this one.
+
+Tests, oracles and points stay here. A test cell that names a student's function gets a stand-in that calls it in the
+student's process (:mod:`tlkit.grading.student`) and hands back a copy of what it returns. Cells that students cannot
+change run on both sides. When a function has failed a test, later parts are checked with the reference's in its place,
+so that a mistake costs its own points only.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import contextlib
+import dis
+import functools
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tlkit.files.fetching import fetched_folder
+from tlkit.grading.limits import limited, limits_elsewhere
+from tlkit.grading.notebook import KERNEL_GONE, marks_of
+from tlkit.grading.peer import Peer
+from tlkit.grading.sandbox import bubblewrap, end_tree, sandboxed_process, world_of_its_own
+from tlkit.grading.wire import Gone, Wire
+from tlkit.words import one_line
+
+__all__ = [
+    "Cell",
+    "Outcome",
+    "StudentProcess",
+    "cell_of",
+    "examine",
+    "outputs_of",
+    "solutions_of",
+    "started_student",
+    "student_sandbox",
+]
+
+_HIDDEN = ("### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A code cell; ``kind`` is ``"test"``, ``"solution"``, ``"locked"`` (students cannot change it) or ``"free"``."""
+
+    name: str
+    kind: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a cell came out: name and words of its error or two empty strings, what it printed, and what it showed."""
+
+    error: str = ""
+    words: str = ""
+    stdout: str = ""
+    stderr: str = ""
+    shown: tuple[dict[str, str], ...] = ()
+    run: bool = True
+
+
+@dataclass
+class StudentProcess:
+    """A started process that serves :func:`tlkit.grading.student.be_student`, and how to stop and end it."""
+
+    wire: Wire
+    interrupt: Callable[[], None]
+    end: Callable[[], None]
+
+
+# From a notebook, and back into it
+
+
+def cell_of(cell: Any) -> Cell:
+    """A notebook's code cell, with nbgrader's marks in it, as the examiner takes it."""
+    marks = marks_of(cell)
+    if marks.get("solution"):
+        kind = "solution"
+    elif marks.get("grade"):
+        kind = "test"
+    else:
+        kind = "locked" if marks.get("locked") else "free"
+    return Cell(str(marks.get("grade_id", "")), kind, cell["source"])
+
+
+def solutions_of(notebook: Any) -> dict[str, str]:
+    """The source of each solution cell of the instructor's notebook, by its name."""
+    cells = [
+        cell_of({**cell, "source": "".join(cell["source"])})
+        for cell in notebook["cells"]
+        if cell["cell_type"] == "code"
+    ]
+    return {cell.name: cell.source for cell in cells if cell.kind == "solution"}
+
+
+def outputs_of(outcome: Outcome) -> list[Any]:
+    """What a cell of the graded notebook shows: of a test its error alone."""
+    from nbformat.v4 import new_output
+
+    outputs = [
+        new_output("stream", name=name, text=text)
+        for name, text in (("stdout", outcome.stdout), ("stderr", outcome.stderr))
+        if text
+    ]
+    outputs += [new_output("display_data", data=data) for data in outcome.shown]
+    if outcome.error:
+        said = [f"{outcome.error}: {outcome.words}"]
+        outputs.append(new_output("error", ename=outcome.error, evalue=outcome.words, traceback=said))
+    return outputs
+
+
+# A student's process
+
+
+@functools.cache
+def student_sandbox(megabytes: float | None = None) -> list[str]:
+    """The sandbox of this machine for a process that may read what was fetched; empty where there is none.
+
+    Args:
+        megabytes: As :func:`tlkit.grading.sandbox.bubblewrap` takes it.
+    """
+    return bubblewrap(*sorted(fetched_folder().glob("*")), megabytes=megabytes)
+
+
+@contextlib.contextmanager
+def started_student(folder: Path, sandbox: Sequence[str] = ()) -> Iterator[StudentProcess]:
+    """A student's process with a copy of a folder for its files; it and all that it has started are ended at last.
+
+    Args:
+        folder: What was handed in beside the notebook.
+        sandbox: The beginning of the command line, as :func:`tlkit.grading.sandbox.bubblewrap` makes it. With none, the
+            process gets a home and a folder for temporary files of its own, and the rights of whoever grades.
+    """
+    with world_of_its_own() as (world, environment), contextlib.ExitStack() as stack:
+        work = world / "work"
+        shutil.copytree(folder, work, symlinks=True)
+        command = [sys.executable, "-m", "tlkit.grading.student"]
+        if sandbox:
+            command = [*sandbox, "--ro-bind", str(work), "/handed-in", *command, "/handed-in"]
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd="/" if sandbox else work,
+            env=environment,
+            start_new_session=os.name == "posix",
+        )
+        stack.callback(end_tree, process)
+        assert process.stdin is not None
+        assert process.stdout is not None
+        wire = Wire(process.stdin.fileno(), process.stdout.fileno())
+        wire.listen()
+
+        def interrupt() -> None:
+            inside = sandboxed_process(process.pid)
+            with contextlib.suppress(Exception):
+                inside.send_signal(signal.SIGINT)
+
+        yield StudentProcess(wire, interrupt, lambda: end_tree(process))
+
+
+def examine(
+    cells: Sequence[Cell],
+    reference: Mapping[str, str],
+    student: StudentProcess,
+    *,
+    cell_seconds: float,
+) -> list[Outcome]:
+    """Run the cells of a notebook and its tests. What stands below the last test and solution is not run.
+
+    Args:
+        cells: The notebook's code cells, tests with their hidden parts.
+        reference: The source of each solution cell, by its name.
+        cell_seconds: Limit on each cell.
+    """
+    with tempfile.TemporaryDirectory(prefix="tlkit-", ignore_cleanup_errors=True) as name:
+        return _Examination(cells, reference, student, Path(name).resolve(), cell_seconds).run()
+
+
+@dataclass
+class _Examination:
+    cells: Sequence[Cell]
+    reference: Mapping[str, str]
+    student: StudentProcess
+    files: Path
+    seconds: float
+    names: dict[str, Any] = field(default_factory=lambda: {"__name__": "__main__", "__builtins__": builtins})
+    part: str = ""  # the solution cell that the next tests look at
+    lost: set[str] = field(default_factory=set)  # parts that have lost a test
+    failed: dict[str, Any] = field(default_factory=dict)  # the reference's functions in place of those of lost parts
+
+    def run(self) -> list[Outcome]:
+        """Each cell in order."""
+        self.peer = Peer(self.student.wire, 0, self.files, overdue=self._overdue)
+        graded = [place for place, cell in enumerate(self.cells) if cell.kind in ("test", "solution")]
+        last = max(graded, default=-1)
+        outcomes: list[Outcome] = []
+        gone = False
+        with _temporary_files_in(self.files):
+            for place, cell in enumerate(self.cells):
+                if place > last:
+                    outcomes.append(Outcome(run=False))
+                    continue
+                if not gone:
+                    try:
+                        outcomes.append(self._cell(place, cell))
+                        continue
+                    except Gone:
+                        gone = True
+                        self.student.end()
+                outcomes.append(Outcome("KernelGone", KERNEL_GONE))
+        return outcomes
+
+    def _overdue(self, told: bool) -> None:
+        if told:
+            self.student.end()
+            raise Gone("it did not stop")
+        self.student.interrupt()
+
+    def _cell(self, place: int, cell: Cell) -> Outcome:
+        if cell.kind == "test":
+            self._show_what_is_needed(place, cell)
+            outcome = self._test(cell)
+            if outcome.error and self.part in self.reference:
+                self.lost.add(self.part)
+            return outcome
+        if cell.kind == "solution":
+            self._replace_what_failed()
+            self.part = cell.name
+        outcome = self._run(cell.source)
+        if cell.kind == "locked":
+            ours = self._here(cell)
+            if ours.error:
+                return ours
+        return outcome
+
+    def _run(self, source: str) -> Outcome:
+        """A cell in the student's process."""
+        try:
+            with limits_elsewhere(), limited(self.seconds):
+                error, stdout, stderr, shown = self.peer.ask({"run": "cell"}, [source])
+                kind, words = (one_line(error[0], 60), str(error[1])) if error else ("", "")
+                pictures = tuple({str(mime): str(data) for mime, data in one} for one in shown)
+                return Outcome(kind, words, str(stdout), str(stderr), pictures)
+        except TimeoutError:
+            return Outcome("TimeoutError", f"the cell was stopped after {self.seconds:g} s.")
+        except Gone:
+            raise
+        except Exception as error:
+            return Outcome(type(error).__name__, one_line(str(error), 400))
+
+    def _test(self, cell: Cell) -> Outcome:
+        """A test cell, here; the student's functions stand in it for themselves."""
+        try:
+            self._bind(cell)
+        except Gone:
+            raise
+        except Exception as error:
+            return Outcome(type(error).__name__, one_line(str(error), 400))
+        return self._here(cell)
+
+    def _here(self, cell: Cell) -> Outcome:
+        try:
+            with limits_elsewhere():
+                exec(compile(cell.source, f"<{cell.name}>", "exec", dont_inherit=True), self.names)
+        except (Gone, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            return Outcome(type(error).__name__, _words(error))
+        return Outcome()
+
+    # The student's functions
+
+    def _bind(self, cell: Cell) -> None:
+        """Put what the cell names of the student's into its namespace, and take out what is no more."""
+        solutions = {name for source in self.reference.values() for name in _bound(source)}
+        wanted = sorted(_loaded(cell.source) & solutions)
+        with limits_elsewhere(), limited(self.seconds):
+            there = set(self.peer.ask({"run": "names"}, [wanted]))
+            for name in wanted:
+                self.names.pop(name, None)
+                if name in self.failed:
+                    self.names[name] = self.failed[name]
+                elif name in there:
+                    value = self.peer.ask({"run": "get"}, [name])
+                    self.names[name] = self._stand_in(name) if value is None else value[0]
+
+    def _stand_in(self, name: str) -> Callable[..., Any]:
+        def student(*arguments: Any) -> Any:
+            return self.peer.ask({"name": name}, list(arguments))
+
+        student.__name__ = student.__qualname__ = name
+        return student
+
+    # The reference in place of what was wrong
+
+    def _replace_what_failed(self) -> None:
+        """Before the next part: what has lost a test is the reference's from now on, here and for the student."""
+        if not self.lost:
+            return
+        with limits_elsewhere():
+            right = {name: value for name, value in self.names.items() if name not in self.failed}
+            for name, source in self.reference.items():
+                exec(compile(source, f"<reference {name}>", "exec", dont_inherit=True), right)
+            functions = {
+                name: right[name]
+                for part in self.lost
+                for name in _bound(self.reference[part])
+                if isinstance(right.get(name), types.FunctionType)
+            }
+            self.failed.update(functions)
+            self.lost.clear()
+            with limited(self.seconds):
+                self.peer.ask({"run": "bind"}, [functions])
+
+    def _show_what_is_needed(self, place: int, cell: Cell) -> None:
+        """Let the student's process run the visible part of a test if a later cell there uses a name that it binds."""
+        later = [other.source for other in self.cells[place + 1 :] if other.kind in ("solution", "free")]
+        visible = _without_hidden(cell.source)
+        names = sorted(_bound(visible) & set().union(*map(_loaded, later)))
+        if not names:
+            return
+        with limits_elsewhere(), limited(self.seconds):
+            there = self.peer.ask({"run": "names"}, [names])
+        if set(names) - set(there):
+            self._run(visible)
+
+
+def _without_hidden(source: str) -> str:
+    begin, end = _HIDDEN
+    return re.sub(rf"^{begin}$.*?^{end}$\n?", "", source, flags=re.MULTILINE | re.DOTALL)
+
+
+def _bound(source: str) -> set[str]:
+    """The names that a cell binds at its top level; none if it cannot be read."""
+    try:
+        code = compile(source, "<cell>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    except (SyntaxError, ValueError):
+        return set()
+    stores = {"STORE_NAME", "STORE_GLOBAL"}
+    return {step.argval for step in dis.get_instructions(code) if step.opname in stores}
+
+
+def _loaded(source: str) -> set[str]:
+    """The names that a cell uses, wherever; none if it cannot be read."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return set()
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+
+
+def _words(error: BaseException) -> str:
+    with contextlib.suppress(Exception):
+        return str(error)[:2000]
+    return ""
+
+
+@contextlib.contextmanager
+def _temporary_files_in(folder: Path) -> Iterator[None]:
+    """Tests make their temporary files there, from where they can be handed over."""
+    before, tempfile.tempdir = tempfile.tempdir, str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before

@@ -1,0 +1,166 @@
+"""Messages between the grader and a student's process: JSON and arrays, in frames of a bounded size; never pickle.
+
+What is read may come from a hostile process: a frame that is too long, no JSON, or an array that does not fit its bytes
+ends the conversation, and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import struct
+import threading
+import time
+from typing import Any
+
+import numpy as np
+
+__all__ = ["LARGEST", "Gone", "Wire", "pack", "unpack"]
+
+LARGEST = 512 * 2**20  # bytes of a frame
+_LENGTH = struct.Struct("<Q")
+_KINDS = "biufcUSM"  # of NumPy's dtypes: booleans, numbers, text and dates, and no Python objects
+_TAG = "~"
+
+
+class Gone(Exception):
+    """The other process has ended, or says what nobody can read."""
+
+
+def pack(tree: Any) -> bytes:
+    """A message of dicts, lists, strings, numbers, ``None``, arrays and bytes.
+
+    Raises:
+        TypeError: It holds something else.
+        ValueError: It is larger than :data:`LARGEST`.
+    """
+    buffers: list[bytes] = []
+    at = 0
+
+    def beside(value: Any) -> dict[str, Any]:
+        nonlocal at
+        if isinstance(value, bytes):
+            data, head = value, dict[str, Any]({_TAG: "bytes"})
+        elif isinstance(value, np.ndarray) and value.dtype.kind in _KINDS:
+            data, head = value.tobytes(), {_TAG: "array", "dtype": value.dtype.str, "shape": list(value.shape)}
+        else:
+            raise TypeError(f"a message must hold plain values and arrays, got {type(value).__name__}.")
+        buffers.append(data)
+        at += len(data)
+        return {**head, "at": at - len(data), "size": len(data)}
+
+    text = json.dumps(tree, default=beside).encode()
+    if len(text) + at > LARGEST:
+        raise ValueError(f"a message may have {LARGEST >> 20} MB, got {(len(text) + at) / 2**20:,.0f}.")
+    return b"".join([_LENGTH.pack(len(text)), text, *buffers])
+
+
+def unpack(data: bytes) -> Any:
+    """What :func:`pack` was given; arrays come as copies that may be written to.
+
+    Raises:
+        Gone: The bytes are no message.
+    """
+    try:
+        (length,) = _LENGTH.unpack_from(data)
+        text = data[_LENGTH.size : _LENGTH.size + length]
+        beside = memoryview(data)[_LENGTH.size + length :]
+
+        def taken(head: dict[str, Any]) -> Any:
+            kind = head.get(_TAG)
+            if kind not in ("bytes", "array"):
+                return head
+            at, size = int(head["at"]), int(head["size"])
+            if not 0 <= at <= at + size <= len(beside):
+                raise ValueError
+            part = beside[at : at + size]
+            if kind == "bytes":
+                return bytes(part)
+            dtype = np.dtype(str(head["dtype"]))
+            if dtype.kind not in _KINDS:
+                raise ValueError
+            return np.frombuffer(part, dtype).reshape([int(n) for n in head["shape"]]).copy()
+
+        return json.loads(text, object_hook=taken)
+    except (ValueError, TypeError, KeyError, RecursionError, struct.error, OverflowError) as error:
+        raise Gone(f"a message that cannot be read ({type(error).__name__})") from None
+
+
+class Wire:
+    """Frames out through one file descriptor and in through another."""
+
+    def __init__(self, into: int, out_of: int) -> None:
+        self._into, self._out_of = into, out_of
+        self._frames: queue.SimpleQueue[bytes | None] | None = None
+
+    def listen(self) -> None:
+        """Let a thread read, so that :meth:`receive` can wait for a limited time: for the side that does not trust."""
+        frames: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._frames = frames
+        threading.Thread(target=_read_on, args=(self._out_of, frames), daemon=True).start()
+
+    def send(self, tree: Any) -> None:
+        """Send a message.
+
+        Raises:
+            Gone: Nobody reads any more.
+        """
+        data = pack(tree)
+        view = memoryview(_LENGTH.pack(len(data)) + data)
+        try:
+            while view:
+                view = view[os.write(self._into, view) :]
+        except OSError:
+            raise Gone("the process has ended") from None
+
+    def receive(self, deadline: float | None = None) -> Any:
+        """The next message.
+
+        Args:
+            deadline: By :func:`time.monotonic`; only a wire that listens has one.
+
+        Raises:
+            Gone: There will be none.
+            TimeoutError: There was none by then.
+        """
+        if self._frames is None:
+            data = _frame(self._out_of)
+        else:
+            try:
+                data = self._frames.get(timeout=None if deadline is None else max(deadline - time.monotonic(), 0))
+            except queue.Empty:
+                raise TimeoutError("no message came in time.") from None
+            if data is None:
+                self._frames.put(None)
+        if data is None:
+            raise Gone("the process has ended")
+        return unpack(data)
+
+
+def _read_on(descriptor: int, frames: queue.SimpleQueue[bytes | None]) -> None:
+    while (data := _frame(descriptor)) is not None:
+        frames.put(data)
+    frames.put(None)
+
+
+def _frame(descriptor: int) -> bytes | None:
+    head = _exactly(descriptor, _LENGTH.size)
+    if head is None:
+        return None
+    (length,) = _LENGTH.unpack(head)
+    return None if length > LARGEST + 2 * _LENGTH.size else _exactly(descriptor, length)
+
+
+def _exactly(descriptor: int, size: int) -> bytes | None:
+    parts, left = [], size
+    while left:
+        try:
+            part = os.read(descriptor, min(left, 2**20))
+        except OSError:
+            return None
+        if not part:
+            return None
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
