@@ -29,9 +29,8 @@ from tlkit.grading import submissions
 from tlkit.grading.course import Course, prepare_course
 from tlkit.grading.feedback import hidden_lines
 from tlkit.grading.notebook import check_exercise, error_line, mend_lost_wakeups, touched_tests
-from tlkit.grading.sandbox import bubblewrap
+from tlkit.grading.sandbox import bubblewrap, world_of_its_own
 from tlkit.grading.submissions import find_submissions
-from tlkit.grading.worker import world_of_its_own
 from tlkit.text.fetching import data_folder as text_folder
 
 sys.path.insert(0, str(ROOT / "tests" / "exercises"))
@@ -653,19 +652,18 @@ def test_each_submission_has_a_home_of_its_own(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     monkeypatch.delenv("TLKIT_DATA_DIR", raising=False)
-    before, fetched = dict(os.environ), text_folder()
     look = "from pathlib import Path; import tempfile; print(Path.home(), tempfile.gettempdir())"
     homes = []
     for _ in range(2):
-        with world_of_its_own() as folder:
-            assert text_folder() == fetched  # what was fetched is read where it is
-            assert "IPYTHONDIR" not in os.environ
-            home, temporary = run_python("-c", look).stdout.split()
+        with world_of_its_own() as (folder, environment):
+            assert Path(environment["TLKIT_DATA_DIR"]) == text_folder().parent  # what was fetched is read where it is
+            assert "IPYTHONDIR" not in environment
+            run = subprocess.run([sys.executable, "-c", look], env=environment, capture_output=True, text=True)
+            home, temporary = run.stdout.split()
             assert {Path(home).parent, Path(temporary).parent} == {folder}
             (Path(home) / "left behind").touch()
             homes.append(home)
         assert not folder.exists()
-        assert dict(os.environ) == before
     assert homes[0] != homes[1]
 
 
@@ -683,7 +681,7 @@ def test_what_one_student_leaves_reaches_no_other(course, hand_in, tmp_path) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not bubblewrap(ROOT / "tests"), reason="needs bubblewrap, and the right to use it")
+@pytest.mark.skipif(not bubblewrap(), reason="needs bubblewrap, and the right to use it")
 def test_in_the_sandbox_grades_are_the_same_and_files_are_hidden(course, hand_in, tmp_path) -> None:
     folder, out = tmp_path / "class", tmp_path / "out"
     hidden = [str(ROOT / "exercises"), str(ROOT / "README.md"), str(folder)]
