@@ -1,5 +1,6 @@
 """The grader's two processes: what travels between them, what does not, and who sees what."""
 
+import contextlib
 import json
 import os
 import random
@@ -86,10 +87,8 @@ def test_whatever_bytes_come_they_are_a_message_or_none(seed) -> None:
             data[place:place] = bytes(rng.randrange(256) for _ in range(4))
         if not data:
             break
-    try:
+    with contextlib.suppress(Gone):
         unpack(bytes(data))
-    except Gone:
-        pass
 
 
 HEADS = {
@@ -443,7 +442,7 @@ def test_no_model_brings_code(config, end) -> None:
             "paths": [],
             "state": {"flags": [], "weights": []},
         }
-        with pytest.raises(Unreadable, match="cannot be built|Keras only"):
+        with pytest.raises(Unreadable, match=r"cannot be built|Keras only"):
             ours.peer.decode(described)
 
 
@@ -506,7 +505,11 @@ def test_a_mistake_costs_its_own_part_only(tmp_path) -> None:
 
 def test_the_reference_is_lent_as_a_function_without_its_text(tmp_path) -> None:
     wrong = Cell("double", "solution", "def double(x):\n    return 5 * x")
-    looks = "import inspect\ndef triple(x):\n    raise ValueError(repr([double.__code__.co_consts, inspect.getsource(double)]))"
+    looks = """
+import inspect
+def triple(x):
+    raise ValueError(repr([double.__code__.co_consts, inspect.getsource(double)]))
+"""
     outcomes = graded(tmp_path, wrong, test_of("double"), Cell("triple", "solution", looks), test_of("triple"))
     assert "2 * x" not in outcomes[3].words
 
@@ -517,8 +520,8 @@ def test_the_students_process_holds_no_test(tmp_path) -> None:
     looks = """
 import gc, os, sys
 def double(x):
-    found = [o for o in gc.get_objects() if isinstance(o, (str, dict, list)) and len(repr(o)[:100000]) and SECRET in repr(o)[:100000]]
-    words = [str(In), str(sys.argv), str(dict(os.environ)), str([f.f_locals for f in sys._current_frames().values()])]
+    words = [repr(o)[:100000] for o in gc.get_objects() if isinstance(o, (str, dict, list, bytes))]
+    words += [str(In), str(sys.argv), str(dict(os.environ)), str([f.f_locals for f in sys._current_frames().values()])]
     if any(SECRET in word for word in words):
         raise ValueError("it is here")
     return 2 * x
@@ -532,7 +535,11 @@ def double(x):
 def test_a_test_takes_only_the_solutions_names_from_a_student(tmp_path) -> None:
     rigged = Cell("double", "solution", SOLUTION.source + "\nlimit = 10**9\ncheck_same = print\nnp = None\nOURS = 5")
     locked = Cell("setup", "locked", "import numpy as np\nOURS = 1")
-    source = "assert OURS == 1 and np is not None\ntry:\n    limit\nexcept NameError:\n    pass\nelse:\n    raise AssertionError('rigged')"
+    source = """
+assert OURS == 1
+assert np is not None
+assert "limit" not in globals()
+"""
     outcomes = graded(tmp_path, locked, rigged, Cell("ours", "test", source + test_of("double").source))
     assert [outcome.words for outcome in outcomes] == ["", "", ""]
 
@@ -556,7 +563,15 @@ def test_an_endless_cell_and_an_endless_function_are_stopped(tmp_path) -> None:
     cells = [Cell("", "free", "while True:\n    pass"), SOLUTION, test_of("double")]
     outcomes = graded(tmp_path, *cells, seconds=1)
     assert [outcome.error for outcome in outcomes] == ["TimeoutError", "", ""]
-    stubborn = "def triple(x):\n    while True:\n        try:\n            while True:\n                pass\n        except BaseException:\n            pass"
+    stubborn = """
+def triple(x):
+    while True:
+        try:
+            while True:
+                pass
+        except BaseException:
+            pass
+"""
     outcomes = graded(tmp_path, SOLUTION, test_of("double"), Cell("triple", "solution", stubborn), test_of("triple"))
     assert outcomes[1].error == ""
     assert outcomes[3].error in ("AssertionError", "KernelGone")
