@@ -69,6 +69,7 @@ GRADING = [
     "feedback",
     "course",
     "sandbox",
+    "landlock",
     "mirrors",
     "peer",
     "student",

@@ -1,6 +1,7 @@
 """The sandbox shows Python and hides the rest; where there is none, it is not pretended."""
 
 import errno
+import os
 import socket
 import subprocess
 import sys
@@ -8,11 +9,18 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from helpers import ROOT
+from helpers import ROOT, run_python
 
 from tlkit.cli import _collections
 from tlkit.files import data_folder
-from tlkit.grading.sandbox import bubblewrap, sandboxed_process
+from tlkit.grading.landlock import give_up_rights, landlock_version
+from tlkit.grading.sandbox import (
+    bubblewrap,
+    python_folders,
+    sandboxed_process,
+    system_folders,
+    temporary_megabytes,
+)
 from tlkit.text.fetching import FILES
 
 needs_bubblewrap = pytest.mark.skipif(not bubblewrap(), reason="needs bubblewrap, and the right to use it")
@@ -132,3 +140,88 @@ def test_without_bubblewrap_there_is_none(tmp_path, monkeypatch) -> None:
     refuses.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
     refuses.chmod(0o755)
     assert bubblewrap() == []
+
+
+@needs_bubblewrap
+def test_temporary_files_are_counted() -> None:
+    code = "open('/tmp/x', 'wb').write(bytes(20 * 2**20)); print(1, flush=True); input()"
+    command = [*bubblewrap(), sys.executable, "-c", code]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert temporary_megabytes(sandboxed_process(process.pid).pid) == pytest.approx(20, abs=0.1)
+        process.kill()
+    assert temporary_megabytes(os.getpid()) == 0
+
+
+def test_where_python_was_started_is_not_shown(tmp_path, monkeypatch) -> None:
+    """With `python -m tlkit` it is the first place that is imported from; the gradebook may lie there."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert str(tmp_path) not in python_folders()
+    assert sys.base_prefix in python_folders()
+
+
+# Landlock, where there is no sandbox
+
+needs_landlock = pytest.mark.skipif(not landlock_version(), reason="needs Linux with Landlock")
+
+
+def confined(code: str, *, reads: list[Path], writes: list[Path]) -> str:
+    begin = f"""
+from pathlib import Path
+from tlkit.grading.landlock import give_up_rights
+assert give_up_rights(reads=map(Path, {[str(path) for path in reads]}), writes=map(Path, {[str(p) for p in writes]}))
+"""
+    return run_python("-c", begin + code).stdout.strip()
+
+
+@needs_landlock
+def test_a_process_gives_up_its_rights_to_files(tmp_path) -> None:
+    for name in ("readable", "writable", "secret"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text("x", encoding="utf-8")
+    code = f"""
+import subprocess, sys
+look = '''
+from pathlib import Path
+for name in ("readable", "writable", "secret"):
+    for do in (Path.read_text, lambda path: path.write_text("y"), lambda path: path.with_name("new").touch()):
+        try:
+            do(Path({str(tmp_path)!r}) / name / "file")
+        except PermissionError:
+            print(0, end="")
+        else:
+            print(1, end="")
+'''
+exec(look)
+print(end=" ", flush=True)
+subprocess.run([sys.executable, "-c", look])
+"""
+    reads = [*map(Path, system_folders()), tmp_path / "readable"]
+    # What it starts has no more rights than it has.
+    assert confined(code, reads=reads, writes=[tmp_path / "writable"]) == "100111000 100111000"
+
+
+@needs_landlock
+def test_a_process_gives_up_network_and_signals() -> None:
+    code = """
+import os, socket
+version = landlock_version()
+def refused(do):
+    try:
+        do()
+    except PermissionError:
+        return True
+    return False
+tried = [lambda: socket.create_server(("127.0.0.1", 0)), lambda: os.kill(os.getppid(), 0)]
+print(refused(tried[0]) or version < 4, refused(tried[1]) or version < 6)
+"""
+    begin = "from tlkit.grading.landlock import landlock_version\n"
+    assert confined(begin + code, reads=[*map(Path, system_folders())], writes=[]) == "True True"
+
+
+def test_without_landlock_nothing_is_given_up(monkeypatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert landlock_version() == 0
+    assert not give_up_rights(reads=[], writes=[])

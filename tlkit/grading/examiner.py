@@ -140,14 +140,17 @@ def started_student(folder: Path, sandbox: Sequence[str] = ()) -> Iterator[Stude
     Args:
         folder: What was handed in beside the notebook.
         sandbox: The beginning of the command line, as :func:`tlkit.grading.sandbox.bubblewrap` makes it. With none, the
-            process gets a home and a folder for temporary files of its own, and the rights of whoever grades.
+            process gets a home and a folder for temporary files of its own, and gives up what rights it can
+            (:mod:`tlkit.grading.landlock`); where it can give up none, it has those of whoever grades.
     """
     with world_of_its_own() as (world, environment), contextlib.ExitStack() as stack:
         work = world / "work"
         shutil.copytree(folder, work, symlinks=True)
-        command = [sys.executable, "-m", "tlkit.grading.student"]
+        command = [sys.executable, "-P", "-m", "tlkit.grading.student"]
         if sandbox:
             command = [*sandbox, "--ro-bind", str(work), "/handed-in", *command, "/handed-in"]
+        else:
+            command += ["", str(world)]
         process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

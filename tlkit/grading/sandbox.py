@@ -19,7 +19,16 @@ from typing import Any
 
 from tlkit.files.fetching import fetched_folder
 
-__all__ = ["bubblewrap", "end_tree", "hide_memory", "sandboxed_process", "world_of_its_own"]
+__all__ = [
+    "bubblewrap",
+    "end_tree",
+    "hide_memory",
+    "python_folders",
+    "sandboxed_process",
+    "system_folders",
+    "temporary_megabytes",
+    "world_of_its_own",
+]
 
 _PROGRAM = "bwrap"
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc")
@@ -54,7 +63,7 @@ def bubblewrap(*fetched: Path, megabytes: float | None = None) -> list[str]:
         command += ["--ro-bind-try", path, path]
     command += ["--proc", "/proc", "--dev", "/dev"]
     rest = ["--tmpfs", "/tmp"]
-    for path in _python_folders():
+    for path in python_folders():
         rest += ["--ro-bind", path, path]
     for folder in fetched:
         rest += ["--ro-bind-try", str(folder), str(_FETCHED / folder.name)]
@@ -69,13 +78,24 @@ def bubblewrap(*fetched: Path, megabytes: float | None = None) -> list[str]:
     return next((line for line in lines if _works(line)), [])
 
 
-def _python_folders() -> list[str]:
-    """What Python imports from; of a checkout of tlkit only package and pictures, since solutions lie beside them."""
+def system_folders() -> list[str]:
+    """What a program needs to run at all, and :func:`python_folders`."""
+    return [*_SYSTEM, *python_folders()]
+
+
+def python_folders() -> list[str]:
+    """What Python imports from; of a checkout of tlkit only package and pictures, since solutions lie beside them.
+
+    Where Python was started is not among them: with ``python -m`` it imports from there too, and the gradebook may lie
+    there.
+    """
     package = Path(__file__).resolve().parents[1]
     # What pip installs holds the pictures inside the package.
     pictures = [package.parent / "notebooks" / name for name in ("photos", "drawings")]
-    folders = [Path(sys.prefix), Path(sys.base_prefix), package, *pictures]
-    folders += [Path(entry) for entry in sys.path if entry and Path(entry).resolve() != package.parent]
+    started_in = {Path(sys.path[0] or ".").resolve(), Path.cwd()} if sys.path else set()
+    named = {Path(entry).resolve() for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry}
+    entries = {Path(entry).resolve() for entry in sys.path if entry} - (started_in - named) - {package.parent}
+    folders = [Path(sys.prefix), Path(sys.base_prefix), package, *pictures, *entries]
     return sorted({str(folder.absolute()) for folder in folders if folder.exists()})
 
 
@@ -110,6 +130,16 @@ def sandboxed_process(pid: int) -> Any:
             process = children[0]
         return process
     return None
+
+
+def temporary_megabytes(pid: int) -> float:
+    """What the temporary files of a sandbox take, which are memory and belong to no process; 0 for one without."""
+    with contextlib.suppress(OSError, AttributeError):
+        inside = f"/proc/{pid}/root/tmp"
+        if Path(inside).stat().st_dev != Path("/tmp").stat().st_dev:
+            found = os.statvfs(inside)
+            return (found.f_blocks - found.f_bfree) * found.f_frsize / 2**20
+    return 0.0
 
 
 @contextlib.contextmanager

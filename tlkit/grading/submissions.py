@@ -31,6 +31,7 @@ from tlkit.grading.worker import STOPPED, Worker, stop_remarks
 from tlkit.words import one_line
 
 __all__ = [
+    "HALF_ISOLATED",
     "ISOLATED",
     "NOT_ISOLATED",
     "Graded",
@@ -46,6 +47,11 @@ NOT_ISOLATED = (
     "fence against the network, other programs, notebooks and gradebooks, and the limits on time and memory. What does "
     "not: it can read and write your files, the gradebook among them, and compiled code passes the fence. Use Linux "
     "with bubblewrap, a user of its own or a container for code that you do not trust."
+)
+HALF_ISOLATED = (
+    "Students' code runs in processes of its own, apart from tests and points; there is no bubblewrap for a sandbox. "
+    "What holds it: Linux's Landlock, so that it reads Python and its own files, and writes only the latter; a fence "
+    "against other programs; the limits on time and memory. What does not: it sees which other programs run."
 )
 ISOLATED = (
     "Students' code runs in a sandbox (bubblewrap), one per submission: it sees Python, the files handed in and what "

@@ -21,7 +21,7 @@ from typing import Any
 
 from tlkit.grading.course import Course, course_api, last_error
 from tlkit.grading.notebook import error_line, errors_of, marks_of
-from tlkit.grading.sandbox import hide_memory
+from tlkit.grading.sandbox import hide_memory, temporary_megabytes
 from tlkit.words import one_line
 
 __all__ = ["STOPPED", "Worker", "stop_remarks"]
@@ -160,11 +160,12 @@ def _children(pid: int) -> list[Any]:
 def _megabytes(processes: Iterable[Any]) -> float:
     import psutil
 
-    total = 0
+    total, files = 0.0, 0.0
     for process in processes:
         with contextlib.suppress(psutil.Error):
-            total += process.memory_info().rss
-    return total / 2**20
+            total += process.memory_info().rss / 2**20
+            files = max(files, temporary_megabytes(process.pid))  # all that are in one sandbox share them
+    return total + files
 
 
 # Inside the process
