@@ -15,7 +15,7 @@ from helpers import raises_one_line
 
 import tlkit
 from tlkit.grading import check_same, limited
-from tlkit.grading.examiner import Cell, examine, started_student
+from tlkit.grading.examiner import Cell, examine, last_to_run, started_student
 from tlkit.grading.limits import allowed_here, limits_elsewhere
 from tlkit.grading.peer import Peer, Unreadable
 from tlkit.grading.sandbox import bubblewrap
@@ -444,6 +444,21 @@ def test_no_model_brings_code(config, end) -> None:
         }
         with pytest.raises(Unreadable, match=r"cannot be built|Keras only"):
             ours.peer.decode(described)
+
+
+def test_what_stands_above_an_answer_in_words_is_run() -> None:
+    marks = {"grade": True, "solution": True, "grade_id": "words"}
+    cells = [
+        {"cell_type": "code", "metadata": {"nbgrader": {"grade": True, "solution": False}}},
+        {"cell_type": "markdown", "metadata": {}},
+        {"cell_type": "code", "metadata": {}},
+        {"cell_type": "code", "metadata": {}},
+    ]
+    written = {"cell_type": "markdown", "metadata": {"nbgrader": marks}}
+    assert last_to_run(cells) == 0
+    assert last_to_run([*cells, written]) == 2
+    assert last_to_run([*cells[:3], written, cells[3]]) == 1
+    assert last_to_run([]) == -1
 
 
 # Whole notebooks, in real processes

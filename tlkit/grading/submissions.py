@@ -79,7 +79,8 @@ class Graded:
     """How a submission came out; the points themselves are in the gradebook.
 
     ``tests_touched`` says in words which test cells were changed, deleted or copied. It costs no points, since the
-    tests' own text is run, but an instructor should look.
+    tests' own text is run, but an instructor should look. ``held_by`` says what held the student's process:
+    ``"bubblewrap"``, ``"Landlock"`` or ``"a fence"``.
     """
 
     student: str
@@ -88,6 +89,7 @@ class Graded:
     reasons: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     tests_touched: str = ""
+    held_by: str = ""
 
 
 # What is to be graded
@@ -390,7 +392,8 @@ def _grade(worker: Worker, submission: Submission, fingerprint: str, course: Cou
     if answer.get("stopped"):
         reasons = {name: remark if words.startswith(KERNEL_GONE) else words for name, words in reasons.items()}
     seconds = round(time.monotonic() - start, 2)
-    return Graded(submission.student, fingerprint, remark, reasons, seconds, _touched(submission, course))
+    touched = _touched(submission, course)
+    return Graded(submission.student, fingerprint, remark, reasons, seconds, touched, worker.held_by)
 
 
 def _touched(submission: Submission, course: Course) -> str:
@@ -416,7 +419,7 @@ def _write_checks(course: Course, rows: list[Graded]) -> None:
     path = course.root / f"checks_{course.assignment}.csv"
     with path.open("w", encoding="utf-8", newline="") as file, open_gradebook(course) as gradebook:
         table = csv.writer(file)
-        table.writerow(["student", "assignment", "check", "points", "max_points", "reason", "tests_touched"])
+        table.writerow(["student", "assignment", "check", "points", "max_points", "reason", "tests_touched", "held_by"])
         for row in rows:
             submission = gradebook.find_submission(course.assignment, row.student)
             grades = {grade.name: grade for notebook in submission.notebooks for grade in notebook.grades}
@@ -427,7 +430,7 @@ def _write_checks(course: Course, rows: list[Graded]) -> None:
                 if grade.needs_manual_grade:
                     reason = "waits for a person to grade it."
                 points = (f"{grade.score:g}", f"{grade.max_score:g}")
-                said = (_plain(reason), _plain(row.tests_touched))
+                said = (_plain(reason), _plain(row.tests_touched), row.held_by)
                 table.writerow([row.student, course.assignment, test, *points, *said])
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tlkit.grading.course import Course, course_api, last_error
+from tlkit.grading.landlock import landlock_version
 from tlkit.grading.notebook import error_line, errors_of, marks_of
 from tlkit.grading.sandbox import hide_memory, temporary_megabytes
 from tlkit.words import one_line
@@ -55,6 +56,7 @@ class Worker:
         stop: threading.Event,
     ) -> None:
         self._seconds, self._megabytes, self._stop = seconds, megabytes, stop
+        self.held_by = "bubblewrap" if sandbox else "Landlock" if landlock_version() else "a fence"
         arguments = [str(course.config), str(course.root), course.assignment, "feedback" if feedback else "none"]
         self._command = [sys.executable, "-m", "tlkit.grading.worker", *arguments, json.dumps(list(sandbox))]
         self._process: subprocess.Popen[str] | None = None
