@@ -114,7 +114,7 @@ def last_to_run(cells: Sequence[Any]) -> int:
         place for place, cell in enumerate(cells) if marks_of(cell).get("grade") or marks_of(cell).get("solution")
     ]
     until = max(graded, default=-1)
-    return sum(cell["cell_type"] == "code" for cell in cells[: until + 1]) - 1
+    return len([cell for cell in cells[: until + 1] if cell["cell_type"] == "code"]) - 1
 
 
 def outputs_of(outcome: Outcome) -> list[Any]:
