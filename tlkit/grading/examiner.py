@@ -207,7 +207,13 @@ def examine(
     if last is None:
         last = max((place for place, cell in enumerate(cells) if cell.kind in ("test", "solution")), default=-1)
     with tempfile.TemporaryDirectory(prefix="tlkit-", ignore_cleanup_errors=True) as name:
-        return _Examination(cells, reference, student, Path(name).resolve(), cell_seconds, last).run()
+        try:
+            return _Examination(cells, reference, student, Path(name).resolve(), cell_seconds, last).run()
+        finally:
+            if (
+                "keras" in sys.modules
+            ):  # the next submission's layers are counted from 1 again, and memory is given back
+                sys.modules["keras"].backend.clear_session()
 
 
 @dataclass
