@@ -824,8 +824,8 @@ fit(model, split, epochs=1, learning_rate=0.01, progress=False)  # TensorFlow lo
 lost = 0
 for _ in range(TIMES):
     timer = threading.Timer(random.uniform(0, 0.4), os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
     try:
+        timer.start()
         history = fit(
             model, split, epochs=100_000, learning_rate=1e-3, batch_size=4, validation=split, progress=False
         )
