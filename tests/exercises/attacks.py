@@ -53,6 +53,7 @@ NOTEBOOK = "ps1_gradients"
 SECONDS, MEGABYTES = 30, 1500  # limits on a submission
 # In what is nobody's to see: hidden tests, solutions, other students' notebooks, the environment, the user's files.
 CANARY = "CANARY"
+PORT = "PYTHON_TLKIT_PORT"  # and one that tells where data could be sent
 MARK = "PYTHON_TLKIT_ATTACK"  # a variable that reaches each process that a run starts, and tells it from all others
 
 
@@ -172,7 +173,7 @@ def grade_class(course: Path, folder: Path, out: Path, *, sandbox: bool, workers
     command += ["--seconds-per-notebook", SECONDS, "--memory-mb", MEGABYTES, "--feedback"]
     command += ["--sandbox" if sandbox else "--no-sandbox"]
     start = time.monotonic()
-    with _listener() as (port, received):
+    with listener() as (port, received):
         environment = {
             **os.environ,
             "PYTHONPATH": str(ROOT),
@@ -183,7 +184,7 @@ def grade_class(course: Path, folder: Path, out: Path, *, sandbox: bool, workers
         run = subprocess.run(
             [sys.executable, "-P", "-m", "tlkit", *map(str, command)],
             cwd=folder,  # where files of students' lie
-            env=environment | {"PYTHON_TLKIT_PORT": str(port), "TLKIT_DATA_DIR": str(home / "data")},
+            env=environment | {PORT: str(port), "TLKIT_DATA_DIR": str(home / "data")},
             capture_output=True,
             text=True,
             timeout=3000,
@@ -203,7 +204,7 @@ def grade_class(course: Path, folder: Path, out: Path, *, sandbox: bool, workers
 
 
 @contextmanager
-def _listener() -> Iterator[tuple[int, list[bytes]]]:
+def listener() -> Iterator[tuple[int, list[bytes]]]:
     """A port of this machine to which no student should be able to send; at the end, what came."""
     received: list[bytes] = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
@@ -254,15 +255,20 @@ def manual_scores(out: Path) -> int:
     return int(count + triggers)
 
 
-def said_by(out: Path, student: str) -> str:
-    """All that a student's cells have said: outputs of the graded notebook, and reasons."""
-    said = []
+def outputs_of(out: Path, student: str) -> str:
+    """What a student's cells have written into the graded notebook."""
+    found = []
     for path in (out / "autograded" / student / "ps1").glob("*.ipynb"):
-        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-            said.append(json.dumps(cell.get("outputs", [])))
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        found += [json.dumps(cell["outputs"]) for cell in cells if cell.get("outputs")]
+    return "\n".join(found)
+
+
+def said_by(out: Path, student: str) -> str:
+    """All that a student's cells have said: outputs and reasons."""
     with (out / "checks_ps1.csv").open(encoding="utf-8", newline="") as file:
-        said += [row["reason"] for row in csv.DictReader(file) if row["student"] == student]
-    return "\n".join(said)
+        reasons = [row["reason"] for row in csv.DictReader(file) if row["student"] == student]
+    return "\n".join([outputs_of(out, student), *reasons])
 
 
 def effects(graded: Graded, attack: Attack) -> set[str]:
@@ -318,10 +324,11 @@ def main(*names: str) -> None:
                 course = make_course(Path(place) / "course")
                 make_class(course, Path(place) / "class", [attack])
                 graded = grade_class(course, Path(place) / "class", Path(place) / "out", sandbox=sandbox)
-                totals = {student: sum(checks.values()) for student, checks in graded.points.items()}
-                print(
-                    name, "sandbox" if sandbox else "no sandbox", totals, graded.alive, graded.changed, graded.received
-                )
+                found = effects(graded, attack) | effects_on_others(graded, course, Path(place) / "class")
+                said = said_by(graded.out, name)[:2000] if len(names) == 1 else ""
+                where = "sandbox" if sandbox else "no sandbox"
+                points = sum(graded.points.get(name, {}).values())
+                print(name, where, points, sorted(found), graded.alive, graded.changed, said, flush=True)
 
 
 if __name__ == "__main__":

@@ -153,6 +153,8 @@ def started_student(folder: Path, sandbox: Sequence[str] = ()) -> Iterator[Stude
         if sandbox:
             beside = ["--ro-bind", str(work), "/handed-in", "--remount-ro", "/"]
             command = [*sandbox, *beside, *command, "/handed-in"]
+            # bubblewrap stays as process 1 in there, and shows what it was started with to whoever looks.
+            environment = {"PATH": os.environ.get("PATH", "")}
         process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -235,6 +237,15 @@ class _Examination:
         self.student.interrupt()
 
     def _cell(self, place: int, cell: Cell) -> Outcome:
+        """How a cell came out; an answer that is none costs that cell, and not the submission."""
+        try:
+            return self._come_out(place, cell)
+        except (Gone, KeyboardInterrupt):
+            raise
+        except Exception as error:
+            return Outcome(type(error).__name__, one_line(_words(error), 400))
+
+    def _come_out(self, place: int, cell: Cell) -> Outcome:
         if cell.kind == "test":
             self._show_what_is_needed(place, cell)
             outcome = self._test(cell)

@@ -25,7 +25,7 @@ def sgd_step(theta, gradient, learning_rate):
 
 
 # %% notebook
-notebook.metadata["title"] = notebook.metadata["authors"] = "<script>attack()</script><img src=x onerror=attack()>"
+notebook.metadata["title"] = "<script>attack()</script><img src=x onerror=attack()>"
 notebook.cells.insert(
     0,
     nbformat.v4.new_markdown_cell("<script>attack()</script><img src=x onerror=attack()> [link](javascript:attack())"),
