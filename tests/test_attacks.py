@@ -46,6 +46,7 @@ SAMPLE = (
 )
 # A limit on the submission, what nbgrader has then to write down its grades, and a second try; all on a busy machine.
 LONGEST = 2 * (bank.SECONDS + 30) + 30
+OTHERS = frozenset({"changes", "harms", "sends"})  # what is done to others, and seen in the class
 needs_sandbox = pytest.mark.skipif(not student_sandbox(), reason="needs bubblewrap, and the right to use it")
 MODES = [pytest.param(True, id="sandbox", marks=needs_sandbox), pytest.param(False, id="no sandbox")]
 
@@ -73,18 +74,17 @@ def test_the_bank_is_rich_enough() -> None:
 def looks_right(found: Graded, members: list[Attack], course: Path, place: Path, *, sandbox: bool) -> None:
     """Each attack has got what its file says of it, and nobody else has lost anything unless it says so."""
     assert found.returncode == 0, found.stderr
-    assert sum(found.points["weak"].values()) == 4
     for attack in members:
-        may = frozenset() if sandbox else attack.without - {"changes", "harms", "sends"}
+        may = frozenset() if sandbox else attack.without - OTHERS
         besides = attack.as_root if not sandbox and os.name == "posix" and os.geteuid() == 0 else frozenset()
         got = bank.effects(found, attack)
         assert may <= got <= may | besides, (attack.name, got)
-    to_others = {effect for attack in members if not sandbox for effect in attack.without} & {
-        "changes",
-        "harms",
-        "sends",
-    }
-    assert bank.effects_on_others(found, course, place / "class") == to_others, (found.changed, found.alive)
+    may = frozenset() if sandbox else frozenset().union(*(attack.without for attack in members)) & OTHERS
+    got = bank.effects_on_others(found, course, place / "class")
+    assert got <= may, (got, found.changed, found.alive)
+    assert bool(got) == bool(may)
+    if "harms" not in got:
+        assert {check: points for check, points in found.points["weak"].items() if points} == bank.WEAK
     assert max(row.get("seconds", 0) for row in found.log) < LONGEST
     no_page_tells_or_runs(found.out)
 

@@ -13,7 +13,7 @@ sandbox: attacks that would harm the machine are left out. What is measured is `
     sends      data reached another process
     lives      a process that it has started lives when nbgrader has ended
     no grade   nbgrader drops the submission
-    no end     nbgrader had not ended after 120 s
+    no end     nbgrader had not ended after 60 s
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ sys.path[:0] = [str(ROOT / "tests" / "exercises")]
 
 import attacks as bank  # noqa: E402
 
-SECONDS = 120
+SECONDS = 60
 RESULTS = bank.ATTACKS / "nbgrader.csv"
 
 

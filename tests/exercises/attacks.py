@@ -8,7 +8,6 @@ student's notebook as ``notebook``, and ``files`` with the folder in which it is
 the first part say how it is run, and what comes of it where students' code runs without a sandbox:
 
     # alone                       in a class of its own: it harms others where it works
-    # slow                        it is ended by a limit on the submission
     # only in the sandbox: why    it would harm the machine
     # without sandbox: gains      more points than weak
     # without sandbox: reads      what no student should see
@@ -65,7 +64,6 @@ class Attack:
     text: str
     parts: dict[str, str]
     alone: bool
-    slow: bool
     sandbox_only: bool
     without: frozenset[str]  # what it may do where there is no sandbox
     as_root: frozenset[str]  # and what it may do besides where the grader is root
@@ -84,7 +82,6 @@ def read_attack(path: Path) -> Attack:
         (ast.get_docstring(ast.parse(head)) or "").strip(),
         {name: text.strip() for name, text in zip(parts[::2], parts[1::2], strict=True)},
         "alone" in notes,
-        "slow" in notes,
         any(note.startswith("only in the sandbox") for note in notes),
         effects("without sandbox: "),
         effects("without sandbox, as root: "),
@@ -133,6 +130,7 @@ def honest_cells(name: str = "") -> dict[str, str]:
     return reference | (runner.read_answer(runner.BANKS / "ps1" / f"{name}.py").cells if name else {})
 
 
+WEAK = {"sgd_step_keeps_inputs": 2.0, "adam_step_keeps_inputs": 2.0}  # what all of whose answers are wrong gets
 HONEST = {"honest_before": "", "honest_between": "wrong/sgd_uphill", "zz_honest_after": ""}
 
 
@@ -273,9 +271,9 @@ def said_by(out: Path, student: str) -> str:
 
 def effects(graded: Graded, attack: Attack) -> set[str]:
     """What an attack has got: points that weak has not, or what it should not see."""
-    weak, got = graded.points["weak"], graded.points.get(attack.name, {})
+    got = graded.points.get(attack.name, {})
     found = set()
-    if any(points > weak[check] for check, points in got.items()):
+    if any(points > WEAK.get(check, 0) for check, points in got.items()):
         found.add("gains")
     if CANARY in said_by(graded.out, attack.name):
         found.add("reads")

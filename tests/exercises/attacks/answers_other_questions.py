@@ -1,7 +1,5 @@
 """Answers questions that nobody has asked, without end."""
 
-# slow
-
 # %% softmax
 import gc
 

@@ -1,7 +1,5 @@
 """Calls the loss of a test without end."""
 
-# slow
-
 
 # %% numeric_gradient
 def numeric_gradient(loss, theta, h=1e-5):

@@ -19,7 +19,7 @@ libc = ctypes.CDLL(None)  # compiled code, which no audit hook sees
 
 def course():
     """Where grades and tests are: the process that started this one was told, or it is three folders up."""
-    words = pathlib.Path(f"/proc/{os.getppid()}/cmdline").read_text().split("\\0")
+    words = pathlib.Path(f"/proc/{os.getppid()}/cmdline").read_text().split("\0")
     if "tlkit.grading.worker" in words:
         return pathlib.Path(words[words.index("tlkit.grading.worker") + 2])
     return [pathlib.Path.cwd(), *pathlib.Path.cwd().parents][:4][-1]
@@ -37,5 +37,8 @@ import sqlite3
 
 connection = sqlite3.connect(":memory:")
 connection.execute(f"ATTACH '{course() / 'gradebook.db'}' AS book")
-connection.execute("UPDATE book.grade SET manual_score = 1000")
+connection.execute(
+    "CREATE TRIGGER book.rich AFTER UPDATE OF auto_score ON grade "
+    "BEGIN UPDATE grade SET manual_score = 1000 WHERE id = new.id; END"
+)
 connection.commit()

@@ -1,7 +1,5 @@
 """Sends messages of 100 MB without end, faster than anybody reads."""
 
-# slow
-
 # %% softmax
 import gc
 

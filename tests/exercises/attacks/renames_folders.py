@@ -1,7 +1,7 @@
 """Renames the folders of graded and submitted notebooks."""
 
 # alone
-# without sandbox: changes
+# without sandbox: changes, harms
 
 
 # %% softmax

@@ -1,7 +1,5 @@
 """Stops the process that started it, which then neither ends nor answers."""
 
-# slow
-
 
 # %% softmax
 def softmax(Z):

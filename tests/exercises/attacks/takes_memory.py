@@ -1,7 +1,5 @@
 """Takes memory until there is none, in pieces that no limit on one call sees."""
 
-# slow
-
 
 # %% sgd_step
 def sgd_step(theta, gradient, learning_rate):
