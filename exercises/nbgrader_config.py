@@ -9,10 +9,11 @@
 - A function that has failed a test is replaced by the reference's when later parts are tested.
 - Deleted cells are put back, whichever they are. nbgrader alone would give up on a notebook that lost a solution cell
   together with its test.
-- What a cell is, and what it is worth, is read from the gradebook. Nothing that a notebook says of its cells counts:
-  nbgrader alone would skip a test with the tag "skip-execution" and give its points, and give up on a notebook in which
-  a cell was copied or split.
+- What a cell is, what it is worth and where it stands is read from the gradebook. Nothing that a notebook says of its
+  cells counts: nbgrader alone would skip a test with the tag "skip-execution" and give its points, and give up on a
+  notebook in which a cell was copied or split.
 - Feedback holds no hidden tests. nbgrader alone would show them all.
+- What students write as HTML runs no scripts, neither in feedback nor in formgrader. With nbgrader alone it does.
 """
 
 import json
@@ -43,13 +44,16 @@ from tlkit.grading.examiner import (
     started_student,
     student_sandbox,
 )
-from tlkit.grading.feedback import feedback_preprocessors
+from tlkit.grading.feedback import SAFE_FILTERS, feedback_preprocessors
 
 CELL_SECONDS = 120
 
 
 class PutBackCells(OverwriteCells):
-    """Overwrite tests with their own text, and put back every cell that is missing after the one that it followed."""
+    """Overwrite tests with their own text, put back every cell that is missing, and put all into the release's order.
+
+    The order counts: when a test fails, later parts are tested with the reference's function in place of the student's.
+    """
 
     def preprocess(self, nb, resources):
         """Give each cell of ``nb`` the gradebook's marks; then do what nbgrader does."""
@@ -62,7 +66,20 @@ class PutBackCells(OverwriteCells):
             name = said.get("grade_id") if isinstance(said, dict) else None
             if isinstance(name, str) and name in marks:
                 cell.metadata["nbgrader"] = marks.pop(name)
-        return super().preprocess(nb, resources)
+        nb, resources = super().preprocess(nb, resources)
+        with Gradebook(ours["db_url"]) as gradebook:
+            source = gradebook.find_notebook(ours["notebook"], ours["assignment"])
+            places = {cell.name: place for place, cell in enumerate(source.source_cells)}
+        nb.cells = self.in_order(nb.cells, places)
+        return nb, resources
+
+    def in_order(self, cells, places):
+        """Each marked cell at its place, and each of a student's own after the marked one that it followed."""
+        at, keyed = -1, []
+        for cell in cells:
+            at = places.get(cell.metadata.get("nbgrader", {}).get("grade_id"), at)
+            keyed.append((at, cell))
+        return [cell for _, cell in sorted(keyed, key=lambda pair: pair[0])]
 
     def marks_by_name(self, source):
         """What nbgrader notes in each cell of the notebook ``source`` of the gradebook."""
@@ -144,3 +161,5 @@ c.Autograde.autograde_preprocessors = [
     CheckCellMetadata,
 ]
 c.GenerateFeedback.preprocessors = feedback_preprocessors()
+c.HTMLExporter.sanitize_html = True
+c.HTMLExporter.filters = SAFE_FILTERS

@@ -3,6 +3,6 @@
 Without it nbgrader would go on without that file, and its feedback would show hidden tests.
 """
 
-from tlkit.grading.feedback import feedback_preprocessors
+from tlkit.grading.feedback import SAFE_FILTERS, feedback_preprocessors
 
-__all__ = ["feedback_preprocessors"]
+__all__ = ["SAFE_FILTERS", "feedback_preprocessors"]

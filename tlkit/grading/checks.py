@@ -37,6 +37,7 @@ Draw = Callable[[np.random.Generator], tuple[Any, ...]]
 
 # The part of an array's largest entry that a tolerance may be relative to, for the entries that are nearly zero.
 _SMALL_ENTRY = 1e-2
+_MOST_NUMBERS = 10**7  # of a result: as Python's floats they take 32 bytes each
 
 
 # A student's function against an oracle
@@ -343,8 +344,12 @@ def _numbers(value: Any) -> tuple[tuple[int, ...], list[float]]:
         array = np.asarray(value)
         if array.dtype.kind not in "biufO":
             raise TypeError
+        if array.size > _MOST_NUMBERS:
+            raise _Wrong(f"must return at most {_MOST_NUMBERS:,} numbers, got {array.size:,}")
         array = array.astype(np.float64)
         return tuple(array.shape), [float(number) for number in array.ravel().tolist()]
+    except _Wrong:
+        raise
     except BaseException:  # an object of the student's, with an __array__ of its own
         raise _Wrong(f"must return numbers in an array of one shape, got {kind}") from None
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tlkit.grading.feedback import feedback_preprocessors
+from tlkit.grading.feedback import SAFE_FILTERS, feedback_preprocessors
 from tlkit.grading.notebook import marks_of, need_extra
 from tlkit.words import one_line
 
@@ -113,6 +113,7 @@ def course_api(config_file: Path, root: Path, sandbox: list[str] | None = None) 
     if sandbox is not None:
         config.ExamineApart.sandbox = sandbox
     config.GenerateFeedback.preprocessors = feedback_preprocessors()  # whatever course this is
+    config.HTMLExporter.sanitize_html, config.HTMLExporter.filters = True, SAFE_FILTERS
     return NbGraderAPI(config=config)
 
 

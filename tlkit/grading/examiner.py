@@ -48,6 +48,9 @@ __all__ = [
 ]
 
 _HIDDEN = ("### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS")
+# What a cell may show. The process that says it is a student's.
+_SHOWN = {"text/plain", "text/html", "text/markdown", "text/latex", "image/png", "image/jpeg"}
+_MOST_SHOWN, _LONGEST = 50, 2**20  # outputs of a cell, and characters of one
 
 
 @dataclass(frozen=True)
@@ -158,10 +161,14 @@ def started_student(folder: Path, sandbox: Sequence[str] = ()) -> Iterator[Stude
     """
     with world_of_its_own() as (world, environment), contextlib.ExitStack() as stack:
         work = world / "work"
-        shutil.copytree(folder, work, symlinks=True)
+        # Not the notebook: by now nbgrader has put the hidden tests into it.
+        shutil.copytree(folder, work, symlinks=True, ignore=shutil.ignore_patterns("*.ipynb"))
         command = [sys.executable, "-P", "-m", "tlkit.grading.student"]
         if sandbox:
-            command = [*sandbox, "--ro-bind", str(work), "/handed-in", *command, "/handed-in"]
+            beside = ["--ro-bind", str(work), "/handed-in", "--remount-ro", "/"]
+            command = [*sandbox, *beside, *command, "/handed-in"]
+            # bubblewrap stays as process 1 in there, and shows what it was started with to whoever looks.
+            environment = {"PATH": os.environ.get("PATH", "")}
         else:
             command += ["", str(world)]
         process = subprocess.Popen(
@@ -256,6 +263,15 @@ class _Examination:
         self.student.interrupt()
 
     def _cell(self, place: int, cell: Cell) -> Outcome:
+        """How a cell came out; an answer that is none costs that cell, and not the submission."""
+        try:
+            return self._come_out(place, cell)
+        except (Gone, KeyboardInterrupt):
+            raise
+        except Exception as error:
+            return Outcome(type(error).__name__, one_line(_words(error), 400))
+
+    def _come_out(self, place: int, cell: Cell) -> Outcome:
         if cell.kind == "test":
             self._show_what_is_needed(place, cell)
             outcome = self._test(cell)
@@ -277,9 +293,9 @@ class _Examination:
         try:
             with limits_elsewhere(), limited(self.seconds):
                 error, stdout, stderr, shown = self.peer.ask({"run": "cell"}, [source])
-                kind, words = (one_line(error[0], 60), str(error[1])) if error else ("", "")
-                pictures = tuple({str(mime): str(data) for mime, data in one} for one in shown)
-                return Outcome(kind, words, str(stdout), str(stderr), pictures)
+                kind, words = (one_line(error[0], 60), _text(error[1], 2000)) if error else ("", "")
+                pictures = [{mime: _text(data) for mime, data in one if mime in _SHOWN} for one in shown[:_MOST_SHOWN]]
+                return Outcome(kind, words, _text(stdout), _text(stderr), tuple(filter(None, pictures)))
         except TimeoutError:
             return Outcome("TimeoutError", f"the cell was stopped after {self.seconds:g} s.")
         except Gone:
@@ -390,8 +406,13 @@ def _loaded(source: str) -> set[str]:
 
 def _words(error: BaseException) -> str:
     with contextlib.suppress(Exception):
-        return str(error)[:2000]
+        return _text(error, 2000)
     return ""
+
+
+def _text(value: object, limit: int = _LONGEST) -> str:
+    """What a student's process says, as text that can be written down: JSON may hold half a character."""
+    return str(value)[:limit].encode("utf-8", "replace").decode()
 
 
 @contextlib.contextmanager

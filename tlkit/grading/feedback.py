@@ -6,7 +6,20 @@ from typing import Any
 
 from tlkit.grading.notebook import error_line, errors_of
 
-__all__ = ["feedback_preprocessors"]
+__all__ = ["SAFE_FILTERS", "feedback_preprocessors", "safe_html", "safe_markdown"]
+
+# What nbconvert's templates call, in feedback and in formgrader; nbgrader's own write a student's HTML out as it is.
+SAFE_FILTERS = {
+    "clean_html": "tlkit.grading.feedback.safe_html",
+    "markdown2html": "tlkit.grading.feedback.safe_markdown",
+}
+_TAGS = frozenset(
+    {
+        "a", "abbr", "b", "blockquote", "br", "caption", "code", "dd", "del", "div", "dl", "dt", "em", "h1", "h2", "h3",
+        "h4", "h5", "h6", "hr", "i", "img", "kbd", "li", "mark", "ol", "p", "pre", "s", "small", "span", "strong",
+        "sub", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "u", "ul",
+    }
+)  # fmt: skip
 
 
 def feedback_preprocessors() -> list[Any]:
@@ -32,3 +45,25 @@ def feedback_preprocessors() -> list[Any]:
             return cell, resources
 
     return [GetGrades, Discreet, CSSHTMLHeaderPreprocessor]
+
+
+def safe_markdown(source: str) -> str:
+    """Markdown as HTML, without what a browser would run."""
+    from nbconvert.filters import markdown2html
+
+    return safe_html(markdown2html(source))
+
+
+def safe_html(text: Any) -> str:
+    """HTML without what a browser would run: tables, pictures that are part of it, and text remain."""
+    import bleach
+
+    return str(bleach.clean(str(text), tags=_TAGS, attributes=_is_safe, protocols={"http", "https", "mailto", "data"}))
+
+
+def _is_safe(tag: str, name: str, value: str) -> bool:
+    if (tag, name) == ("img", "src"):
+        return value.startswith("data:image/") and not value.startswith("data:image/svg")
+    if (tag, name) == ("a", "href"):
+        return not value.strip().lower().startswith("data:")
+    return name in ("alt", "class", "colspan", "id", "rowspan", "title")

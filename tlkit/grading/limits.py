@@ -212,7 +212,7 @@ _PROGRAMS = frozenset(
     {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "pty.spawn"}
 )
 _FILES = frozenset({"open", "os.remove", "os.rename", "os.truncate", "os.link", "os.symlink", "shutil.copyfile"})
-_KEPT_FROM_STUDENTS = re.compile(r"\.ipynb$|\.db$|nbgrader_config\.py$|(^|[/\\])ps\d+_\w+\.py$")
+_KEPT_FROM_STUDENTS = re.compile(r"\.ipynb$|\.db(\?.*)?$|nbgrader_config\.py$|(^|[/\\])ps\d+_\w+\.py$")
 
 
 def _forbid(event: str, arguments: tuple[Any, ...]) -> None:
@@ -222,6 +222,8 @@ def _forbid(event: str, arguments: tuple[Any, ...]) -> None:
         raise PermissionError("an exercise is graded without starting other programs.")
     if event in _FILES or event == "sqlite3.connect":
         for argument in arguments[:2]:
+            if hasattr(argument, "__fspath__") and not isinstance(argument, PurePath | os.DirEntry):
+                raise PermissionError("while an exercise is graded a file must be named by a text or a Path.")
             if isinstance(argument, str | bytes | PurePath) and _KEPT_FROM_STUDENTS.search(os.fsdecode(argument)):
                 raise PermissionError("notebooks and gradebooks are closed while an exercise is graded.")
 

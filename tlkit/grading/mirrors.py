@@ -63,7 +63,7 @@ class Mirrors:
     """The layers that both sides know, by number; ``step`` keeps the two sides' numbers apart (0 or 1)."""
 
     def __init__(self, step: int) -> None:
-        self._next = step
+        self._next, self._step = step, step
         self._layers: dict[int, Any] = {}
         self._numbers: dict[int, int] = {}
         self._in_step: dict[int, str] = {}  # what both sides know to be a model's state
@@ -76,9 +76,11 @@ class Mirrors:
         return self._numbers.get(id(layer))
 
     def add(self, layer: Any, number: int | None = None) -> int:
-        """Let both sides know a layer by a number."""
+        """Let both sides know a layer by a number; one that the other side gives must be a new one of its own."""
         if number is None:
             number, self._next = self._next, self._next + 2
+        elif not isinstance(number, int) or number % 2 == self._step or number in self._layers:
+            raise ValueError(f"a layer's number that is none: {number!r}")
         self._layers[number], self._numbers[id(layer)] = layer, number
         return number
 

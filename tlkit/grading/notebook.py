@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import collections
 import contextlib
 import functools
 import importlib.util
@@ -138,6 +139,8 @@ def _read(path: Path) -> Any:
         raise ValueError(f"a notebook must be an existing .ipynb file, got {str(path)!r}.")
     try:
         content = nbformat.read(path, as_version=4)
+        if not all(isinstance(cell.source, str) for cell in content.cells):
+            raise ValueError("a cell has no source")
         tests = _tests(content)
         nbformat.writes(content).encode()  # JSON may hold half a character, which no kernel takes
     except UnicodeEncodeError:
@@ -178,12 +181,12 @@ def touched_tests(notebook: Path, release: Path) -> str:
     except ValueError:  # the grader says so
         return ""
     expected, tests = _tests(_read(release)), _tests(content)
-    names = [_name(cell) for cell in tests]
+    names = collections.Counter(_name(cell) for cell in tests)
     marks = {_name(cell): _marks(cell) for cell in expected}
     found = {
         "changed": [_name(cell) for cell in tests if _is_changed(cell, expected)],
         "deleted": [_name(cell) for cell in expected if _name(cell) not in names],
-        "copied": [name for name in names if names.count(name) > 1],
+        "copied": [name for name, times in names.items() if times > 1],
         "given other marks": [_name(cell) for cell in tests if _marks(cell) != marks.get(_name(cell), _marks(cell))],
     }
     said = [f"{what} {', '.join(dict.fromkeys(names))}" for what, names in found.items() if names]

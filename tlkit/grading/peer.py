@@ -25,7 +25,9 @@ from typing import Any
 
 import numpy as np
 
+from tlkit.files.fetching import fetched_folder
 from tlkit.grading.limits import allowed_here, limited
+from tlkit.grading.sandbox import course_folders
 from tlkit.grading.wire import Gone, Wire, pack
 from tlkit.words import one_line
 
@@ -35,7 +37,10 @@ _TAG = "~"
 _DEEPEST = 60  # values in values
 _LARGEST_FILE = 100 * 2**20  # bytes
 _MOST_FILES = 2000
-_GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
+_DEEPEST_FOLDER = 20
+_LONGEST_RANGE = 10**7
+# Of these any state is one. The others keep a place in a buffer, and NumPy does not look whether it lies inside.
+_GENERATORS = ("PCG64", "PCG64DXSM", "SFC64")
 _OURS = {"Split": "tlkit.domains", "Domain": "tlkit.domains", "Backbone": "tlkit.backbones.backbone"}
 _SCALARS = (bool, int, float, str)
 _PLAIN = {*_SCALARS, type(None)}
@@ -80,6 +85,10 @@ class Peer:
         self._numbers: dict[int, int] = {}
         self._mirrors: Any = None
         self._active: list[set[int]] = []  # models of the calls that are under way
+        self._handed_over: set[Path] = set()  # files and folders that the other end may write to
+        self._room = 10 * _LARGEST_FILE, 10 * _MOST_FILES  # bytes and files that it may still write
+        self._named: set[Path] = set()  # paths outside of them that it was told
+        self._serving = False  # its arguments are being read
         self.handlers: dict[str, Callable[..., Any]] = {}
 
     # To call, and to be called
@@ -130,12 +139,16 @@ class Peer:
                 continue
             if not isinstance(message, dict):
                 raise Gone("a message that is none")
-            if message.get("do") == "call":
-                self.serve(message)
-            elif message.get("n") == number:
+            if message.get("do") != "call" and message.get("n") == number:
                 if asked_to_stop:
                     raise TimeoutError(f"took longer than {seconds:g} s.")
                 return message
+            if late is not None and time.monotonic() > late:  # it talks without end
+                assert self._overdue is not None
+                self._overdue(asked_to_stop)
+                asked_to_stop, late = True, time.monotonic() + _GRACE
+            if message.get("do") == "call":
+                self.serve(message)
 
     def serve(self, message: dict[str, Any]) -> None:
         """Do what the other end asks for, and answer."""
@@ -156,8 +169,13 @@ class Peer:
             self._active.pop()
 
     def _done(self, message: dict[str, Any]) -> dict[str, Any]:
-        self._active[-1].update(number for number in message.get("models") or [] if self._mirrors is not None)
-        arguments = [self.decode(tree) for tree in message["arguments"]]
+        if self._mirrors is not None:
+            self._active[-1].update(number for number in message.get("models") or [] if self._may_change(number))
+        self._serving = True
+        try:
+            arguments = [self.decode(tree) for tree in message["arguments"]]
+        finally:
+            self._serving = False
         self._put_states(message)
         what = message["what"]
         if "run" in what:
@@ -284,7 +302,10 @@ class Peer:
             if kind == "dict":
                 return {self.decode(key): self.decode(item) for key, item in items}
             if kind == "range":
-                return range(*items)
+                steps = range(*items)
+                if len(steps) > _LONGEST_RANGE:
+                    raise ValueError("a range that is too long")
+                return steps
             if kind == "scalar":
                 return tree["value"][0]
             if kind == "path":
@@ -324,8 +345,10 @@ class Peer:
     # Files
 
     def _encode_path(self, path: Path) -> dict[str, Any]:
-        if self.files not in path.absolute().parents:
+        if self.files not in path.absolute().parents or ".." in path.parts:
+            self._named.add(path)
             return {_TAG: "path", "path": str(path)}
+        self._handed_over.add(path.absolute())
         below = path.absolute().relative_to(self.files).as_posix()
         found: list[list[Any]] = []
         total = 0
@@ -347,15 +370,40 @@ class Peer:
 
     def _decode_path(self, tree: dict[str, Any]) -> Path:
         if "below" not in tree:
-            return Path(str(tree["path"]))
+            path = Path(str(tree["path"]))
+            # Functions of ours that the other end calls must not lead it to files that it cannot reach itself.
+            if self._serving and self._overdue is not None and not self._is_open(path):
+                raise ValueError(f"a path that was not handed over: {str(path)!r}")
+            return path
         for name, data in tree["files"]:
             file = self._inside(name)
+            if file.is_dir() if data is None else file.is_file() and file.read_bytes() == data:
+                continue
+            self._may_write(file, 0 if data is None else len(data))
             if data is None:
                 file.mkdir(parents=True, exist_ok=True)
-            elif not (file.is_file() and file.read_bytes() == data):
+            else:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(data)
         return self._inside(tree["below"])
+
+    def _is_open(self, path: Path) -> bool:
+        """Whether a path outside of what travels may be read for the other end: it was told it, or sees it as well."""
+        seen = {fetched_folder(), *course_folders(), *self._named}
+        return ".." not in path.parts and bool(seen & {path, *path.parents})
+
+    def _may_write(self, file: Path, size: int) -> None:
+        """Refuse, at the end that does not trust, to write to files of its own, and too much."""
+        if self._overdue is None:
+            return
+        parts = file.relative_to(self.files).parts
+        if not self._handed_over & {file, *file.parents}:
+            if (self.files / parts[0]).exists():
+                raise ValueError("a file that was not handed over")
+            self._handed_over.add(self.files / parts[0])  # the other end's own
+        self._room = self._room[0] - size, self._room[1] - 1
+        if min(self._room) < 0 or len(parts) > _DEEPEST_FOLDER:
+            raise ValueError("too many files, too large ones or too many folders in folders")
 
     def _inside(self, name: str) -> Path:
         parts = PurePath(str(name)).parts
@@ -415,9 +463,15 @@ class Peer:
         states = {number: self.mirrors.state(number) for number in active}
         return {"models": sorted(active), "states": [[n, state] for n, state in states.items() if state is not None]}
 
+    def _may_change(self, number: Any) -> bool:
+        """Whether the other end may ask for a model's state and set it: its own, or one that it works on now."""
+        return isinstance(number, int) and (number % 2 != self._step or any(number in each for each in self._active))
+
     def _put_states(self, message: dict[str, Any]) -> None:
         for number, state in message.get("states") or []:
             try:
+                if not self._may_change(number):
+                    raise ValueError("a model that was not handed over")
                 self.mirrors.put(number, state)
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 raise Unreadable(one_line(f"a model that is not in step: {error}", 200)) from None

@@ -20,7 +20,9 @@ from typing import Any
 from tlkit.files.fetching import fetched_folder
 
 __all__ = [
+    "adopt_orphans",
     "bubblewrap",
+    "course_folders",
     "end_tree",
     "hide_memory",
     "python_folders",
@@ -38,6 +40,7 @@ _KEPT_PREFIXES = ("LC_", "PYTHON", "TF_", "OMP_", "KERAS_")
 # Where what was fetched lies inside.
 _FETCHED = Path("/fetched")
 _PROBE_SECONDS = 60.0
+_SHARED = 64 * 2**20  # bytes for what processes share, such as a lock
 _SHOWN_IN_NOTEBOOKS = "module://matplotlib_inline.backend_inline"
 # Each would lead out of the home that a submission gets.
 _WHERE_FILES_GO = (
@@ -58,11 +61,12 @@ def bubblewrap(*fetched: Path, megabytes: float | None = None) -> list[str]:
     program = shutil.which(_PROGRAM)
     if program is None:
         return []
-    command = [program, "--die-with-parent", "--new-session", "--unshare-all", "--clearenv"]
+    command = [program, "--die-with-parent", "--new-session", "--unshare-all", "--cap-drop", "ALL", "--clearenv"]
     for path in _SYSTEM:
         command += ["--ro-bind-try", path, path]
     command += ["--proc", "/proc", "--dev", "/dev"]
     rest = ["--tmpfs", "/tmp"]
+    shared = ["--tmpfs", "/dev/shm", "--remount-ro", "/dev"]
     for path in python_folders():
         rest += ["--ro-bind", path, path]
     for folder in fetched:
@@ -72,9 +76,11 @@ def bubblewrap(*fetched: Path, megabytes: float | None = None) -> list[str]:
     for name, value in os.environ.items():
         if name in _KEPT_VARIABLES or name.startswith(_KEPT_PREFIXES):
             rest += ["--setenv", name, value]
-    lines = [[*command, *rest]]
+    # Files there are memory, too.
+    lines = [[*command, *shared, *rest]]
     if megabytes is not None:
-        lines.insert(0, [*command, "--size", str(int(megabytes * 2**20)), *rest])
+        small = ["--size", str(min(int(megabytes * 2**20), _SHARED))]
+        lines.insert(0, [*command, *small, *shared, "--size", str(int(megabytes * 2**20)), *rest])
     return next((line for line in lines if _works(line)), [])
 
 
@@ -84,19 +90,17 @@ def system_folders() -> list[str]:
 
 
 def python_folders() -> list[str]:
-    """What Python imports from; of a checkout of tlkit only package and pictures, since solutions lie beside them.
-
-    Where Python was started is not among them: with ``python -m`` it imports from there too, and the gradebook may lie
-    there.
-    """
-    package = Path(__file__).resolve().parents[1]
-    # What pip installs holds the pictures inside the package.
-    pictures = [package.parent / "notebooks" / name for name in ("photos", "drawings")]
-    started_in = {Path(sys.path[0] or ".").resolve(), Path.cwd()} if sys.path else set()
-    named = {Path(entry).resolve() for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry}
-    entries = {Path(entry).resolve() for entry in sys.path if entry} - (started_in - named) - {package.parent}
-    folders = [Path(sys.prefix), Path(sys.base_prefix), package, *pictures, *entries]
+    """What Python imports from; of a checkout of tlkit only package and pictures, since solutions lie beside them."""
+    folders = [Path(sys.prefix), Path(sys.base_prefix), *course_folders()]
+    # Not the rest of sys.path: where Python was started, or a PYTHONPATH, may be the instructor's folder.
+    folders += [Path(entry) for entry in sys.path if Path(entry).name in ("site-packages", "dist-packages")]
     return sorted({str(folder.absolute()) for folder in folders if folder.exists()})
+
+
+def course_folders() -> list[Path]:
+    """The package, and the course's pictures beside it in a checkout: what pip installs holds them inside."""
+    package = Path(__file__).resolve().parents[1]
+    return [package, *(package.parent / "notebooks" / name for name in ("photos", "drawings"))]
 
 
 def _works(command: list[str]) -> bool:
@@ -185,8 +189,20 @@ def hide_memory() -> None:
 
     See ``PR_SET_DUMPABLE`` in prctl(2).
     """
+    _prctl(4, 0)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of what is started below this process and outlives its own parent, where a system can (Linux).
+
+    A process that forks twice would otherwise be nobody's, and run on. See ``PR_SET_CHILD_SUBREAPER`` in prctl(2).
+    """
+    _prctl(36, 1)
+
+
+def _prctl(option: int, value: int) -> None:
     if sys.platform == "linux":
         import ctypes
 
         with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
+            ctypes.CDLL(None).prctl(option, value, 0, 0, 0)

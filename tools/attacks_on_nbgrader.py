@@ -1,0 +1,129 @@
+"""The bank of attacks on nbgrader alone: the same course and the same notebooks, with nbgrader's own configuration.
+
+    python tools/attacks_on_nbgrader.py                     # writes tests/exercises/attacks/nbgrader.csv
+    python tools/attacks_on_nbgrader.py skips_tests_by_tags # one attack
+
+Each attack has a course of its own with two students, the attacker and, after it, an honest one. nbgrader has no
+sandbox: attacks that would harm the machine are left out. What is measured is ``nbgrader autograde``:
+
+    gains      more points than the same answers without the attack
+    reads      what no student should see stands among the outputs of its cells
+    changes    a grade that nobody gave stands in the gradebook
+    harms      the honest student does not get all points
+    sends      data reached another process
+    lives      a process that it has started lives when nbgrader has ended
+    no grade   nbgrader drops the submission
+    no end     nbgrader had not ended after 60 s
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "tests" / "exercises")]
+
+import attacks as bank  # noqa: E402
+
+SECONDS = 60
+RESULTS = bank.ATTACKS / "nbgrader.csv"
+
+
+def plain_course(folder: Path, answers: Path) -> None:
+    """A course of nbgrader's that knows ps1, with solutions and hidden tests, and no configuration of ours."""
+    shutil.copytree(answers / "source", folder / "source")
+    (folder / "nbgrader_config.py").write_text("c = get_config()\nc.CourseDirectory.course_id = 'plain'\n")
+    nbgrader(folder, os.environ | {}, "generate_assignment", "ps1", "--create", "--force")
+
+
+def nbgrader(course: Path, environment: dict[str, str], *arguments: str) -> bool:
+    """Run nbgrader in a course; whether it ended in time."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    with subprocess.Popen(
+        [sys.executable, "-m", "nbgrader", *arguments],
+        cwd=course,
+        env=environment | {"PATH": path},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        try:
+            process.wait(timeout=SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return False
+    return True
+
+
+def scores(course: Path) -> dict[str, float]:
+    """The points of each student who has a graded notebook."""
+    with sqlite3.connect(course / "gradebook.db") as book:
+        rows = book.execute(
+            "SELECT submitted_assignment.student_id, SUM(COALESCE(grade.manual_score, grade.auto_score, 0)) FROM grade "
+            "JOIN submitted_notebook ON grade.notebook_id = submitted_notebook.id "
+            "JOIN submitted_assignment ON submitted_notebook.assignment_id = submitted_assignment.id "
+            "GROUP BY submitted_assignment.student_id"
+        ).fetchall()
+    graded = {path.parts[-3] for path in (course / "autograded").glob("*/ps1/*.ipynb")}
+    return {student: points for student, points in rows if student in graded}
+
+
+def measured(attack: bank.Attack, answers: Path, template: Path, place: Path) -> list[str]:
+    """What an attack does."""
+    course, home, mark = place / "course", place / "home", uuid.uuid4().hex
+    shutil.copytree(template, course)
+    home.mkdir()
+    (home / "secret.txt").write_text(f"{bank.CANARY}-FILE", encoding="utf-8")
+    weak = bank.read_attack(bank.ATTACKS / "weak.py").parts
+    for student, cells, parts in (("attacker", weak | attack.parts, attack.parts), ("honest", bank.honest_cells(), {})):
+        bank.hand_in(answers, course / "submitted" / student / "ps1", cells, parts)
+    with bank.listener() as (port, received):
+        environment = {**os.environ, "HOME": str(home), bank.MARK: mark, "SECRET": f"{bank.CANARY}-ENVIRONMENT"}
+        ended = nbgrader(course, environment | {bank.PORT: str(port)}, "autograde", "ps1", "--create", "--force")
+        time.sleep(0.5)
+    left = bank.marked_processes(mark)
+    for process in left:
+        process.kill()
+    points = scores(course)
+    found = {
+        "gains": points.get("attacker", 0) > 4,
+        "reads": bank.CANARY in bank.outputs_of(course, "attacker"),
+        "changes": bank.manual_scores(course) > 0,
+        "harms": ended and points.get("honest") != 100,
+        "sends": bool(received),
+        "lives": ended and bool(left),
+        "no grade": ended and "attacker" not in points,
+        "no end": not ended,
+    }
+    print(attack.name, points, [name for name, true in found.items() if true], flush=True)
+    return [name for name, true in found.items() if true]
+
+
+def main(*names: str) -> None:
+    found = {}
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        place = Path(folder)
+        answers = bank.make_course(place / "answers")
+        plain_course(place / "template", answers)
+        for name, attack in bank.attacks().items():
+            if (not names or name in names) and not attack.sandbox_only:
+                (place / name).mkdir()
+                found[name] = measured(attack, answers, place / "template", place / name)
+                shutil.rmtree(place / name, ignore_errors=True)
+    if not names:
+        with RESULTS.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows(
+                [("attack", "nbgrader"), *((one, " ".join(done)) for one, done in found.items())]
+            )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
