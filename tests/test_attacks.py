@@ -26,7 +26,7 @@ from tlkit.grading.examiner import student_sandbox
 from tlkit.grading.feedback import safe_html, safe_markdown
 from tlkit.grading.limits import limited, limits_elsewhere
 from tlkit.grading.peer import Peer, Unreadable
-from tlkit.grading.sandbox import _python_folders
+from tlkit.grading.sandbox import python_folders
 from tlkit.grading.wire import Gone, Wire, unpack
 
 sys.path.insert(0, str(ROOT / "tests" / "exercises"))
@@ -294,7 +294,7 @@ def test_no_code_comes_with_a_model(what, examiner) -> None:
 
 def test_the_folder_of_the_command_is_not_in_the_sandbox(tmp_path, monkeypatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))  # as python -m and PYTHONPATH do
-    assert str(tmp_path) not in _python_folders()
+    assert str(tmp_path) not in python_folders()
 
 
 def test_html_runs_nothing_and_tables_stay() -> None:
