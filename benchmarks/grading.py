@@ -1,4 +1,4 @@
-"""A class's ps1 by one nbgrader process and by ``tlkit grade`` with a worker a core; and single submissions."""
+"""A class's ps1 by nbgrader as it comes, one process, and by ``tlkit grade``, a worker a core; single submissions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def run(students: int = 30, repeats: int = 1, singles: tuple[str, ...] = ONE_BY_
         for out in (serial, parallel):
             prepare_course(course, "ps1", out)
         contestants = {
-            "nbgrader autograde, one process": lambda: _nbgrader(class_folder, serial),
+            "nbgrader as it comes, one process": lambda: _nbgrader(class_folder, serial),
             f"tlkit grade, {workers} workers": lambda: _tlkit_grade(class_folder, course, parallel, "ps1", workers),
         }
         results: dict[str, Any] = {"students": students, **alternate(contestants, repeats)}
@@ -78,6 +78,9 @@ def _tlkit_grade(submissions: Path, course: Path, out: Path, assignment: str, wo
 
 def _nbgrader(submissions: Path, root: Path) -> None:
     shutil.copytree(submissions, root / "submitted", dirs_exist_ok=True)
+    (root / "nbgrader_config.py").write_text(
+        'c = get_config()\nc.CourseDirectory.course_id = "plain"\n', encoding="utf-8"
+    )
     command = [sys.executable, "-m", "nbgrader", "autograde", "ps1", "--create", "--force"]
     bin_first = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     subprocess.run(command, check=True, capture_output=True, cwd=root, env={**os.environ, "PATH": bin_first})

@@ -35,7 +35,15 @@ from nbgrader.preprocessors import (
 )
 from traitlets import List, Unicode
 
-from tlkit.grading.examiner import cell_of, examine, outputs_of, solutions_of, started_student, student_sandbox
+from tlkit.grading.examiner import (
+    cell_of,
+    examine,
+    last_to_run,
+    outputs_of,
+    solutions_of,
+    started_student,
+    student_sandbox,
+)
 from tlkit.grading.feedback import SAFE_FILTERS, feedback_preprocessors
 
 CELL_SECONDS = 120
@@ -124,7 +132,8 @@ class ExamineApart(NbGraderPreprocessor):
         code = [cell for cell in nb.cells if cell.cell_type == "code"]
         sandbox = student_sandbox() if self.sandbox is None else self.sandbox
         with started_student(folder, sandbox) as student:
-            outcomes = examine([cell_of(cell) for cell in code], reference, student, cell_seconds=CELL_SECONDS)
+            cells, last = [cell_of(cell) for cell in code], last_to_run(nb.cells)
+            outcomes = examine(cells, reference, student, cell_seconds=CELL_SECONDS, last=last)
         for cell, outcome in zip(code, outcomes, strict=True):
             cell.outputs = outputs_of(outcome)
         return nb, resources

@@ -8,7 +8,6 @@ import warnings
 
 import numpy as np
 import pytest
-from build_exercises import FRESH_CHECKS
 from helpers import raises_one_line, run_python, toy_model
 
 from tlkit import grading
@@ -305,19 +304,6 @@ def test_calling_a_student_for_a_model():
         grading.call_student(None, (), kind=dict, reread=REREAD)
 
 
-@pytest.mark.parametrize("rigged", [np.random.RandomState, str], ids=["RandomState", "str"])
-def test_a_rigged_generator_is_noticed(rigged, monkeypatch):
-    monkeypatch.setattr(np.random, "default_rng", rigged)
-    with raises_one_line(RuntimeError, "the grader cannot draw at random"):
-        check(double)
-
-
-def test_a_changed_numpy_makes_nothing_right(monkeypatch):
-    monkeypatch.setattr(np, "asarray", lambda *a, **k: np.zeros((3, 4)))
-    with raises_one_line(RuntimeError, "the grader cannot tell wrong from right"):
-        check(lambda x: x)
-
-
 # Limits
 
 FOREVER = {
@@ -523,27 +509,6 @@ def test_logits():
     broken.layers[-1].bias.assign(np.full(4, np.nan))
     with raises_one_line(AssertionError, "logits must be finite, got nan"):
         grading.check_logits(broken, x, 4, reread=REREAD)
-
-
-def test_what_a_notebook_did_to_any_file_of_the_package_is_gone_in_a_test_cell():
-    code = f"""
-import sys
-import tlkit.grading
-before = [module for name, module in sys.modules.items() if name.startswith("tlkit.grading")]
-for module in before:
-    for name in [name for name in vars(module) if not name.startswith("__")]:
-        setattr(module, name, lambda *arguments, **options: None)
-{FRESH_CHECKS}
-from tlkit.grading import check_same
-after = [module for name, module in sys.modules.items() if name.startswith("tlkit.grading")]
-print(len(before), [module for module in after if module in before])
-try:
-    check_same(lambda x: -x, lambda x: x, lambda rng: (rng.normal(size=3),), reread="", seed=0)
-except AssertionError:
-    print("wrong is wrong")
-"""
-    run = run_python("-c", code)
-    assert (run.returncode, run.stdout) == (0, "3 []\nwrong is wrong\n"), run.stderr
 
 
 def test_checking_functions_loads_no_tensorflow():

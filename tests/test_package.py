@@ -69,6 +69,7 @@ GRADING = [
     "feedback",
     "course",
     "sandbox",
+    "landlock",
     "mirrors",
     "peer",
     "student",
@@ -78,7 +79,7 @@ GRADING = [
     "__init__",
 ]
 # Its files that are modules of their own: the package hands on only what a test cell needs.
-PARTS = ["grading.notebook", "grading.course", "grading.submissions", "grading.sandbox"]
+PARTS = ["grading.notebook", "grading.course", "grading.submissions", "grading.examiner", "grading.sandbox"]
 
 
 def module_files() -> dict[str, Path]:

@@ -807,3 +807,41 @@ def test_a_refused_fit_changes_nothing(split: Split) -> None:
         fit(model, split, epochs=0, learning_rate=0.1)
     assert same_weights(before, model)
     assert not model.compiled
+
+
+# Real signals
+
+INTERRUPTED = """
+import os, random, signal, threading
+import numpy as np, keras
+from tlkit import Split, fit
+
+rng, random = np.random.default_rng(0), random.Random(SEED)
+x, y = rng.normal(size=(24, 4)).astype("float32"), rng.integers(3, size=24)
+model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(8), keras.layers.Dropout(0.2), keras.layers.Dense(3)])
+split = Split(x, y)
+fit(model, split, epochs=1, learning_rate=0.01, progress=False)  # TensorFlow loads what it loads once
+lost = 0
+for _ in range(TIMES):
+    timer = threading.Timer(random.uniform(0, 0.4), os.kill, (os.getpid(), signal.SIGINT))
+    try:
+        timer.start()
+        history = fit(
+            model, split, epochs=100_000, learning_rate=1e-3, batch_size=4, validation=split, progress=False
+        )
+        lost += not history.attrs["stopped"]
+    except KeyboardInterrupt:  # it came before the training began
+        pass
+    timer.join()
+print(lost, np.isfinite(model.get_weights()[0]).all())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal as a terminal does")
+@pytest.mark.parametrize("times", [20, pytest.param(500, marks=pytest.mark.bank)])
+def test_no_interrupt_is_lost_at_whatever_moment_it_comes(times: int) -> None:
+    """In Keras some are, swallowed in a ``__del__``; here each of them ends its training, and nothing else happens."""
+    code = INTERRUPTED.replace("SEED", str(times)).replace("TIMES", str(times))
+    run = run_python("-c", code, timeout=1800)
+    assert (run.returncode, run.stdout) == (0, "0 True\n"), run.stderr[-2000:]

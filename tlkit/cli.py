@@ -432,8 +432,10 @@ def grade(
 
     from tlkit.grading.course import prepare_course
     from tlkit.grading.examiner import student_sandbox
+    from tlkit.grading.landlock import landlock_version
     from tlkit.grading.notebook import need_extra
     from tlkit.grading.submissions import (
+        HALF_ISOLATED,
         ISOLATED,
         NOT_ISOLATED,
         check_folders,
@@ -457,7 +459,8 @@ def grade(
         inside = student_sandbox(memory_mb) if sandbox is not False else []
     if sandbox and not inside:
         raise ValueError("--sandbox must find bubblewrap (Linux: the package bubblewrap) and be allowed to use it.")
-    console.print(ISOLATED if inside else NOT_ISOLATED, markup=False)
+    isolation = ISOLATED if inside else HALF_ISOLATED if landlock_version() else NOT_ISOLATED
+    console.print(isolation, markup=False)
     before: list[str] = []
     with _progress(console) as progress:
         task = progress.add_task(assignment, total=len(found))

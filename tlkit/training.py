@@ -173,18 +173,19 @@ def _fit_alone(
             check_shape(model, split)
             check_labels(model, split.y)
     step_size = {"class_name": options.optimizer, "config": {"learning_rate": float(learning_rate)}}
-    mirrored = None if options.strategy is None else Mirrored(model, mirrored_strategy(options.strategy), step_size)
-    model.compile(
-        optimizer=keras.optimizers.get(step_size),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-    )
     recorder = _Recorder(options.stop, _progress_bar(epochs * -(-len(train) // options.batch_size), options.progress))
-    stopped = False
+    stopped, mirrored = False, None
     try:
         with interrupts_held() as look:
             recorder.look = look
             try:
+                if options.strategy is not None:
+                    mirrored = Mirrored(model, mirrored_strategy(options.strategy), step_size)
+                model.compile(
+                    optimizer=keras.optimizers.get(step_size),
+                    loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+                    metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+                )
                 for _ in run_epochs(
                     mirrored or OneDevice(model),
                     train,

@@ -74,7 +74,7 @@ def notebooks() -> list[Path]:
 
 
 # Files of a package that are modules of their own: the package does not hand on their names.
-PARTS = ["grading.notebook", "grading.course", "grading.submissions", "grading.sandbox"]
+PARTS = ["grading.notebook", "grading.course", "grading.submissions", "grading.examiner", "grading.sandbox"]
 
 
 def modules() -> list[str]:

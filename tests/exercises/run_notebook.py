@@ -1,5 +1,6 @@
 """What runner.py runs in processes that it starts: a student's, the examiner's, and that of a lesson's notebook."""
 
+import contextlib
 import json
 import os
 import signal
@@ -32,7 +33,12 @@ def examine_cells(
     _say_nothing()
     wire = Wire(connection.fileno(), connection.fileno())
     wire.listen()
-    process = StudentProcess(wire, lambda: os.kill(student, signal.SIGINT), lambda: os.kill(student, signal.SIGKILL))
+
+    def send(number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(student, number)
+
+    process = StudentProcess(wire, lambda: send(signal.SIGINT), lambda: send(signal.SIGKILL))
     outcomes = examine(cells, reference, process, cell_seconds=cell_seconds)
     report.send_bytes(json.dumps([[one.error, one.words] for one in outcomes]).encode())
     os._exit(0)

@@ -47,7 +47,7 @@ def write(tmp_path):
     return write
 
 
-def test_metadata_and_fresh_checks(write):
+def test_metadata(write):
     notebook = read_source(write())
     nbformat.validate(notebook)
     kinds = {cell.metadata["nbgrader"]["grade_id"]: cell.metadata["nbgrader"] for cell in notebook.cells[1:5]}
@@ -60,8 +60,6 @@ def test_metadata_and_fresh_checks(write):
     assert list(kinds) == ["setup", "double", "double_examples", "double_any_number"]
     assert all(k["schema_version"] == 3 and k["task"] is False and k["cell_type"] == "code" for k in kinds.values())
     assert build_exercises.points(notebook) == {"double_examples": 40, "double_any_number": 60}
-    fresh = [build_exercises.FRESH_CHECKS in cell.source for cell in notebook.cells]
-    assert fresh == [False, False, False, True, True, False]
 
 
 def test_students_get_stubs_and_no_hidden_tests(write):
@@ -89,7 +87,6 @@ def test_a_written_answer_is_for_a_person_to_grade(write):
     assert marks == {"cell_type": "markdown", "grade": True, "solution": True, "locked": False}
     assert build_exercises.points(notebook) == {"double_examples": 40, "seen": 60}
     assert build_exercises.autograded_points(notebook) == {"double_examples": 40}
-    assert build_exercises.FRESH_CHECKS not in notebook.cells[4].source
     assert released(notebook).cells[4].source == "YOUR ANSWER HERE"
 
 

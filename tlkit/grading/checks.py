@@ -102,7 +102,7 @@ def check_same(
     """
     name = _name(student)
     deadline = time.monotonic() + seconds
-    rng = _generator(seed)
+    rng = np.random.default_rng(seed)
     with _one_line(name, reread):
         for _ in range(points):
             with np.errstate(all="ignore"):  # whatever the notebook has set
@@ -134,8 +134,7 @@ def check_result(
 
     Args:
         judge: Gets the result as a number or as (nested) lists of numbers, one for each of ``results``, and then the
-            arguments. Returns what is wrong, in words that follow the function's name, or ``""``. It should reckon in
-            plain Python, since the student's code may have changed NumPy.
+            arguments. Returns what is wrong, in words that follow the function's name, or ``""``.
         draw: Makes the arguments of one call from a generator.
         reread: Where to read it up, such as ``"notebook 02, section 2"``.
         seed: Of the generator.
@@ -150,7 +149,7 @@ def check_result(
         AssertionError: The judge finds something wrong, or the function fails.
     """
     deadline = time.monotonic() + seconds
-    rng = _generator(seed)
+    rng = np.random.default_rng(seed)
     with _one_line(_name(student), reread):
         for _ in range(points):
             arguments = draw(rng)
@@ -183,7 +182,7 @@ def check_inputs_kept(
     Raises:
         AssertionError: It changes an argument in place, returns nothing, or fails.
     """
-    rng = _generator(seed)
+    rng = np.random.default_rng(seed)
     with _one_line(_name(student), reread):
         for _ in range(points):
             arguments = draw(rng)
@@ -191,13 +190,6 @@ def check_inputs_kept(
             if _call(student, given, seconds, None) is None:
                 raise _Wrong("must return its result, got None")
             _kept(given, arguments)
-
-
-def _generator(seed: int) -> np.random.Generator:
-    rng = np.random.default_rng(seed)
-    if type(rng).__module__ != "numpy.random._generator" or len(set(rng.random(8).tolist())) < 8:
-        raise RuntimeError("the grader cannot draw at random: something in this notebook changed NumPy.")
-    return np.random.default_rng(seed)
 
 
 def call_student(
@@ -300,11 +292,6 @@ def _same(got: Any, expected: Any, tolerance: float, where: str, *, show: bool) 
 
 def _same_array(got: Any, expected: Any, tolerance: float, where: str, *, show: bool) -> None:
     wanted_shape, wanted = _numbers(expected)
-    # The student's code ran in this process: a NumPy that it changed must not make all things equal.
-    array = np.asarray(expected, dtype=np.float64)
-    canary = _excesses(_numbers(array + array * array + 1)[1], wanted, tolerance)
-    if max(canary, default=2) <= 1 or (canary and not sum(excess > 1 for excess in canary)):
-        raise RuntimeError("the grader cannot tell wrong from right: this notebook has changed NumPy or Python.")
     shape, numbers = _numbers(got)
     if shape != wanted_shape:
         raise _Wrong(f"must have the shape {wanted_shape} {where}, got {shape}")
@@ -329,7 +316,7 @@ def _index(at: int, shape: tuple[int, ...]) -> str:
 
 
 def _excesses(numbers: list[float], wanted: list[float], tolerance: float) -> list[float]:
-    """Each difference as a multiple of what is allowed. Plain Python: no student can have changed these operators."""
+    """Each difference as a multiple of what is allowed."""
     largest = 0.0
     for number in wanted:
         size = -number if number < 0 else number

@@ -53,6 +53,11 @@ def prepare_course(exercises: Path, assignment: str, out: Path) -> Course:
     need_extra()
     if not (exercises / "nbgrader_config.py").is_file():
         raise ValueError(f"--course must be a folder with nbgrader_config.py and source/, got {str(exercises)!r}.")
+    if "ExamineApart" not in (exercises / "nbgrader_config.py").read_text(encoding="utf-8"):
+        raise ValueError(
+            f"--course must hold this version's nbgrader_config.py, got one that runs students' code beside the tests: "
+            f"{str(exercises)!r}."
+        )
     known = sorted(path.name for path in (exercises / "source").glob("*") if path.is_dir())
     if assignment not in known:
         raise ValueError(f"--assignment must be one of {', '.join(known) or 'none here'}, got {assignment!r}.")

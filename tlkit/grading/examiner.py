@@ -40,6 +40,7 @@ __all__ = [
     "StudentProcess",
     "cell_of",
     "examine",
+    "last_to_run",
     "outputs_of",
     "solutions_of",
     "started_student",
@@ -107,6 +108,18 @@ def solutions_of(notebook: Any) -> dict[str, str]:
     return {cell.name: cell.source for cell in cells if cell.kind == "solution"}
 
 
+def last_to_run(cells: Sequence[Any]) -> int:
+    """The place, among the code cells, of the last one that is graded or stands above an answer in words.
+
+    A person who grades that answer wants to see what the cells between show.
+    """
+    graded = [
+        place for place, cell in enumerate(cells) if marks_of(cell).get("grade") or marks_of(cell).get("solution")
+    ]
+    until = max(graded, default=-1)
+    return len([cell for cell in cells[: until + 1] if cell["cell_type"] == "code"]) - 1
+
+
 def outputs_of(outcome: Outcome) -> list[Any]:
     """What a cell of the graded notebook shows: of a test its error alone."""
     from nbformat.v4 import new_output
@@ -143,18 +156,21 @@ def started_student(folder: Path, sandbox: Sequence[str] = ()) -> Iterator[Stude
     Args:
         folder: What was handed in beside the notebook.
         sandbox: The beginning of the command line, as :func:`tlkit.grading.sandbox.bubblewrap` makes it. With none, the
-            process gets a home and a folder for temporary files of its own, and the rights of whoever grades.
+            process gets a home and a folder for temporary files of its own, and gives up what rights it can
+            (:mod:`tlkit.grading.landlock`); where it can give up none, it has those of whoever grades.
     """
     with world_of_its_own() as (world, environment), contextlib.ExitStack() as stack:
         work = world / "work"
         # Not the notebook: by now nbgrader has put the hidden tests into it.
         shutil.copytree(folder, work, symlinks=True, ignore=shutil.ignore_patterns("*.ipynb"))
-        command = [sys.executable, "-m", "tlkit.grading.student"]
+        command = [sys.executable, "-P", "-m", "tlkit.grading.student"]
         if sandbox:
             beside = ["--ro-bind", str(work), "/handed-in", "--remount-ro", "/"]
             command = [*sandbox, *beside, *command, "/handed-in"]
             # bubblewrap stays as process 1 in there, and shows what it was started with to whoever looks.
             environment = {"PATH": os.environ.get("PATH", "")}
+        else:
+            command += ["", str(world)]
         process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -184,16 +200,27 @@ def examine(
     student: StudentProcess,
     *,
     cell_seconds: float,
+    last: int | None = None,
 ) -> list[Outcome]:
-    """Run the cells of a notebook and its tests. What stands below the last test and solution is not run.
+    """Run the cells of a notebook and its tests.
 
     Args:
         cells: The notebook's code cells, tests with their hidden parts.
         reference: The source of each solution cell, by its name.
         cell_seconds: Limit on each cell.
+        last: The place of the last cell to run; by default the last test or solution, since what stands below it can
+            change no points.
     """
+    if last is None:
+        last = max((place for place, cell in enumerate(cells) if cell.kind in ("test", "solution")), default=-1)
     with tempfile.TemporaryDirectory(prefix="tlkit-", ignore_cleanup_errors=True) as name:
-        return _Examination(cells, reference, student, Path(name).resolve(), cell_seconds).run()
+        try:
+            return _Examination(cells, reference, student, Path(name).resolve(), cell_seconds, last).run()
+        finally:
+            if (
+                "keras" in sys.modules
+            ):  # the next submission's layers are counted from 1 again, and memory is given back
+                sys.modules["keras"].backend.clear_session()
 
 
 @dataclass
@@ -203,6 +230,7 @@ class _Examination:
     student: StudentProcess
     files: Path
     seconds: float
+    last: int
     names: dict[str, Any] = field(default_factory=lambda: {"__name__": "__main__", "__builtins__": builtins})
     part: str = ""  # the solution cell that the next tests look at
     lost: set[str] = field(default_factory=set)  # parts that have lost a test
@@ -211,13 +239,11 @@ class _Examination:
     def run(self) -> list[Outcome]:
         """Each cell in order."""
         self.peer = Peer(self.student.wire, 0, self.files, overdue=self._overdue)
-        graded = [place for place, cell in enumerate(self.cells) if cell.kind in ("test", "solution")]
-        last = max(graded, default=-1)
         outcomes: list[Outcome] = []
         gone = False
         with _temporary_files_in(self.files):
             for place, cell in enumerate(self.cells):
-                if place > last:
+                if place > self.last:
                     outcomes.append(Outcome(run=False))
                     continue
                 if not gone:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from tlkit.grading.notebook import error_line, errors_of
-from tlkit.words import one_line
 
-__all__ = ["SAFE_FILTERS", "feedback_preprocessors", "hidden_lines", "safe_html", "safe_markdown"]
+__all__ = ["SAFE_FILTERS", "feedback_preprocessors", "safe_html", "safe_markdown"]
 
-_TELLING = 20  # characters
 # What nbconvert's templates call, in feedback and in formgrader; nbgrader's own write a student's HTML out as it is.
 SAFE_FILTERS = {
     "clean_html": "tlkit.grading.feedback.safe_html",
@@ -36,10 +34,6 @@ def feedback_preprocessors() -> list[Any]:
     class Discreet(ClearHiddenTests):  # type: ignore[misc]  # nbgrader ships no types
         """No hidden tests, no tracebacks (they quote them), no outputs of other cells (they may print them)."""
 
-        def preprocess(self, nb: Any, resources: Any) -> Any:
-            self._hidden = hidden_lines([cell.source for cell in nb.cells if is_test(cell)])
-            return super().preprocess(nb, resources)
-
         def preprocess_cell(self, cell: Any, resources: Any, cell_index: int) -> Any:
             if is_test(cell):  # in an answer the marks of hidden tests mean nothing
                 cell, resources = super().preprocess_cell(cell, resources, cell_index)
@@ -47,8 +41,6 @@ def feedback_preprocessors() -> list[Any]:
                 cell.outputs = errors_of(cell)[:1] if is_grade(cell) else []
                 for error in cell.outputs:
                     words = error_line(error)
-                    if any(line in words for line in self._hidden):  # a student's exception can hold any text
-                        words = "The reason quotes hidden tests, and is not shown."
                     error.evalue, error.traceback = words, [words]
             return cell, resources
 
@@ -75,17 +67,3 @@ def _is_safe(tag: str, name: str, value: str) -> bool:
     if (tag, name) == ("a", "href"):
         return not value.strip().lower().startswith("data:")
     return name in ("alt", "class", "colspan", "id", "rowspan", "title")
-
-
-def hidden_lines(sources: list[str]) -> set[str]:
-    """The beginnings of the lines that stand in hidden tests and nowhere else, those that are long enough to tell."""
-    hidden: set[str] = set()
-    shown: set[str] = set()
-    for source in sources:
-        inside = False
-        for line in source.splitlines():
-            if "BEGIN HIDDEN TESTS" in line or "END HIDDEN TESTS" in line:
-                inside = "BEGIN" in line
-            else:
-                (hidden if inside else shown).add(one_line(line)[:_TELLING])
-    return {line for line in hidden - shown if len(line) == _TELLING}

@@ -11,12 +11,14 @@ from __future__ import annotations
 import builtins
 import contextlib
 import functools
+import itertools
 import os
 import re
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Set
+from collections import deque
+from collections.abc import Callable, ItemsView, Iterator, KeysView, Set, ValuesView
 from dataclasses import fields
 from pathlib import Path, PurePath
 from typing import Any
@@ -41,6 +43,8 @@ _LONGEST_RANGE = 10**7
 _GENERATORS = ("PCG64", "PCG64DXSM", "SFC64")
 _OURS = {"Split": "tlkit.domains", "Domain": "tlkit.domains", "Backbone": "tlkit.backbones.backbone"}
 _SCALARS = (bool, int, float, str)
+_PLAIN = {*_SCALARS, type(None)}
+_LONGEST = 1_000_000  # items that are taken from what might have no end
 _SECONDS = 60.0  # for a call to which no check has set a limit
 _GRACE = 5.0  # seconds that the other end has to answer after it was told to stop
 
@@ -176,7 +180,8 @@ class Peer:
         what = message["what"]
         if "run" in what:
             return {"do": "done", "value": self.encode(self.handlers[what["run"]](*arguments))}
-        before = [self._print(argument) for argument in arguments]
+        # What a check's own function does to its arguments is nobody's business.
+        before = [None if self._lookup is None else self._print(argument) for argument in arguments]
         function = self._called(what)
         seconds = message.get("seconds")
         limits = limited(seconds, message.get("megabytes")) if seconds else contextlib.nullcontext()
@@ -231,7 +236,11 @@ class Peer:
             return bytes(value)
         if isinstance(value, list | tuple | set | frozenset):
             name = next(one.__name__ for one in (list, tuple, set, frozenset) if isinstance(value, one))
+            if _PLAIN.issuperset(map(type, value)):  # many numbers, and quickly
+                return {_TAG: name, "plain": list(value)}
             return {_TAG: name, "items": [inner(item) for item in value]}
+        if isinstance(value, Iterator | KeysView | ValuesView | ItemsView | deque):
+            return {_TAG: "list", "items": [inner(item) for item in itertools.islice(iter(value), _LONGEST)]}
         if isinstance(value, dict):
             return {_TAG: "dict", "items": [[inner(key), inner(item)] for key, item in value.items()]}
         if isinstance(value, range):
@@ -287,6 +296,8 @@ class Peer:
         items: Any = tree.get("items")
         try:
             if kind in ("list", "tuple", "set", "frozenset"):
+                if "plain" in tree and _PLAIN.issuperset(map(type, tree["plain"])):
+                    return getattr(builtins, kind)(tree["plain"])
                 return getattr(builtins, kind)(self.decode(item) for item in items)
             if kind == "dict":
                 return {self.decode(key): self.decode(item) for key, item in items}
@@ -398,7 +409,10 @@ class Peer:
         parts = PurePath(str(name)).parts
         if not parts or PurePath(str(name)).is_absolute() or ".." in parts:
             raise ValueError(f"a path that leads away: {name!r}")
-        return self.files.joinpath(*parts)
+        path = self.files.joinpath(*parts)
+        if self.files not in path.resolve().parents:
+            raise ValueError(f"a path that leads away: {name!r}")
+        return path
 
     # What a call did to its arguments
 

@@ -25,7 +25,10 @@ __all__ = [
     "course_folders",
     "end_tree",
     "hide_memory",
+    "python_folders",
     "sandboxed_process",
+    "system_folders",
+    "temporary_megabytes",
     "world_of_its_own",
 ]
 
@@ -64,7 +67,7 @@ def bubblewrap(*fetched: Path, megabytes: float | None = None) -> list[str]:
     command += ["--proc", "/proc", "--dev", "/dev"]
     rest = ["--tmpfs", "/tmp"]
     shared = ["--tmpfs", "/dev/shm", "--remount-ro", "/dev"]
-    for path in _python_folders():
+    for path in python_folders():
         rest += ["--ro-bind", path, path]
     for folder in fetched:
         rest += ["--ro-bind-try", str(folder), str(_FETCHED / folder.name)]
@@ -81,7 +84,12 @@ def bubblewrap(*fetched: Path, megabytes: float | None = None) -> list[str]:
     return next((line for line in lines if _works(line)), [])
 
 
-def _python_folders() -> list[str]:
+def system_folders() -> list[str]:
+    """What a program needs to run at all, and :func:`python_folders`."""
+    return [*_SYSTEM, *python_folders()]
+
+
+def python_folders() -> list[str]:
     """What Python imports from; of a checkout of tlkit only package and pictures, since solutions lie beside them."""
     folders = [Path(sys.prefix), Path(sys.base_prefix), *course_folders()]
     # Not the rest of sys.path: where Python was started, or a PYTHONPATH, may be the instructor's folder.
@@ -126,6 +134,16 @@ def sandboxed_process(pid: int) -> Any:
             process = children[0]
         return process
     return None
+
+
+def temporary_megabytes(pid: int) -> float:
+    """What the temporary files of a sandbox take, which are memory and belong to no process; 0 for one without."""
+    with contextlib.suppress(OSError, AttributeError):
+        inside = f"/proc/{pid}/root/tmp"
+        if Path(inside).stat().st_dev != Path("/tmp").stat().st_dev:
+            found = os.statvfs(inside)
+            return (found.f_blocks - found.f_bfree) * found.f_frsize / 2**20
+    return 0.0
 
 
 @contextlib.contextmanager

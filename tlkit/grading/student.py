@@ -15,13 +15,16 @@ import tempfile
 from pathlib import Path
 from typing import Any, cast
 
+from tlkit.grading.landlock import give_up_rights
 from tlkit.grading.limits import fence
 from tlkit.grading.peer import Peer
+from tlkit.grading.sandbox import system_folders
 from tlkit.grading.wire import Gone, Wire
 
 __all__ = ["be_student", "main"]
 
 _PRINTED = 20_000  # characters of a cell's output that are kept
+_DEVICES = (Path("/proc"), Path("/sys"), Path("/dev"))  # TensorFlow looks at the processor there
 
 
 class Kept:
@@ -145,13 +148,18 @@ def be_student(into: int, out_of: int, files: Path, *, fenced: bool = True) -> N
     os._exit(0)  # whatever threads a cell has left
 
 
-def main(handed_in: str = "") -> None:
+def main(handed_in: str = "", world: str = "") -> None:
     """Run in a process of its own; standard input and output are the pipes.
 
     Args:
         handed_in: A folder whose files are copied beside the notebook; with none, they are there already.
+        world: The folder that holds all that this process may write, where no sandbox holds it: it gives up its rights
+            to anything else, if the system lets it.
     """
     into, out_of = os.dup(1), os.dup(0)
+    if world:
+        fetched = Path(os.environ["TLKIT_DATA_DIR"])
+        give_up_rights(reads=[*map(Path, system_folders()), fetched, *_DEVICES], writes=[Path(world), Path(os.devnull)])
     if handed_in:
         work = Path(tempfile.mkdtemp(prefix="work-"))
         shutil.copytree(handed_in, work, dirs_exist_ok=True)

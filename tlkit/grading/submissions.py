@@ -31,6 +31,7 @@ from tlkit.grading.worker import STOPPED, Worker, stop_remarks
 from tlkit.words import one_line
 
 __all__ = [
+    "HALF_ISOLATED",
     "ISOLATED",
     "NOT_ISOLATED",
     "Graded",
@@ -46,6 +47,11 @@ NOT_ISOLATED = (
     "fence against the network, other programs, notebooks and gradebooks, and the limits on time and memory. What does "
     "not: it can read and write your files, the gradebook among them, and compiled code passes the fence. Use Linux "
     "with bubblewrap, a user of its own or a container for code that you do not trust."
+)
+HALF_ISOLATED = (
+    "Students' code runs in processes of its own, apart from tests and points; there is no bubblewrap for a sandbox. "
+    "What holds it: Linux's Landlock, so that it reads Python and its own files, and writes only the latter; a fence "
+    "against other programs; the limits on time and memory. What does not: it sees which other programs run."
 )
 ISOLATED = (
     "Students' code runs in a sandbox (bubblewrap), one per submission: it sees Python, the files handed in and what "
@@ -73,7 +79,8 @@ class Graded:
     """How a submission came out; the points themselves are in the gradebook.
 
     ``tests_touched`` says in words which test cells were changed, deleted or copied. It costs no points, since the
-    tests' own text is run, but an instructor should look.
+    tests' own text is run, but an instructor should look. ``held_by`` says what held the student's process:
+    ``"bubblewrap"``, ``"Landlock"`` or ``"a fence"``.
     """
 
     student: str
@@ -82,6 +89,7 @@ class Graded:
     reasons: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     tests_touched: str = ""
+    held_by: str = ""
 
 
 # What is to be graded
@@ -384,7 +392,8 @@ def _grade(worker: Worker, submission: Submission, fingerprint: str, course: Cou
     if answer.get("stopped"):
         reasons = {name: remark if words.startswith(KERNEL_GONE) else words for name, words in reasons.items()}
     seconds = round(time.monotonic() - start, 2)
-    return Graded(submission.student, fingerprint, remark, reasons, seconds, _touched(submission, course))
+    touched = _touched(submission, course)
+    return Graded(submission.student, fingerprint, remark, reasons, seconds, touched, worker.held_by)
 
 
 def _touched(submission: Submission, course: Course) -> str:
@@ -413,7 +422,7 @@ def _write_checks(course: Course, rows: list[Graded]) -> None:
     path = course.root / f"checks_{course.assignment}.csv"
     with path.open("w", encoding="utf-8", newline="") as file, open_gradebook(course) as gradebook:
         table = csv.writer(file)
-        table.writerow(["student", "assignment", "check", "points", "max_points", "reason", "tests_touched"])
+        table.writerow(["student", "assignment", "check", "points", "max_points", "reason", "tests_touched", "held_by"])
         for row in rows:
             submission = gradebook.find_submission(course.assignment, row.student)
             grades = {grade.name: grade for notebook in submission.notebooks for grade in notebook.grades}
@@ -424,7 +433,7 @@ def _write_checks(course: Course, rows: list[Graded]) -> None:
                 if grade.needs_manual_grade:
                     reason = "waits for a person to grade it."
                 points = (f"{grade.score:g}", f"{grade.max_score:g}")
-                said = (_plain(reason), _plain(row.tests_touched))
+                said = (_plain(reason), _plain(row.tests_touched), row.held_by)
                 table.writerow([row.student, course.assignment, test, *points, *said])
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import select
 import struct
 import threading
 import time
@@ -20,8 +21,8 @@ __all__ = ["LARGEST", "Gone", "Wire", "pack", "unpack"]
 
 LARGEST = 512 * 2**20  # bytes of a frame
 _LARGEST_TEXT = 32 * 2**20  # bytes of its JSON: as Python objects they take twenty times as much
-_WAITING = 2  # frames that are read ahead
 _LENGTH = struct.Struct("<Q")
+_READS_WITHIN = 60.0  # seconds
 _KINDS = "biufcUSM"  # of NumPy's dtypes: booleans, numbers, text and dates, and no Python objects
 _TAG = "~"
 
@@ -101,12 +102,16 @@ class Wire:
     def __init__(self, into: int, out_of: int) -> None:
         self._into, self._out_of = into, out_of
         self._frames: queue.Queue[bytes | None] | None = None
+        self._part = bytearray()  # of the frame that is coming in
 
     def listen(self) -> None:
-        """Let a thread read, so that :meth:`receive` can wait for a limited time: for the side that does not trust."""
-        frames: queue.Queue[bytes | None] = queue.Queue(_WAITING)
-        self._frames = frames
-        threading.Thread(target=_read_on, args=(self._out_of, frames), daemon=True).start()
+        """Let :meth:`receive` wait for a limited time: for the side that does not trust the other."""
+        if os.name == "posix":
+            os.set_blocking(self._into, False)  # nor wait for ever for somebody who does not read
+        else:  # pipes cannot be waited for: a thread reads them
+            frames: queue.Queue[bytes | None] = queue.Queue(2)
+            self._frames = frames
+            threading.Thread(target=_read_on, args=(self._out_of, frames), daemon=True).start()
 
     def send(self, tree: Any) -> None:
         """Send a message.
@@ -116,11 +121,14 @@ class Wire:
         """
         data = pack(tree)
         view = memoryview(_LENGTH.pack(len(data)) + data)
-        try:
-            while view:
+        while view:
+            try:
                 view = view[os.write(self._into, view) :]
-        except OSError:
-            raise Gone("the process has ended") from None
+            except BlockingIOError:
+                if not select.select([], [self._into], [], _READS_WITHIN)[1]:
+                    raise Gone("the process does not read") from None
+            except OSError:
+                raise Gone("the process has ended") from None
 
     def receive(self, deadline: float | None = None) -> Any:
         """The next message.
@@ -133,42 +141,46 @@ class Wire:
             TimeoutError: There was none by then.
         """
         if self._frames is None:
-            data = _frame(self._out_of)
-        else:
-            try:
-                data = self._frames.get(timeout=None if deadline is None else max(deadline - time.monotonic(), 0))
-            except queue.Empty:
-                raise TimeoutError("no message came in time.") from None
-            if data is None:
-                self._frames.put(None)  # for whoever asks again; nobody else puts any more
+            return unpack(self._frame(deadline))
+        try:
+            data = self._frames.get(timeout=None if deadline is None else max(deadline - time.monotonic(), 0))
+        except queue.Empty:
+            raise TimeoutError("no message came in time.") from None
         if data is None:
+            self._frames.put(None)
             raise Gone("the process has ended")
         return unpack(data)
 
+    def _frame(self, deadline: float | None = None) -> bytes:
+        """The next frame; what has come of it before an exception is kept."""
+        self._fill(_LENGTH.size, deadline)
+        (length,) = _LENGTH.unpack_from(self._part)
+        if length > LARGEST + _LENGTH.size:
+            raise Gone("a message that is too long")
+        self._fill(_LENGTH.size + length, deadline)
+        frame = bytes(memoryview(self._part)[_LENGTH.size :])
+        self._part.clear()
+        return frame
+
+    def _fill(self, size: int, deadline: float | None) -> None:
+        while len(self._part) < size:
+            if deadline is not None:
+                ready, _, _ = select.select([self._out_of], [], [], max(deadline - time.monotonic(), 0))
+                if not ready:
+                    raise TimeoutError("no message came in time.")
+            try:
+                data = os.read(self._out_of, min(size - len(self._part), 2**20))
+            except OSError:
+                data = b""
+            if not data:
+                raise Gone("the process has ended")
+            self._part += data
+
 
 def _read_on(descriptor: int, frames: queue.Queue[bytes | None]) -> None:
-    while (data := _frame(descriptor)) is not None:
-        frames.put(data)
-    frames.put(None)
-
-
-def _frame(descriptor: int) -> bytes | None:
-    head = _exactly(descriptor, _LENGTH.size)
-    if head is None:
-        return None
-    (length,) = _LENGTH.unpack(head)
-    return None if length > LARGEST + 2 * _LENGTH.size else _exactly(descriptor, length)
-
-
-def _exactly(descriptor: int, size: int) -> bytes | None:
-    parts, left = [], size
-    while left:
-        try:
-            part = os.read(descriptor, min(left, 2**20))
-        except OSError:
-            return None
-        if not part:
-            return None
-        parts.append(part)
-        left -= len(part)
-    return b"".join(parts)
+    wire = Wire(descriptor, descriptor)
+    try:
+        while True:
+            frames.put(wire._frame())
+    except Gone:
+        frames.put(None)

@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from tlkit.grading.course import Course, course_api, last_error
+from tlkit.grading.landlock import landlock_version
 from tlkit.grading.notebook import error_line, errors_of, marks_of
-from tlkit.grading.sandbox import adopt_orphans, hide_memory
+from tlkit.grading.sandbox import adopt_orphans, hide_memory, temporary_megabytes
 from tlkit.words import one_line
 
 __all__ = ["STOPPED", "Worker", "stop_remarks"]
@@ -55,6 +56,7 @@ class Worker:
         stop: threading.Event,
     ) -> None:
         self._seconds, self._megabytes, self._stop = seconds, megabytes, stop
+        self.held_by = "bubblewrap" if sandbox else "Landlock" if landlock_version() else "a fence"
         arguments = [str(course.config), str(course.root), course.assignment, "feedback" if feedback else "none"]
         # -P: where the command was started a student's file may lie, under the name of a module.
         self._command = [sys.executable, "-P", "-m", "tlkit.grading.worker", *arguments, json.dumps(list(sandbox))]
@@ -182,11 +184,12 @@ def _children(pid: int) -> list[Any]:
 def _megabytes(processes: Iterable[Any]) -> float:
     import psutil
 
-    total = 0
+    total, files = 0.0, 0.0
     for process in processes:
         with contextlib.suppress(psutil.Error):
-            total += process.memory_info().rss
-    return total / 2**20
+            total += process.memory_info().rss / 2**20
+            files = max(files, temporary_megabytes(process.pid))  # all that are in one sandbox share them
+    return total + files
 
 
 # Inside the process

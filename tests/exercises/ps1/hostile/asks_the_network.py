@@ -1,6 +1,6 @@
 """Sends its arguments away and asks for the answer."""
 
-# loses: softmax_examples, softmax_any_logits, softmax_large_logits, logit_gradient_examples, logit_gradient_any_labels, head_gradients_any_head
+# loses: softmax_examples, softmax_any_logits, softmax_large_logits
 
 # %% softmax
 import socket

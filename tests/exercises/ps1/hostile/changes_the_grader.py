@@ -1,6 +1,6 @@
 """Replaces the checks, in whichever file they are, by functions that accept everything."""
 
-# loses: softmax_examples, softmax_any_logits, softmax_large_logits, logit_gradient_examples, logit_gradient_any_labels, head_gradients_any_head
+# loses: softmax_examples, softmax_any_logits, softmax_large_logits
 
 # %% softmax
 import sys

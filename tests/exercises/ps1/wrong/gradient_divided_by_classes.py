@@ -1,6 +1,6 @@
 """The mean over all entries (n times K) in place of the mean over images."""
 
-# loses: logit_gradient_examples, logit_gradient_any_labels, head_gradients_any_head
+# loses: logit_gradient_examples, logit_gradient_any_labels
 
 
 # %% logit_gradient

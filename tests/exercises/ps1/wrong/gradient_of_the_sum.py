@@ -1,6 +1,6 @@
 """The gradient of the summed loss: right for one image, n times too large for n."""
 
-# loses: logit_gradient_any_labels, head_gradients_any_head
+# loses: logit_gradient_any_labels
 
 
 # %% logit_gradient

@@ -1,6 +1,6 @@
 """-y / y_hat, the derivation that stops too early."""
 
-# loses: logit_gradient_examples, logit_gradient_any_labels, head_gradients_any_head
+# loses: logit_gradient_examples, logit_gradient_any_labels
 
 
 # %% logit_gradient

@@ -1,6 +1,6 @@
 """The visible examples' results, and nothing else."""
 
-# loses: softmax_any_logits, softmax_large_logits, logit_gradient_any_labels, head_gradients_any_head, logit_gradient_examples, sgd_step_any_gradient
+# loses: softmax_any_logits, softmax_large_logits, sgd_step_any_gradient
 
 
 # %% softmax

@@ -1,6 +1,6 @@
 """No axis and no keepdims where they are needed: right for a vector."""
 
-# loses: softmax_examples, softmax_any_logits, softmax_large_logits, logit_gradient_examples, logit_gradient_any_labels, head_gradients_any_head
+# loses: softmax_examples, softmax_any_logits, softmax_large_logits
 
 
 # %% softmax

@@ -1,6 +1,6 @@
 """A function that calls itself for ever."""
 
-# loses: centred_keeps_ink, centred_by_mass, framed_any_image
+# loses: centred_keeps_ink, centred_by_mass
 
 
 # %% centred

@@ -1,6 +1,6 @@
 """The shorter side becomes 20."""
 
-# loses: box_size_any_shape, framed_any_image
+# loses: box_size_any_shape
 
 
 # %% box_size

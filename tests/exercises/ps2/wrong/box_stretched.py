@@ -1,6 +1,6 @@
 """Both sides become 20: the shape is lost."""
 
-# loses: box_size_any_shape, framed_any_image
+# loses: box_size_any_shape
 
 
 # %% box_size

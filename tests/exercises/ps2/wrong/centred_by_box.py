@@ -1,6 +1,6 @@
 """The middle of the box, not of the mass."""
 
-# loses: centred_by_mass, framed_any_image
+# loses: centred_by_mass
 
 
 # %% centred

@@ -1,6 +1,6 @@
 """Divides nothing by nothing."""
 
-# loses: centred_by_mass, centred_keeps_ink, framed_any_image
+# loses: centred_by_mass, centred_keeps_ink
 
 
 # %% centred

@@ -1,6 +1,6 @@
 """The first ones of each class."""
 
-# loses: few_labels_by_seed, few_shot_scores_over_seeds
+# loses: few_labels_by_seed
 
 
 # %% few_labels

@@ -1,6 +1,6 @@
 """per_class examples in all."""
 
-# loses: few_labels_examples, few_labels_of_each_class, few_shot_scores_learn, few_shot_scores_over_seeds
+# loses: few_labels_examples, few_labels_of_each_class
 
 
 # %% few_labels

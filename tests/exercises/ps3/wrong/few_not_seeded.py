@@ -1,6 +1,6 @@
 """Another sample at each call."""
 
-# loses: few_labels_by_seed, few_shot_scores_over_seeds, few_shot_scores_leak_nothing
+# loses: few_labels_by_seed
 
 
 # %% few_labels

@@ -1,6 +1,6 @@
 """The boundary stage learns."""
 
-# loses: freeze_stages_holds_the_frozen, two_phases_head_first, two_phases_then_the_tail
+# loses: freeze_stages_holds_the_frozen
 
 
 # %% freeze_stages

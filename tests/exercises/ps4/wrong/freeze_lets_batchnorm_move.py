@@ -1,6 +1,6 @@
 """BatchNorm learns in the stages that learn."""
 
-# loses: freeze_stages_holds_batchnorm, two_phases_then_the_tail
+# loses: freeze_stages_holds_batchnorm
 
 
 # %% freeze_stages

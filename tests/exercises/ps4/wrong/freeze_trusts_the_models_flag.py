@@ -1,6 +1,6 @@
 """Unfreezes by the model's flag, which does not reach layers that were frozen one by one."""
 
-# loses: freeze_stages_lets_the_rest_learn, two_phases_then_the_tail
+# loses: freeze_stages_lets_the_rest_learn
 
 
 # %% freeze_stages

@@ -1,6 +1,6 @@
 """The later stages are frozen, and the early ones learn."""
 
-# loses: freeze_stages_holds_the_frozen, freeze_stages_lets_the_rest_learn, two_phases_head_first, two_phases_then_the_tail
+# loses: freeze_stages_holds_the_frozen, freeze_stages_lets_the_rest_learn
 
 
 # %% freeze_stages

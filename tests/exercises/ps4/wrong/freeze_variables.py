@@ -1,6 +1,6 @@
 """Freezes variables, as one would in PyTorch: BatchNorm goes on counting."""
 
-# loses: freeze_stages_holds_the_frozen, freeze_stages_holds_batchnorm, two_phases_head_first, two_phases_then_the_tail
+# loses: freeze_stages_holds_the_frozen, freeze_stages_holds_batchnorm
 
 
 # %% freeze_stages

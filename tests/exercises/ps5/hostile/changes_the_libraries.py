@@ -1,6 +1,6 @@
 """Rigs scikit-learn and scipy, in case the hidden tests ask them."""
 
-# loses: confusion_examples, confusion_any_answers, class_scores_examples, class_scores_any_matrix, class_scores_empty_classes, macro_f1_any_answers, mcnemar_examples, mcnemar_any_models, mcnemar_many_images, gain_interval_any_runs, sources_that_hurt_any_runs, hurting_sources_found_in_digits
+# loses: confusion_examples, confusion_any_answers, class_scores_examples, class_scores_any_matrix, class_scores_empty_classes, macro_f1_any_answers, mcnemar_examples, mcnemar_any_models, mcnemar_many_images, gain_interval_any_runs
 
 # %% confusion
 import scipy.special

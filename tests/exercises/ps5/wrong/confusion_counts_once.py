@@ -1,6 +1,6 @@
 """Adding with an index that repeats counts each pair once."""
 
-# loses: confusion_examples, confusion_any_answers, macro_f1_any_answers
+# loses: confusion_examples, confusion_any_answers
 
 
 # %% confusion

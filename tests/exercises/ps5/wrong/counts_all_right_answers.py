@@ -1,6 +1,6 @@
 """Counts what each model reads, also what both read."""
 
-# loses: only_one_reads_any_models, mcnemar_examples, mcnemar_any_models, mcnemar_many_images
+# loses: only_one_reads_any_models
 
 
 # %% only_one_reads

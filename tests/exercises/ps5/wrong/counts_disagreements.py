@@ -1,6 +1,6 @@
 """Also images on which both are wrong in different ways."""
 
-# loses: only_one_reads_any_models, mcnemar_no_difference, mcnemar_any_models
+# loses: only_one_reads_any_models
 
 
 # %% only_one_reads

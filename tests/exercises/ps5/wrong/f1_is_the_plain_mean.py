@@ -1,6 +1,6 @@
 """The arithmetic mean of precision and recall."""
 
-# loses: class_scores_examples, class_scores_any_matrix, class_scores_empty_classes, macro_f1_any_answers
+# loses: class_scores_examples, class_scores_any_matrix, class_scores_empty_classes
 
 
 # %% class_scores

@@ -1,6 +1,6 @@
 """The root of m is forgotten: where one draw may lie, not the mean."""
 
-# loses: gain_interval_any_runs, hurting_sources_found_in_digits
+# loses: gain_interval_any_runs
 
 
 # %% gain_interval

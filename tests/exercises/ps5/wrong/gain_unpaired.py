@@ -1,6 +1,6 @@
 """The spread of the accuracies, not of the gains."""
 
-# loses: gain_interval_any_runs, sources_that_hurt_any_runs
+# loses: gain_interval_any_runs
 
 
 # %% gain_interval

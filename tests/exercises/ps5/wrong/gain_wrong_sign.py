@@ -1,6 +1,6 @@
 """Without minus with: what helps seems to hurt."""
 
-# loses: gain_interval_any_runs, sources_that_hurt_any_runs, hurting_sources_found_in_digits
+# loses: gain_interval_any_runs
 
 
 # %% gain_interval

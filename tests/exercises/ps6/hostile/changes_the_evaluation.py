@@ -1,6 +1,6 @@
 """Makes tlkit's scores perfect: what is scored with them comes out wrong."""
 
-# loses: compare_scores, my_result_is_true
+# loses: compare_scores
 
 # %% load_target
 import tlkit.evaluation

@@ -1,6 +1,6 @@
 """Takes the classes to be 0 and 1."""
 
-# loses: balanced_accuracy_any_answers, few_shot_scores, cross_domain_any_domains, choose_within_the_budget
+# loses: balanced_accuracy_any_answers
 
 
 # %% balanced_accuracy

@@ -1,6 +1,6 @@
 """The mean precision."""
 
-# loses: balanced_accuracy_any_answers, few_shot_scores, cross_domain_any_domains, choose_within_the_budget, choose_by_the_labelled
+# loses: balanced_accuracy_any_answers
 
 
 # %% balanced_accuracy
