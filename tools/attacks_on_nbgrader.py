@@ -2,6 +2,7 @@
 
     python tools/attacks_on_nbgrader.py                     # writes tests/exercises/attacks/nbgrader.csv
     python tools/attacks_on_nbgrader.py skips_tests_by_tags # one attack
+    python tools/attacks_on_nbgrader.py --table             # the table of docs/security.md
 
 Each attack has a course of its own with two students, the attacker and, after it, an honest one. nbgrader has no
 sandbox: attacks that would harm the machine are left out. What is measured is ``nbgrader autograde``:
@@ -27,6 +28,7 @@ import sys
 import tempfile
 import time
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -107,7 +109,36 @@ def measured(attack: bank.Attack, answers: Path, template: Path, place: Path) ->
     return [name for name, true in found.items() if true]
 
 
+def table() -> str:
+    """The table of docs/security.md: what each attack does, under what holds it, and on nbgrader alone."""
+    with RESULTS.open(encoding="utf-8", newline="") as file:
+        plain = {row["attack"]: row["nbgrader"] for row in csv.DictReader(file)}
+    lines = [
+        "| attack | what it tries | bubblewrap | Landlock | a fence | nbgrader alone |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, attack in bank.attacks().items():
+        cells = [_words(attack.does[held_by]) for held_by in (bank.BUBBLEWRAP, bank.LANDLOCK, bank.FENCE)]
+        if attack.as_root:
+            cells[-1] = f"{_words(attack.as_root)} (root)"
+        if attack.sandbox_only:
+            cells[1:] = ["not tried"] * 2
+        on_pipe = any("PEER" in part for part in attack.parts.values())
+        cells.append("–" if on_pipe else _words(plain[name].split(", ")) if name in plain else "not tried")
+        text = attack.text.replace("|", "&#124;").replace("<", "&lt;")
+        lines.append(f"| {name.replace('_', ' ')} | {text} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _words(done: Iterable[str]) -> str:
+    found = sorted(one for one in done if one)
+    return f"**{', '.join(found)}**" if found else "held"
+
+
 def main(*names: str) -> None:
+    if names == ("--table",):
+        print(table())
+        return
     found = {}
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         place = Path(folder)
@@ -121,7 +152,7 @@ def main(*names: str) -> None:
     if not names:
         with RESULTS.open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows(
-                [("attack", "nbgrader"), *((one, " ".join(done)) for one, done in found.items())]
+                [("attack", "nbgrader"), *((one, ", ".join(done)) for one, done in found.items())]
             )
 
 

@@ -1,6 +1,6 @@
 """Reads the other students' notebooks, the release, feedback, the log and the environment of all processes."""
 
-# without sandbox: reads
+# with a fence: reads
 
 
 # %% softmax
