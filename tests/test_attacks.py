@@ -107,20 +107,16 @@ def no_page_tells_or_runs(out: Path) -> None:
     for path in out.glob("feedback/*/ps1/*.html"):
         page = path.read_text(encoding="utf-8")
         assert f"{bank.CANARY}-TEST" not in html.unescape(re.sub(r"<[^>]+>", "", page)), path
-        assert live_scripts(page) == [], path
+        assert bank.live_scripts(page) == [], path
     for path in out.glob("autograded/writes_scripts/ps1/*.ipynb"):
         page, _ = exporter.from_notebook_node(nbformat.read(path, as_version=4))
-        assert live_scripts(page) == []
+        assert bank.live_scripts(page) == []
 
 
 def exporter_of_formgrader(out: Path):
     from nbconvert.exporters import HTMLExporter
 
     return HTMLExporter(config=course_api(out / "nbgrader_config.py", out).config)
-
-
-def live_scripts(page: str) -> list[str]:
-    return re.findall(r"<[^>]*attack\(\)[^>]*>|<script[^>]*>\s*attack\(\)|href=.javascript:[^>]*", page)
 
 
 @pytest.mark.slow

@@ -277,13 +277,19 @@ def manual_scores(out: Path) -> int:
     return int(count + triggers)
 
 
-def outputs_of(out: Path, student: str) -> str:
-    """What a student's cells have written into the graded notebook."""
+def outputs_of(out: Path, student: str, *, of_tests: bool = True) -> str:
+    """What the cells of a student's graded notebook have written."""
     found = []
     for path in (out / "autograded" / student / "ps1").glob(f"{NOTEBOOK}.ipynb"):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        cells = [cell for cell in cells if of_tests or not cell["metadata"].get("nbgrader", {}).get("grade")]
         found += [json.dumps(cell["outputs"]) for cell in cells if cell.get("outputs")]
     return "\n".join(found)
+
+
+def live_scripts(page: str) -> list[str]:
+    """The scripts of the attack ``writes_scripts`` that a browser would run in a page."""
+    return re.findall(r"<[^>]*attack\(\)[^>]*>|<script[^>]*>\s*attack\(\)|href=.javascript:[^>]*", page)
 
 
 def said_by(out: Path, student: str) -> str:
