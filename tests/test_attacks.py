@@ -24,6 +24,7 @@ from tlkit.grading import check_example
 from tlkit.grading.course import course_api
 from tlkit.grading.examiner import student_sandbox
 from tlkit.grading.feedback import safe_html, safe_markdown
+from tlkit.grading.landlock import landlock_version
 from tlkit.grading.limits import limited, limits_elsewhere
 from tlkit.grading.peer import Peer, Unreadable
 from tlkit.grading.sandbox import python_folders
@@ -33,6 +34,7 @@ sys.path.insert(0, str(ROOT / "tests" / "exercises"))
 
 pytest.importorskip("nbgrader", reason="needs tlkit[exercises]")
 import attacks as bank
+import attacks_on_nbgrader
 from attacks import Attack, Graded
 
 ATTACKS = bank.attacks()
@@ -48,7 +50,12 @@ SAMPLE = (
 LONGEST = 2 * (bank.SECONDS + 30) + 30
 OTHERS = frozenset({"changes", "harms", "sends"})  # what is done to others, and seen in the class
 needs_sandbox = pytest.mark.skipif(not student_sandbox(), reason="needs bubblewrap, and the right to use it")
-MODES = [pytest.param(True, id="sandbox", marks=needs_sandbox), pytest.param(False, id="no sandbox")]
+needs_landlock = pytest.mark.skipif(not landlock_version(), reason="needs Linux with Landlock")
+MODES = [
+    pytest.param(bank.BUBBLEWRAP, marks=needs_sandbox),
+    pytest.param(bank.LANDLOCK, marks=needs_landlock),
+    pytest.param(bank.FENCE, marks=pytest.mark.skipif(sys.platform != "linux", reason="hides Landlock with a filter")),
+]
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +63,9 @@ def course(tmp_path_factory) -> Path:
     return bank.make_course(tmp_path_factory.mktemp("attacked") / "course")
 
 
-def graded(course: Path, place: Path, members: list[Attack], *, sandbox: bool) -> Graded:
+def graded(course: Path, place: Path, members: list[Attack], held_by: str) -> Graded:
     bank.make_class(course, place / "class", members)
-    return bank.grade_class(course, place / "class", place / "out", sandbox=sandbox)
+    return bank.grade_class(course, place / "class", place / "out", held_by)
 
 
 def test_the_bank_is_rich_enough() -> None:
@@ -71,15 +78,20 @@ def test_the_bank_is_rich_enough() -> None:
     assert set(SAMPLE) <= ATTACKS.keys()
 
 
-def looks_right(found: Graded, members: list[Attack], course: Path, place: Path, *, sandbox: bool) -> None:
+def test_the_documentation_says_what_each_attack_comes_to() -> None:
+    """`python tools/attacks_on_nbgrader.py --table` prints it."""
+    assert attacks_on_nbgrader.table() in (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+
+
+def looks_right(found: Graded, members: list[Attack], course: Path, place: Path, held_by: str) -> None:
     """Each attack has got what its file says of it, and nobody else has lost anything unless it says so."""
     assert found.returncode == 0, found.stderr
     for attack in members:
-        may = frozenset() if sandbox else attack.without - OTHERS
-        besides = attack.as_root if not sandbox and os.name == "posix" and os.geteuid() == 0 else frozenset()
+        may = attack.does[held_by] - OTHERS
+        besides = attack.as_root if held_by == bank.FENCE and os.name == "posix" and os.geteuid() == 0 else frozenset()
         got = bank.effects(found, attack)
         assert may <= got <= may | besides, (attack.name, got)
-    may = frozenset() if sandbox else frozenset().union(*(attack.without for attack in members)) & OTHERS
+    may = frozenset().union(*(attack.does[held_by] for attack in members)) & OTHERS
     got = bank.effects_on_others(found, course, place / "class")
     assert got <= may, (got, found.changed, found.alive)
     assert bool(got) == bool(may)
@@ -95,10 +107,10 @@ def no_page_tells_or_runs(out: Path) -> None:
     for path in out.glob("feedback/*/ps1/*.html"):
         page = path.read_text(encoding="utf-8")
         assert f"{bank.CANARY}-TEST" not in html.unescape(re.sub(r"<[^>]+>", "", page)), path
-        assert live_scripts(page) == [], path
+        assert bank.live_scripts(page) == [], path
     for path in out.glob("autograded/writes_scripts/ps1/*.ipynb"):
         page, _ = exporter.from_notebook_node(nbformat.read(path, as_version=4))
-        assert live_scripts(page) == []
+        assert bank.live_scripts(page) == []
 
 
 def exporter_of_formgrader(out: Path):
@@ -107,32 +119,30 @@ def exporter_of_formgrader(out: Path):
     return HTMLExporter(config=course_api(out / "nbgrader_config.py", out).config)
 
 
-def live_scripts(page: str) -> list[str]:
-    return re.findall(r"<[^>]*attack\(\)[^>]*>|<script[^>]*>\s*attack\(\)|href=.javascript:[^>]*", page)
-
-
 @pytest.mark.slow
 @needs_sandbox
 def test_what_had_broken_through_does_not(course, tmp_path) -> None:
     members = [ATTACKS[name] for name in SAMPLE]
-    looks_right(graded(course, tmp_path, members, sandbox=True), members, course, tmp_path, sandbox=True)
+    looks_right(graded(course, tmp_path, members, bank.BUBBLEWRAP), members, course, tmp_path, bank.BUBBLEWRAP)
 
 
 @pytest.mark.slow
 @pytest.mark.bank
-@pytest.mark.parametrize("sandbox", MODES)
-def test_a_class_of_attackers(sandbox, course, tmp_path) -> None:
-    members = [one for one in ATTACKS.values() if not one.alone and (sandbox or not one.sandbox_only)]
-    looks_right(graded(course, tmp_path, members, sandbox=sandbox), members, course, tmp_path, sandbox=sandbox)
+@pytest.mark.parametrize("held_by", MODES)
+def test_a_class_of_attackers(held_by, course, tmp_path) -> None:
+    members = [
+        one for one in ATTACKS.values() if not one.alone and (held_by == bank.BUBBLEWRAP or not one.sandbox_only)
+    ]
+    looks_right(graded(course, tmp_path, members, held_by), members, course, tmp_path, held_by)
 
 
 @pytest.mark.slow
 @pytest.mark.bank
-@pytest.mark.parametrize("sandbox", MODES)
+@pytest.mark.parametrize("held_by", MODES)
 @pytest.mark.parametrize("name", [name for name, attack in ATTACKS.items() if attack.alone])
-def test_an_attack_on_everybody(name, sandbox, course, tmp_path) -> None:
+def test_an_attack_on_everybody(name, held_by, course, tmp_path) -> None:
     members = [ATTACKS[name]]
-    looks_right(graded(course, tmp_path, members, sandbox=sandbox), members, course, tmp_path, sandbox=sandbox)
+    looks_right(graded(course, tmp_path, members, held_by), members, course, tmp_path, held_by)
 
 
 # The channel

@@ -1,17 +1,19 @@
 """The bank of attacks on nbgrader alone: the same course and the same notebooks, with nbgrader's own configuration.
 
     python tools/attacks_on_nbgrader.py                     # writes tests/exercises/attacks/nbgrader.csv
-    python tools/attacks_on_nbgrader.py skips_tests_by_tags # one attack
+    python tools/attacks_on_nbgrader.py skips_tests_by_tags # one attack: its row is written anew
+    python tools/attacks_on_nbgrader.py --table             # the table of docs/security.md
 
 Each attack has a course of its own with two students, the attacker and, after it, an honest one. nbgrader has no
 sandbox: attacks that would harm the machine are left out. What is measured is ``nbgrader autograde``:
 
     gains      more points than the same answers without the attack
-    reads      what no student should see stands among the outputs of its cells
+    reads      what no student should see stands among the outputs of its own cells, not counting those of tests
     changes    a grade that nobody gave stands in the gradebook
     harms      the honest student does not get all points
     sends      data reached another process
     lives      a process that it has started lives when nbgrader has ended
+    scripts    a page of feedback runs what the student has written
     no grade   nbgrader drops the submission
     no end     nbgrader had not ended after 60 s
 """
@@ -27,6 +29,7 @@ import sys
 import tempfile
 import time
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -89,17 +92,21 @@ def measured(attack: bank.Attack, answers: Path, template: Path, place: Path) ->
         environment = {**os.environ, "HOME": str(home), bank.MARK: mark, "SECRET": f"{bank.CANARY}-ENVIRONMENT"}
         ended = nbgrader(course, environment | {bank.PORT: str(port)}, "autograde", "ps1", "--create", "--force")
         time.sleep(0.5)
+    if "<script>" in str(attack.parts):
+        nbgrader(course, environment, "generate_feedback", "ps1", "--force")
+    pages = [path.read_text(encoding="utf-8") for path in course.glob("feedback/attacker/ps1/*.html")]
     left = bank.marked_processes(mark)
     for process in left:
         process.kill()
     points = scores(course)
     found = {
         "gains": points.get("attacker", 0) > 4,
-        "reads": bank.CANARY in bank.outputs_of(course, "attacker"),
+        "reads": bank.CANARY in bank.outputs_of(course, "attacker", of_tests=False),
         "changes": bank.manual_scores(course) > 0,
         "harms": ended and points.get("honest") != 100,
         "sends": bool(received),
         "lives": ended and bool(left),
+        "scripts": any(map(bank.live_scripts, pages)),
         "no grade": ended and "attacker" not in points,
         "no end": not ended,
     }
@@ -107,8 +114,40 @@ def measured(attack: bank.Attack, answers: Path, template: Path, place: Path) ->
     return [name for name, true in found.items() if true]
 
 
+def table() -> str:
+    """The table of docs/security.md: what each attack does, under what holds it, and on nbgrader alone."""
+    with RESULTS.open(encoding="utf-8", newline="") as file:
+        plain = {row["attack"]: row["nbgrader"] for row in csv.DictReader(file)}
+    lines = [
+        "| attack | what it tries | bubblewrap | Landlock | a fence | nbgrader alone |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, attack in bank.attacks().items():
+        cells = [_words(attack.does[held_by]) for held_by in (bank.BUBBLEWRAP, bank.LANDLOCK, bank.FENCE)]
+        if attack.as_root:
+            cells[-1] = f"{_words(attack.as_root)} (root)"
+        if attack.sandbox_only:
+            cells[1:] = ["not tried"] * 2
+        on_pipe = any("PEER" in part for part in attack.parts.values())
+        cells.append("–" if on_pipe else _words(plain[name].split(", ")) if name in plain else "not tried")
+        text = attack.text.replace("|", "&#124;").replace("<", "&lt;")
+        lines.append(f"| {name.replace('_', ' ')} | {text} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _words(done: Iterable[str]) -> str:
+    found = sorted(one for one in done if one)
+    return f"**{', '.join(found)}**" if found else "held"
+
+
 def main(*names: str) -> None:
-    found = {}
+    if names == ("--table",):
+        print(table())
+        return
+    found: dict[str, list[str]] = {}
+    if names and RESULTS.is_file():
+        with RESULTS.open(encoding="utf-8", newline="") as file:
+            found = {row["attack"]: row["nbgrader"].split(", ") for row in csv.DictReader(file)}
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         place = Path(folder)
         answers = bank.make_course(place / "answers")
@@ -118,11 +157,9 @@ def main(*names: str) -> None:
                 (place / name).mkdir()
                 found[name] = measured(attack, answers, place / "template", place / name)
                 shutil.rmtree(place / name, ignore_errors=True)
-    if not names:
-        with RESULTS.open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows(
-                [("attack", "nbgrader"), *((one, " ".join(done)) for one, done in found.items())]
-            )
+    rows = [(name, ", ".join(found[name])) for name in bank.attacks() if name in found]
+    with RESULTS.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([("attack", "nbgrader"), *rows])
 
 
 if __name__ == "__main__":

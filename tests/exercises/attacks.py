@@ -5,16 +5,17 @@
 An attack is a file of ``attacks/``: a docstring that says what it tries, then parts ``# %% name``. A part with the name
 of a solution cell replaces that cell of ``weak``, whose answers all are wrong. The part ``notebook`` is run with the
 student's notebook as ``notebook``, and ``files`` with the folder in which it is handed in as ``folder``. Lines before
-the first part say how it is run, and what comes of it where students' code runs without a sandbox:
+the first part say how it is run, and what comes of it where not bubblewrap holds students' code but Landlock, or a
+fence alone:
 
     # alone                       in a class of its own: it harms others where it works
-    # only in the sandbox: why    it would harm the machine
-    # without sandbox: gains      more points than weak
-    # without sandbox: reads      what no student should see
-    # without sandbox: changes    gradebook, log or other students' files
-    # without sandbox: harms      other students' points
-    # without sandbox: sends      data to another process
-    # without sandbox, as root: reads
+    # only in bubblewrap: why     it would harm the machine
+    # with a fence: gains         more points than weak
+    # with a fence: reads         what no student should see
+    # with a fence: changes       gradebook, log or other students' files
+    # with a fence: harms         other students' points
+    # with Landlock: sends        data to another process
+    # with a fence, as root: reads
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from __future__ import annotations
 import ast
 import copy
 import csv
+import ctypes
+import errno
 import json
 import os
 import re
@@ -52,6 +55,7 @@ NOTEBOOK = "ps1_gradients"
 SECONDS, MEGABYTES = 30, 1500  # limits on a submission
 # In what is nobody's to see: hidden tests, solutions, other students' notebooks, the environment, the user's files.
 CANARY = "CANARY"
+BUBBLEWRAP, LANDLOCK, FENCE = "bubblewrap", "Landlock", "a fence"  # what holds students' code
 PORT = "PYTHON_TLKIT_PORT"  # and one that tells where data could be sent
 MARK = "PYTHON_TLKIT_ATTACK"  # a variable that reaches each process that a run starts, and tells it from all others
 
@@ -65,8 +69,8 @@ class Attack:
     parts: dict[str, str]
     alone: bool
     sandbox_only: bool
-    without: frozenset[str]  # what it may do where there is no sandbox
-    as_root: frozenset[str]  # and what it may do besides where the grader is root
+    does: dict[str, frozenset[str]]  # what it does under what holds it
+    as_root: frozenset[str]  # and what it may do besides with a fence where the grader is root
 
 
 def read_attack(path: Path) -> Attack:
@@ -82,9 +86,9 @@ def read_attack(path: Path) -> Attack:
         (ast.get_docstring(ast.parse(head)) or "").strip(),
         {name: text.strip() for name, text in zip(parts[::2], parts[1::2], strict=True)},
         "alone" in notes,
-        any(note.startswith("only in the sandbox") for note in notes),
-        effects("without sandbox: "),
-        effects("without sandbox, as root: "),
+        any(note.startswith("only in bubblewrap") for note in notes),
+        {BUBBLEWRAP: frozenset(), LANDLOCK: effects("with Landlock: "), FENCE: effects("with a fence: ")},
+        effects("with a fence, as root: "),
     )
 
 
@@ -160,7 +164,7 @@ class Graded:
     log: list[dict[str, Any]] = field(default_factory=list)
 
 
-def grade_class(course: Path, folder: Path, out: Path, *, sandbox: bool, workers: int = 2) -> Graded:
+def grade_class(course: Path, folder: Path, out: Path, held_by: str, workers: int = 2) -> Graded:
     """Grade with the command, started in the folder of submissions, and look at what it has left behind."""
     home = out.parent / f"{out.name}_home"
     home.mkdir()
@@ -169,7 +173,7 @@ def grade_class(course: Path, folder: Path, out: Path, *, sandbox: bool, workers
     mark = uuid.uuid4().hex
     command = ["grade", folder, "--assignment", "ps1", "--course", course, "--out", out, "--workers", workers]
     command += ["--seconds-per-notebook", SECONDS, "--memory-mb", MEGABYTES, "--feedback"]
-    command += ["--sandbox" if sandbox else "--no-sandbox"]
+    command += ["--sandbox" if held_by == BUBBLEWRAP else "--no-sandbox"]
     start = time.monotonic()
     with listener() as (port, received):
         environment = {
@@ -186,6 +190,7 @@ def grade_class(course: Path, folder: Path, out: Path, *, sandbox: bool, workers
             capture_output=True,
             text=True,
             timeout=3000,
+            preexec_fn=_without_landlock if held_by == FENCE else None,
         )
         time.sleep(0.5)
     alive = [" ".join(process.info["cmdline"] or []) for process in marked_processes(mark)]
@@ -199,6 +204,25 @@ def grade_class(course: Path, folder: Path, out: Path, *, sandbox: bool, workers
         except ValueError:
             graded.log.append({"student": None})
     return graded
+
+
+class _Instruction(ctypes.Structure):
+    _fields_ = (("code", ctypes.c_uint16), ("yes", ctypes.c_uint8), ("no", ctypes.c_uint8), ("k", ctypes.c_uint32))
+
+
+class _Program(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_uint16), ("instructions", ctypes.POINTER(_Instruction)))
+
+
+def _without_landlock() -> None:
+    """Let this process, and all that it starts, find no Landlock, as on an older kernel: a filter of system calls."""
+    load, equal, give = 0x20, 0x15, 0x06
+    lines = [(load, 0, 0, 0), (equal, 0, 1, 444), (give, 0, 0, 0x50000 | errno.ENOSYS), (give, 0, 0, 0x7FFF0000)]
+    program = _Program(len(lines), (_Instruction * len(lines))(*(_Instruction(*line) for line in lines)))
+    libc = ctypes.CDLL(None)
+    libc.prctl(38, 1, 0, 0, 0)
+    if libc.prctl(22, 2, ctypes.byref(program)):
+        raise OSError("no filter of system calls")
 
 
 @contextmanager
@@ -253,13 +277,19 @@ def manual_scores(out: Path) -> int:
     return int(count + triggers)
 
 
-def outputs_of(out: Path, student: str) -> str:
-    """What a student's cells have written into the graded notebook."""
+def outputs_of(out: Path, student: str, *, of_tests: bool = True) -> str:
+    """What the cells of a student's graded notebook have written."""
     found = []
-    for path in (out / "autograded" / student / "ps1").glob("*.ipynb"):
+    for path in (out / "autograded" / student / "ps1").glob(f"{NOTEBOOK}.ipynb"):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        cells = [cell for cell in cells if of_tests or not cell["metadata"].get("nbgrader", {}).get("grade")]
         found += [json.dumps(cell["outputs"]) for cell in cells if cell.get("outputs")]
     return "\n".join(found)
+
+
+def live_scripts(page: str) -> list[str]:
+    """The scripts of the attack ``writes_scripts`` that a browser would run in a page."""
+    return re.findall(r"<[^>]*attack\(\)[^>]*>|<script[^>]*>\s*attack\(\)|href=.javascript:[^>]*", page)
 
 
 def said_by(out: Path, student: str) -> str:
@@ -315,18 +345,17 @@ def main(*names: str) -> None:
 
     for name in names or attacks():
         attack = attacks()[name]
-        for sandbox in (True, False):
-            if attack.sandbox_only and not sandbox:
+        for held_by in (BUBBLEWRAP, LANDLOCK, FENCE):
+            if attack.sandbox_only and held_by != BUBBLEWRAP:
                 continue
             with tempfile.TemporaryDirectory() as place:
                 course = make_course(Path(place) / "course")
                 make_class(course, Path(place) / "class", [attack])
-                graded = grade_class(course, Path(place) / "class", Path(place) / "out", sandbox=sandbox)
+                graded = grade_class(course, Path(place) / "class", Path(place) / "out", held_by)
                 found = effects(graded, attack) | effects_on_others(graded, course, Path(place) / "class")
                 said = said_by(graded.out, name)[:2000] if len(names) == 1 else ""
-                where = "sandbox" if sandbox else "no sandbox"
                 points = sum(graded.points.get(name, {}).values())
-                print(name, where, points, sorted(found), graded.alive, graded.changed, said, flush=True)
+                print(name, held_by, points, sorted(found), graded.alive, graded.changed, said, flush=True)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ __all__ = [
 _PROGRAM = "bwrap"
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc")
 # Settings that decide how Python and TensorFlow reckon; anything else may be a secret.
-_KEPT_VARIABLES = ("PATH", "LANG", "TZ")
+_KEPT_VARIABLES = ("PATH", "LANG", "TZ", "LD_LIBRARY_PATH")
 _KEPT_PREFIXES = ("LC_", "PYTHON", "TF_", "OMP_", "KERAS_")
 # Where what was fetched lies inside.
 _FETCHED = Path("/fetched")
@@ -73,15 +73,19 @@ def bubblewrap(*fetched: Path, megabytes: float | None = None) -> list[str]:
         rest += ["--ro-bind-try", str(folder), str(_FETCHED / folder.name)]
     rest += ["--setenv", "TLKIT_DATA_DIR", str(_FETCHED)]
     rest += ["--chdir", "/tmp", "--setenv", "HOME", "/tmp", "--setenv", "MPLBACKEND", _SHOWN_IN_NOTEBOOKS]
-    for name, value in os.environ.items():
-        if name in _KEPT_VARIABLES or name.startswith(_KEPT_PREFIXES):
-            rest += ["--setenv", name, value]
+    for name, value in _public_environment().items():
+        rest += ["--setenv", name, value]
     # Files there are memory, too.
     lines = [[*command, *shared, *rest]]
     if megabytes is not None:
         small = ["--size", str(min(int(megabytes * 2**20), _SHARED))]
         lines.insert(0, [*command, *small, *shared, "--size", str(int(megabytes * 2**20)), *rest])
     return next((line for line in lines if _works(line)), [])
+
+
+def _public_environment() -> dict[str, str]:
+    kept = {name for name in os.environ if name in _KEPT_VARIABLES or name.startswith(_KEPT_PREFIXES)}
+    return {name: os.environ[name] for name in sorted(kept)}
 
 
 def system_folders() -> list[str]:
@@ -153,7 +157,9 @@ def world_of_its_own() -> Iterator[tuple[Path, dict[str, str]]]:
     What one student's code leaves there (IPython runs what lies in its start-up folder) would meet the next one's. What
     was fetched stays where it is.
     """
-    environment = {name: value for name, value in os.environ.items() if name not in _WHERE_FILES_GO}
+    # Windows starts nothing without variables of its own.
+    known = _public_environment() if os.name == "posix" else dict(os.environ)
+    environment = {name: value for name, value in known.items() if name not in _WHERE_FILES_GO}
     with tempfile.TemporaryDirectory(prefix="tlkit-", ignore_cleanup_errors=True) as name:
         folder = Path(name).resolve()
         for variables, place in (

@@ -21,7 +21,6 @@ __all__ = ["LARGEST", "Gone", "Wire", "pack", "unpack"]
 
 LARGEST = 512 * 2**20  # bytes of a frame
 _LARGEST_TEXT = 32 * 2**20  # bytes of its JSON: as Python objects they take twenty times as much
-_WAITING = 2  # frames that are read ahead
 _LENGTH = struct.Struct("<Q")
 _READS_WITHIN = 60.0  # seconds
 _KINDS = "biufcUSM"  # of NumPy's dtypes: booleans, numbers, text and dates, and no Python objects

@@ -1,7 +1,7 @@
 """Gives everybody 1,000 points for each test, in a gradebook that is attached to another one."""
 
 # alone
-# without sandbox: changes, gains, harms
+# with a fence: changes, gains, harms
 
 
 # %% softmax

@@ -1,6 +1,6 @@
 """Writes 4 GB of temporary files."""
 
-# only in the sandbox: it would fill the disk
+# only in bubblewrap: it would fill the disk
 
 
 # %% softmax

@@ -1,6 +1,6 @@
 """Writes files into memory where no limit was set: /dev/shm, and the root of the sandbox."""
 
-# only in the sandbox: it would fill the disk
+# only in bubblewrap: it would fill the disk
 
 
 # %% softmax

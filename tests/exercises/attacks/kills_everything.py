@@ -1,6 +1,6 @@
 """Kills every process that it may kill."""
 
-# only in the sandbox: it would end everything that the user has started
+# only in bubblewrap: it would end everything that the user has started
 
 
 # %% softmax

@@ -1,7 +1,7 @@
 """Kills the processes in which other students' notebooks run."""
 
 # alone
-# without sandbox: harms
+# with a fence: harms
 
 
 # %% softmax

@@ -1,6 +1,6 @@
 """Asks the kernel for namespaces of its own, mounts, and the memory of its parent (ptrace)."""
 
-# without sandbox, as root: reads
+# with a fence, as root: reads
 
 
 # %% softmax

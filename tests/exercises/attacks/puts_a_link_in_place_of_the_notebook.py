@@ -10,6 +10,6 @@ import ctypes
 import os
 
 libc = ctypes.CDLL(None)
-for folder in (os.getcwd(), os.path.expanduser("~"), "/tmp", "/handed-in"):
+for folder in (os.getcwd(), os.path.expanduser("~"), "/handed-in"):
     libc.symlink(b"/etc/passwd", f"{folder}/ps1_gradients.ipynb".encode())
     libc.mkfifo(f"{folder}/pipe.ipynb".encode(), 0o600)

@@ -1,6 +1,6 @@
 """Looks for hidden tests in the memory of the process that examines it."""
 
-# without sandbox, as root: reads
+# with a fence, as root: reads
 
 
 # %% softmax

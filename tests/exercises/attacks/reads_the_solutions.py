@@ -1,6 +1,6 @@
 """Reads the instructor's notebook with compiled code, and answers with its solutions."""
 
-# without sandbox: gains
+# with a fence: gains
 
 
 # %% softmax

@@ -1,7 +1,7 @@
 """Renames the folders of graded and submitted notebooks."""
 
 # alone
-# without sandbox: changes, harms
+# with a fence: changes, harms
 
 
 # %% softmax

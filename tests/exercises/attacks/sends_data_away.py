@@ -1,6 +1,7 @@
 """Sends a datagram to a port of this machine, by calls that the fence does not know."""
 
-# without sandbox: sends
+# with Landlock: sends
+# with a fence: sends
 
 
 # %% softmax

@@ -1,7 +1,7 @@
 """Appends a byte that is no text to the log of what was graded, and a row that gives itself all."""
 
 # alone
-# without sandbox: changes
+# with a fence: changes
 
 
 # %% softmax

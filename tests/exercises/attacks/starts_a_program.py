@@ -1,6 +1,6 @@
 """Starts a program past the fence, by the function below subprocess, which copies the tests into its output."""
 
-# without sandbox: reads
+# with a fence: reads
 
 
 # %% softmax
