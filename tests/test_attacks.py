@@ -123,7 +123,10 @@ def exporter_of_formgrader(out: Path):
 @needs_sandbox
 def test_what_had_broken_through_does_not(course, tmp_path) -> None:
     members = [ATTACKS[name] for name in SAMPLE]
-    looks_right(graded(course, tmp_path, members, bank.BUBBLEWRAP), members, course, tmp_path, bank.BUBBLEWRAP)
+    found = graded(course, tmp_path, members, bank.BUBBLEWRAP)
+    looks_right(found, members, course, tmp_path, bank.BUBBLEWRAP)
+    (row,) = (row for row in found.log if row["student"] == "moves_tests_down")
+    assert row["tests_touched"].startswith("test cells moved ")
 
 
 @pytest.mark.slow
