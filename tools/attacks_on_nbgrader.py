@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -130,7 +131,7 @@ def table() -> str:
             cells[1:] = ["not tried"] * 2
         on_pipe = any("PEER" in part for part in attack.parts.values())
         cells.append("–" if on_pipe else _words(plain[name].split(", ")) if name in plain else "not tried")
-        text = attack.text.replace("|", "&#124;").replace("<", "&lt;")
+        text = re.sub(r"([|<*_])", r"\\\1", attack.text)
         lines.append(f"| {name.replace('_', ' ')} | {text} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

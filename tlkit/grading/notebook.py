@@ -183,9 +183,12 @@ def touched_tests(notebook: Path, release: Path) -> str:
     expected, tests = _tests(_read(release)), _tests(content)
     names = collections.Counter(_name(cell) for cell in tests)
     marks = {_name(cell): _marks(cell) for cell in expected}
+    here = [name for name in names if name in marks]
+    there = [name for name in marks if name in names]
     found = {
         "changed": [_name(cell) for cell in tests if _is_changed(cell, expected)],
         "deleted": [_name(cell) for cell in expected if _name(cell) not in names],
+        "moved": [name for name, other in zip(here, there, strict=True) if name != other],
         "copied": [name for name, times in names.items() if times > 1],
         "given other marks": [_name(cell) for cell in tests if _marks(cell) != marks.get(_name(cell), _marks(cell))],
     }
