@@ -38,8 +38,7 @@ from scipy import special
 
 # %%
 import tlkit
-from tlkit import plots
-from tlkit.probe import probe_classes
+from tlkit import plots, probe
 from tlkit.text import attention_maps, tokenize, tokens_of
 from tlkit.text.encoder import AttentionWeights, MeanOfTokens, MixValues
 from tlkit.training import logistic_regression
@@ -403,7 +402,7 @@ def test_of_all(method):  # the four test sets one behind the other: a probe rea
 rows, all_tests = [], {method: test_of_all(method) for method in METHODS}
 for method, source, draw in itertools.product(METHODS, TEXT_DOMAINS, range(DRAWS)):
     few = ways[source][method][0].take(PER_CLASS, seed=draw)
-    answers = np.split(probe_classes(few, all_tests[method]), len(TEXT_DOMAINS))  # TEST answers for each target
+    answers = np.split(probe.probe_classes(few, all_tests[method]), len(TEXT_DOMAINS))  # TEST answers for each target
     for target, found in zip(TEXT_DOMAINS, answers, strict=True):
         at = {"method": method, "source": source, "target": target, "draw": draw}
         rows.append({**at, **both_scores(found, tests[target].y)})
