@@ -20,13 +20,14 @@
 import time
 from collections import Counter
 
+import keras
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib import pyplot as plt
+from scipy import optimize, special, stats
 
 # %%
-from scipy import optimize, special, stats
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.model_selection import StratifiedKFold
@@ -34,6 +35,7 @@ from threadpoolctl import threadpool_limits
 
 import tlkit
 from tlkit import plots
+from tlkit.features import batches
 from tlkit.training import logistic_regression
 from tlkit.transferability import h_score, leep, log_me, nce
 
@@ -130,14 +132,28 @@ assert abs(gains["optdigits"][200].mean()) < 0.015  # then no difference worth t
 TINY = 2  # labels of each class
 LIVE = 1  # of the ten draws, those that are trained here
 EPOCHS, RATE = 60, 3e-4  # chosen on training images of mnist
+learner = tlkit.load_backbone("resnet_fashion")
+tlkit.freeze_to(learner, stage=0, train_batchnorm=True)
+new_head = tlkit.build_head(learner, n_classes=10)
+network = tlkit.join(learner.model, new_head)
+network.compile("adam", loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+network.count_params()
+
+# %% [markdown]
+# Keras builds the training step of this network once. Before each training the weights are set anew, pretrained or
+# random ones, and the optimizer is reset.
 
 
+# %%
 def trained_whole(few, seed, *, weights):
-    backbone = tlkit.load_backbone("resnet_fashion", weights=weights, seed=seed)
-    tlkit.freeze_to(backbone, stage=0, train_batchnorm=True)
-    model = tlkit.join(backbone.model, tlkit.build_head(backbone, n_classes=10, seed=seed))
-    tlkit.fit(model, few, epochs=EPOCHS, learning_rate=RATE, seed=seed, progress=False)
-    return tlkit.accuracy(model, tests["mnist"])
+    start = tlkit.load_backbone("resnet_fashion", weights=weights, seed=seed)
+    learner.model.set_weights(start.model.get_weights())
+    new_head.set_weights(tlkit.build_head(start, n_classes=10, seed=seed).get_weights())
+    for variable in network.optimizer.variables:  # Adam's running means and its count of steps
+        variable.assign(keras.ops.zeros_like(variable))
+    network.optimizer.learning_rate = RATE
+    network.fit(batches(few, 32, shuffle_seed=seed), epochs=EPOCHS, shuffle=False, verbose=0)
+    return tlkit.accuracy(network, tests["mnist"])
 
 
 # %%
@@ -201,31 +217,40 @@ for seed, name in enumerate(("random a", "random b", "random c")):
 list(networks)
 
 # %% [markdown]
-# One pass through a network gives the averaged features of all its stages side by side.
+# One pass through a network, over the images of all targets, gives the averaged features of all its stages side by side.
+
 
 # %%
-import keras  # only now: tlkit has started TensorFlow, and without its noise
-
-
-def stage_features(backbone, split):
+def stage_features(backbone, *splits):
+    """For each split its features, by stage."""
     pooled = [keras.layers.GlobalAveragePooling2D()(backbone.boundary(stage)) for stage in STAGES]
     side_by_side = keras.Model(backbone.model.input, keras.layers.Concatenate()(pooled))
-    every = tlkit.cache_features(side_by_side, split)
+    images = np.concatenate([split.x for split in splits])
+    labels = np.concatenate([split.y for split in splits])
+    every = tlkit.cache_features(side_by_side, tlkit.Split(images, labels))
+    between = np.cumsum([len(split) for split in splits])[:-1]
     ends = np.cumsum([part.shape[-1] for part in pooled])[:-1]
-    return {stage: tlkit.Split(x, every.y) for stage, x in zip(STAGES, np.split(every.x, ends, axis=1), strict=True)}
+    for split, rows in zip(splits, np.split(every.x, between), strict=True):
+        by_stage = zip(STAGES, np.split(rows, ends, axis=1), strict=True)
+        yield {stage: tlkit.Split(x, split.y) for stage, x in by_stage}
 
 
 # %%
-def candidates(pool, test):
-    found = {"raw pixels": (pool, test)}
-    for name, backbone in networks.items():
-        in_pool, in_test = stage_features(backbone, pool), stage_features(backbone, test)
+every_part = [part for parts in targets.values() for part in parts]
+features = {name: list(stage_features(backbone, *every_part)) for name, backbone in networks.items()}
+
+
+def candidates(place, target):
+    found = {"raw pixels": targets[target]}
+    for name, parts in features.items():
+        in_pool, in_test = parts[2 * place : 2 * place + 2]
         for stage in STAGES if name in ("print", "clothes") else STAGES[-1:]:
             found[f"{name} {stage}"] = in_pool[stage], in_test[stage]
     return found
 
 
-represented = {target: candidates(*parts) for target, parts in targets.items()}
+# %%
+represented = {target: candidates(place, target) for place, target in enumerate(targets)}
 {name: tlkit.pool_features(pool).shape[1] for name, (pool, _) in represented["mnist"].items()}
 
 # %% [markdown]
@@ -642,9 +667,9 @@ assert loss[["H-score, shrunk", "always print 5"]].between(0.02, 0.08).all()  # 
 # %%
 images = {"print": printed.train.take(10, seed=SEED), "clothes": fashion.train.take(60, seed=SEED)}
 cut_heads = {
-    f"{name} {stage}": logistic_regression(features)
+    f"{name} {stage}": logistic_regression(found)
     for name, split in images.items()
-    for stage, features in stage_features(networks[name], split).items()
+    for stage, found in next(stage_features(networks[name], split)).items()
 }
 cuts = table[table.index.get_level_values("candidate").isin(cut_heads)].copy()
 
