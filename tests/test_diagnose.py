@@ -523,6 +523,13 @@ def test_a_name_that_no_graph_takes_leaves_nothing_behind() -> None:
     assert layer.kernel.path == "next/kernel"  # a scope left open would stand before it
 
 
+def test_a_notebook_shows_a_report_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = repr(hostile_findings())
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    monkeypatch.setattr("rich.jupyter.display", lambda *shown: pytest.fail("repr shows something"))
+    assert repr(hostile_findings()) == plain != ""
+
+
 def test_hostile_names_are_text_in_a_terminal() -> None:
     for text in (printed(hostile_findings(), 400), repr(hostile_findings())):
         assert "[bold]" in text

@@ -42,6 +42,14 @@ class Table:
 
 
 TABLES = {
+    "02": (
+        Table(
+            "framing_and_methods",
+            "here",
+            "accuracy on 800 test images of a target, by framing, draw and what is done about the shift",
+            "notebook 02: a probe on 1,000 printed digits, 500 unlabelled target images or 10 labels per class",
+        ),
+    ),
     "03": (
         Table(
             "few_shots",
@@ -114,6 +122,14 @@ TABLES = {
             "here",
             "test accuracy on target and source of each parameter-efficient method on a ResNet, per start and draw",
             "notebook 12, section 4: labels of mnist, stages 1 to 3 frozen, Adam, a rate per method",
+        ),
+    ),
+    "13": (
+        Table(
+            "trap_prices",
+            "prices_here",
+            "what each trap costs: scores with it and without it, by exhibit and draw",
+            "notebook 13: 10 labels per class of mnist, 500 test images",
         ),
     ),
 }

@@ -91,7 +91,8 @@ class Findings(list[Finding]):
     def __repr__(self) -> str:
         from rich.console import Console
 
-        console = Console(file=io.StringIO(), width=120, color_system=None)
+        # In a notebook a console shows what it prints: the report would stand there twice.
+        console = Console(file=io.StringIO(), width=120, color_system=None, force_jupyter=False)
         console.print(self)
         return str(console.file.getvalue()).rstrip()  # type: ignore[attr-defined]  # it is the StringIO above
 

@@ -109,7 +109,7 @@ class Wire:
         if os.name == "posix":
             os.set_blocking(self._into, False)  # nor wait for ever for somebody who does not read
         else:  # pipes cannot be waited for: a thread reads them
-            frames: queue.Queue[bytes | None] = queue.Queue(2)
+            frames: queue.Queue[bytes | None] = queue.Queue(2)  # read ahead
             self._frames = frames
             threading.Thread(target=_read_on, args=(self._out_of, frames), daemon=True).start()
 

@@ -1,6 +1,6 @@
 """Never stops choosing."""
 
-# loses: choose_within_the_budget, choose_near_the_best, my_result_is_complete, my_result_is_true
+# loses: choose_within_the_budget, choose_near_the_best
 
 
 # %% choose

@@ -1,6 +1,6 @@
 """exit() in place of a model."""
 
-# loses: model_gives_logits, model_has_the_planned_stages, model_keeps_batchnorm, model_within_the_budget, model_beats_the_pixels, model_learns_from_its_labels, my_result_is_complete, my_result_is_true
+# loses: model_gives_logits, model_has_the_planned_stages, model_keeps_batchnorm, model_within_the_budget, model_beats_the_pixels, model_learns_from_its_labels
 
 
 # %% build_and_train

@@ -1,6 +1,6 @@
 """Scores both on the images that they have learned from."""
 
-# loses: compare_scores, my_result_is_true
+# loses: compare_scores
 
 
 # %% compare

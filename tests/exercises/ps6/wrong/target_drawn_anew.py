@@ -1,6 +1,6 @@
 """Another split at each call."""
 
-# loses: target_is_sound, my_result_is_true
+# loses: target_is_sound
 
 # %% load_target
 draws = iter(range(1000))

@@ -1,6 +1,6 @@
 """Five training images of each class."""
 
-# loses: target_is_sound, my_result_is_complete, my_result_is_true
+# loses: target_is_sound
 
 
 # %% load_target

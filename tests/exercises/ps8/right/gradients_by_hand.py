@@ -47,12 +47,12 @@ def train(folder, out):
     accuracy = {"pixels": right.mean()}
 
     network = keras.models.load_model(NETWORK, compile=False)
-    below = keras.Model(network.input, network.layers[-5].output)  # up to the last block
-    assert network.layers[-4].name == "top_conv"
+    below = keras.Model(network.input, network.layers[-6].output)  # up to the last block
+    assert network.layers[-5].name == "top_conv"
     maps = {part: np.asarray(below(images, training=False)) for part, images in x.items()}
     maps_in = keras.Input(maps["test"].shape[1:])
     tensor = maps_in
-    for layer in network.layers[-4:-1]:
+    for layer in network.layers[-5:-1]:
         tensor = layer(tensor)
     top = keras.Model(maps_in, tensor)
     pooled = {part: np.asarray(top(values, training=False)).astype(float) for part, values in maps.items()}
@@ -73,9 +73,7 @@ def train(folder, out):
             loss = keras.losses.sparse_categorical_crossentropy(y["training"], scores, from_logits=True)
             loss = keras.ops.mean(loss)
         (slope,) = tape.gradient(loss, [convolution.kernel.value])
-        convolution.kernel.assign_sub(
-            0.002 * slope / (keras.ops.norm(slope) + 1e-9) * keras.ops.norm(convolution.kernel)
-        )
+        convolution.kernel.assign_sub(0.002 * slope / (tf.norm(slope) + 1e-9) * tf.norm(convolution.kernel))
     accuracy["fine_tuned"] = share_right()
     model.save(out / "model.keras")
     report["accuracy"] = {name: float(value) for name, value in accuracy.items()}
