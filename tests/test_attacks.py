@@ -98,6 +98,7 @@ def looks_right(found: Graded, members: list[Attack], course: Path, place: Path,
     if "harms" not in got:
         assert {check: points for check, points in found.points["weak"].items() if points} == bank.WEAK
     assert max(row.get("seconds", 0) for row in found.log) < LONGEST
+    assert {row["held_by"] for row in found.log if row.get("held_by")} <= {held_by}
     no_page_tells_or_runs(found.out)
 
 
