@@ -1,7 +1,7 @@
 """Grade a notebook in two processes: a student's cells run in one, and what gives points in the other, this one.
 
 Tests, oracles and points stay here. A test cell that names a student's function gets a stand-in that calls it in the
-student's process (:mod:`tlkit.grading.student`) and hands back a copy of what it returns. Cells that students cannot
+student's process (``tlkit.grading.student``) and hands back a copy of what it returns. Cells that students cannot
 change run on both sides. When a function has failed a test, later parts are checked with the reference's in its place,
 so that a mistake costs its own points only.
 """
@@ -76,7 +76,7 @@ class Outcome:
 
 @dataclass
 class StudentProcess:
-    """A started process that serves :func:`tlkit.grading.student.be_student`, and how to stop and end it."""
+    """A started process that serves ``tlkit.grading.student.be_student``, and how to stop and end it."""
 
     wire: Wire
     interrupt: Callable[[], None]
@@ -157,7 +157,7 @@ def started_student(folder: Path, sandbox: Sequence[str] = ()) -> Iterator[Stude
         folder: What was handed in beside the notebook.
         sandbox: The beginning of the command line, as :func:`tlkit.grading.sandbox.bubblewrap` makes it. With none, the
             process gets a home and a folder for temporary files of its own, and gives up what rights it can
-            (:mod:`tlkit.grading.landlock`); where it can give up none, it has those of whoever grades.
+            (``tlkit.grading.landlock``); where it can give up none, it has those of whoever grades.
     """
     with world_of_its_own() as (world, environment), contextlib.ExitStack() as stack:
         work = world / "work"
