@@ -143,9 +143,17 @@ class End:
         here = here.resolve()
         there.mkdir()
         self.late: list[bool] = []
+        self.wire = ours
         self.peer = Peer(ours, 0, here, overdue=self.late.append)
         self.other = Peer(theirs, 1, there.resolve(), lookup=functions.__getitem__)
-        threading.Thread(target=self.serve, daemon=True).start()
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def close(self) -> None:
+        """Hang up, and wait: what serves has silenced the whole process while it calls something."""
+        os.close(self.wire._into)
+        self.thread.join(10)
+        assert not self.thread.is_alive()
 
     def serve(self) -> None:
         while True:
@@ -166,7 +174,9 @@ def end(tmp_path):
         made.append(End(tmp_path / str(len(made)), functions))
         return made[-1]
 
-    return make
+    yield make
+    for one in made:
+        one.close()
 
 
 VALUES = [
@@ -322,10 +332,8 @@ class Recorder:
 
 
 def test_limits_reach_the_other_end(end) -> None:
-    def endless():
-        time.sleep(60)
-
-    ours = end(endless=endless)
+    stop = threading.Event()
+    ours = end(endless=lambda: stop.wait(30))
     started = time.monotonic()
     with limits_elsewhere(), limited(0.2):
         left, megabytes = allowed_here()
@@ -334,6 +342,7 @@ def test_limits_reach_the_other_end(end) -> None:
         ours.peer._overdue = lambda told: (_ for _ in ()).throw(Gone("ended"))
         with pytest.raises(Gone):
             ours("endless")
+    stop.set()
     assert time.monotonic() - started < 10
     assert allowed_here() is None
 
