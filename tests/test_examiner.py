@@ -180,7 +180,7 @@ def end(tmp_path):
 
 
 VALUES = [
-    None, True, 3, 2.5, "text", b"bytes", (1, (2, "x")), [1, [2.0, None]], {"a": [1], 3: (4,)}, {1, 2}, frozenset("ab"),
+    None, True, 3, 2.5, "text", b"bytes", (1, (2, "x")), [1, [2.0, None]], {"a": [1], 3: (4,)}, {1, 2}, frozenset({7}),
     range(2, 9, 3), np.arange(4.0), np.float32(1.5), np.int64(7), np.bool_(False), Path("/nowhere/x"), np.array(5),
 ]  # fmt: skip
 
@@ -434,6 +434,24 @@ HOSTILE = {
     "a lambda": {"module": "keras.layers", "class_name": "Lambda", "config": {}, "registered_name": None},
     "a function": {"module": "builtins", "class_name": "function", "config": "eval", "registered_name": "function"},
     "a look-alike": {"module": "kerasx.layers", "class_name": "Dense", "config": {"units": 1}, "registered_name": None},
+    "a function in a layer": {
+        "module": "keras.layers",
+        "class_name": "Activation",
+        "config": {"activation": {"class_name": "function", "config": "exec", "module": "builtins"}},
+        "registered_name": None,
+    },
+    "a download": {
+        "module": "keras.utils",
+        "class_name": "get_file",
+        "config": {"origin": "file:///etc/passwd"},
+        "registered_name": None,
+    },
+    "a saved model": {
+        "module": "keras.layers",
+        "class_name": "TFSMLayer",
+        "config": {"filepath": "/tmp"},
+        "registered_name": None,
+    },
     "of tlkit": {"module": "tlkit.cli", "class_name": "app", "config": {}, "registered_name": None},
 }
 
