@@ -60,6 +60,7 @@ class PutBackCells(OverwriteCells):
         ours = resources["nbgrader"]
         with Gradebook(ours["db_url"]) as gradebook:
             marks = self.marks_by_name(gradebook.find_notebook(ours["notebook"], ours["assignment"]))
+        places = {name: place for place, name in enumerate(marks)}
         for cell in reversed(nb.cells):  # of copies the last counts, as with nbgrader
             cell.metadata.pop("tags", None)
             said = cell.metadata.pop("nbgrader", None)
@@ -67,9 +68,6 @@ class PutBackCells(OverwriteCells):
             if isinstance(name, str) and name in marks:
                 cell.metadata["nbgrader"] = marks.pop(name)
         nb, resources = super().preprocess(nb, resources)
-        with Gradebook(ours["db_url"]) as gradebook:
-            source = gradebook.find_notebook(ours["notebook"], ours["assignment"])
-            places = {cell.name: place for place, cell in enumerate(source.source_cells)}
         nb.cells = self.in_order(nb.cells, places)
         return nb, resources
 

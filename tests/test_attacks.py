@@ -27,7 +27,6 @@ from tlkit.grading.feedback import safe_html, safe_markdown
 from tlkit.grading.landlock import landlock_version
 from tlkit.grading.limits import limited, limits_elsewhere
 from tlkit.grading.peer import Peer, Unreadable
-from tlkit.grading.sandbox import python_folders
 from tlkit.grading.wire import Gone, Wire, unpack
 
 sys.path.insert(0, str(ROOT / "tests" / "exercises"))
@@ -285,31 +284,6 @@ def test_models_that_are_not_the_student_s_are_not_set(examiner) -> None:
     with pytest.raises(ValueError, match="cannot be built again"):
         peer.mirrors.build(described | {"state": {"flags": [], "weights": []}})
     assert peer.mirrors[number] is model
-
-
-NO_STATE = {"flags": [], "weights": []}
-ACTIVATION = {"class_name": "function", "config": "exec", "module": "builtins"}
-
-
-@pytest.mark.parametrize("what", ["class_name", "function", "os", "get_file", "TFSMLayer"])
-def test_no_code_comes_with_a_model(what, examiner) -> None:
-    peer, _ = examiner
-    layers = {
-        "class_name": {"module": "keras.layers", "class_name": "Lambda", "config": {}},
-        "function": {"module": "keras.layers", "class_name": "Activation", "config": {"activation": ACTIVATION}},
-        "os": {"module": "os", "class_name": "system", "config": {"command": "id"}},
-        "get_file": {"module": "keras.utils", "class_name": "get_file", "config": {"origin": "file:///etc/passwd"}},
-        "TFSMLayer": {"module": "keras.layers", "class_name": "TFSMLayer", "config": {"filepath": "/tmp"}},
-    }
-    config = {"module": "keras", "class_name": "Sequential", "config": {"name": "m", "layers": [layers[what]]}}
-    peer._active.append(set())
-    with pytest.raises(Unreadable):
-        peer.decode({"~": "model", "id": 1, "config": json.dumps(config), "paths": [], "state": NO_STATE})
-
-
-def test_the_folder_of_the_command_is_not_in_the_sandbox(tmp_path, monkeypatch) -> None:
-    monkeypatch.syspath_prepend(str(tmp_path))  # as python -m and PYTHONPATH do
-    assert str(tmp_path) not in python_folders()
 
 
 def test_html_runs_nothing_and_tables_stay() -> None:

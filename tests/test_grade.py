@@ -54,14 +54,7 @@ def instructor():
 @pytest.fixture(scope="module")
 def course(tmp_path_factory, instructor) -> Path:
     """An instructor's folder as `make exercises` leaves it, with ps1 alone."""
-    folder = tmp_path_factory.mktemp("course")
-    (folder / "source" / "ps1").mkdir(parents=True)
-    nbformat.write(instructor, folder / "source" / "ps1" / f"{NOTEBOOK}.ipynb")
-    shutil.copy(ROOT / "exercises" / "nbgrader_config.py", folder)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # nbgrader's own, of SQLAlchemy and nbformat
-        build_exercises.release("ps1", folder)
-    return folder
+    return runner.course_folder(tmp_path_factory.mktemp("course"), {"ps1": instructor})
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 
-__all__ = ["counted", "is_text", "nearest_name", "one_line", "printable", "reason", "shortened", "some_of"]
+__all__ = ["counted", "is_text", "nearest_name", "one_line", "printable", "reason", "said", "shortened", "some_of"]
 
 _LISTED = 100  # names that an error lists in full
 
@@ -20,6 +20,14 @@ def one_line(text: object, limit: int = 400) -> str:
 def reason(error: BaseException, limit: int = 200) -> str:
     """What an error of another library says, as one line; one that says nothing has the name of its kind."""
     return one_line(error, limit) or type(error).__name__
+
+
+def said(error: BaseException) -> str:
+    """What a stranger's exception says, as it is; nothing where its own ``__str__`` fails."""
+    try:
+        return str(error)
+    except BaseException:  # it may raise anything
+        return ""
 
 
 def printable(name: str) -> str:

@@ -84,13 +84,11 @@ def measured(attack: bank.Attack, answers: Path, template: Path, place: Path) ->
     """What an attack does."""
     course, home, mark = place / "course", place / "home", uuid.uuid4().hex
     shutil.copytree(template, course)
-    home.mkdir()
-    (home / "secret.txt").write_text(f"{bank.CANARY}-FILE", encoding="utf-8")
+    environment = bank.graders_environment(home, mark)
     weak = bank.read_attack(bank.ATTACKS / "weak.py").parts
     for student, cells, parts in (("attacker", weak | attack.parts, attack.parts), ("honest", bank.honest_cells(), {})):
         bank.hand_in(answers, course / "submitted" / student / "ps1", cells, parts)
     with bank.listener() as (port, received):
-        environment = {**os.environ, "HOME": str(home), bank.MARK: mark, "SECRET": f"{bank.CANARY}-ENVIRONMENT"}
         ended = nbgrader(course, environment | {bank.PORT: str(port)}, "autograde", "ps1", "--create", "--force")
         time.sleep(0.5)
     if "<script>" in str(attack.parts):
@@ -101,7 +99,7 @@ def measured(attack: bank.Attack, answers: Path, template: Path, place: Path) ->
         process.kill()
     points = scores(course)
     found = {
-        "gains": points.get("attacker", 0) > 4,
+        "gains": points.get("attacker", 0) > sum(bank.WEAK.values()),
         "reads": bank.CANARY in bank.outputs_of(course, "attacker", of_tests=False),
         "changes": bank.manual_scores(course) > 0,
         "harms": ended and points.get("honest") != 100,

@@ -24,11 +24,11 @@ import jupytext
 import nbformat
 import typer
 
-from tlkit.grading.notebook import TOTAL
+from tlkit.grading.notebook import HIDDEN_TESTS, TOTAL, without_block
 
 EXERCISES = Path(__file__).resolve().parents[1] / "exercises"
 
-BEGIN_HIDDEN, END_HIDDEN = "### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"
+BEGIN_HIDDEN, END_HIDDEN = HIDDEN_TESTS
 BEGIN_SOLUTION, END_SOLUTION = "### BEGIN SOLUTION", "### END SOLUTION"
 STUB = ("# YOUR CODE HERE", "raise NotImplementedError()")
 WRITTEN_STUB = ("YOUR ANSWER HERE",)
@@ -133,21 +133,6 @@ def released(notebook: Any) -> Any:
 
 def released_source(source: str, stub: tuple[str, ...] = STUB) -> str:
     return without_block(without_block(source, BEGIN_HIDDEN, END_HIDDEN, ()), BEGIN_SOLUTION, END_SOLUTION, stub)
-
-
-def without_block(text: str, begin: str, end: str, stub: tuple[str, ...]) -> str:
-    """The text with each block from ``begin`` to ``end`` replaced by the stub, indented like the block."""
-    lines, inside = [], False
-    for line in text.split("\n"):
-        if begin in line:
-            inside = True
-            indent = line[: len(line) - len(line.lstrip())]
-            lines += [indent + stub_line for stub_line in stub]
-        elif end in line:
-            inside = False
-        elif not inside:
-            lines.append(line)
-    return "\n".join(lines)
 
 
 def build(source: Path) -> Path:

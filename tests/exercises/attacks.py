@@ -4,9 +4,9 @@
 
 An attack is a file of ``attacks/``: a docstring that says what it tries, then parts ``# %% name``. A part with the name
 of a solution cell replaces that cell of ``weak``, whose answers all are wrong. The part ``notebook`` is run with the
-student's notebook as ``notebook``, and ``files`` with the folder in which it is handed in as ``folder``. Lines before
-the first part say how it is run, and what comes of it where not bubblewrap holds students' code but Landlock, or a
-fence alone:
+student's notebook as ``notebook``, and ``files`` with the folder in which it is handed in as ``folder``. A line
+``# uses: NAME, ...`` at the beginning of a part stands for parts of ``shared``. Lines before the first part say how it
+is run, and what comes of it where not bubblewrap holds students' code but Landlock, or a fence alone:
 
     # alone                       in a class of its own: it harms others where it works
     # only in bubblewrap: why     it would harm the machine
@@ -23,17 +23,16 @@ from __future__ import annotations
 import ast
 import copy
 import csv
+import functools
 import json
 import os
 import re
-import shutil
 import socket
 import sqlite3
 import subprocess
 import sys
 import time
 import uuid
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -71,8 +70,26 @@ class Attack:
     as_root: frozenset[str]  # and what it may do besides with a fence where the grader is root
 
 
-def read_attack(path: Path) -> Attack:
+def read_parts(path: Path) -> tuple[str, dict[str, str]]:
+    """What stands above a file's parts, and these by their names."""
     head, *parts = re.split(r"^# %% (\w+)\n", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return head, {name: text.strip() for name, text in zip(parts[::2], parts[1::2], strict=True)}
+
+
+@functools.cache
+def shared() -> dict[str, str]:
+    """What several attacks are made of."""
+    return read_parts(ATTACKS / "shared.py")[1]
+
+
+def with_shared(text: str) -> str:
+    """A part of an attack, with what it uses."""
+    found = re.match(r"# uses: (.+)\n", text)
+    return "\n\n\n".join([*(shared()[name] for name in found[1].split(", ")), text[found.end() :]]) if found else text
+
+
+def read_attack(path: Path) -> Attack:
+    head, parts = read_parts(path)
     notes = re.findall(r"^# (.+)$", head, flags=re.MULTILINE)
 
     def effects(begin: str) -> frozenset[str]:
@@ -82,7 +99,7 @@ def read_attack(path: Path) -> Attack:
     return Attack(
         path.stem,
         (ast.get_docstring(ast.parse(head)) or "").strip(),
-        {name: text.strip() for name, text in zip(parts[::2], parts[1::2], strict=True)},
+        {name: with_shared(text) for name, text in parts.items()},
         "alone" in notes,
         any(note.startswith("only in bubblewrap") for note in notes),
         {BUBBLEWRAP: frozenset(), LANDLOCK: effects("with Landlock: "), FENCE: effects("with a fence: ")},
@@ -91,9 +108,9 @@ def read_attack(path: Path) -> Attack:
 
 
 def attacks() -> dict[str, Attack]:
-    """Each attack by its name; ``weak`` is none."""
+    """Each attack by its name; ``weak`` and ``shared`` are none."""
     found = [read_attack(path) for path in sorted(ATTACKS.glob("*.py"))]
-    return {one.name: one for one in found if one.name != "weak"}
+    return {one.name: one for one in found if one.name not in ("weak", "shared")}
 
 
 # A class
@@ -105,13 +122,7 @@ def make_course(folder: Path) -> Path:
     for cell in notebook.cells:
         for begin, name in ((build_exercises.BEGIN_HIDDEN, "TEST"), (build_exercises.BEGIN_SOLUTION, "SOLUTION")):
             cell.source = re.sub(rf"^( *){begin}$", rf"\g<0>\n\1# {CANARY}-{name}", cell.source, flags=re.MULTILINE)
-    (folder / "source" / "ps1").mkdir(parents=True)
-    nbformat.write(notebook, folder / "source" / "ps1" / f"{NOTEBOOK}.ipynb")
-    shutil.copy(ROOT / "exercises" / "nbgrader_config.py", folder)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        build_exercises.release("ps1", folder)
-    return folder
+    return runner.course_folder(folder, {"ps1": notebook})
 
 
 def hand_in(course: Path, folder: Path, cells: dict[str, str], parts: dict[str, str]) -> None:
@@ -164,11 +175,9 @@ class Graded:
 
 def grade_class(course: Path, folder: Path, out: Path, held_by: str, workers: int = 2) -> Graded:
     """Grade with the command, started in the folder of submissions, and look at what it has left behind."""
-    home = out.parent / f"{out.name}_home"
-    home.mkdir()
-    (home / "secret.txt").write_text(f"{CANARY}-FILE", encoding="utf-8")
+    home, mark = out.parent / f"{out.name}_home", uuid.uuid4().hex
+    environment = graders_environment(home, mark)
     before = _digest(course, folder, home)
-    mark = uuid.uuid4().hex
     command = ["grade", folder, "--assignment", "ps1", "--course", course, "--out", out, "--workers", workers]
     command += ["--seconds-per-notebook", SECONDS, "--memory-mb", MEGABYTES, "--feedback"]
     command += ["--sandbox" if held_by == BUBBLEWRAP else "--no-sandbox"]
@@ -176,17 +185,11 @@ def grade_class(course: Path, folder: Path, out: Path, held_by: str, workers: in
     without = [sys.executable, str(ROOT / "tests" / "exercises" / "without_landlock.py")] if held_by == FENCE else []
     start = time.monotonic()
     with listener() as (port, received):
-        environment = {
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "HOME": str(home),
-            MARK: mark,
-            "SECRET": f"{CANARY}-ENVIRONMENT",
-        }
+        environment |= {"PYTHONPATH": str(ROOT), PORT: str(port), "TLKIT_DATA_DIR": str(home / "data")}
         run = subprocess.run(
             [*without, sys.executable, "-P", "-m", "tlkit", *map(str, command)],
             cwd=folder,  # where files of students' lie
-            env=environment | {PORT: str(port), "TLKIT_DATA_DIR": str(home / "data")},
+            env=environment,
             capture_output=True,
             text=True,
             timeout=3000,
@@ -203,6 +206,13 @@ def grade_class(course: Path, folder: Path, out: Path, held_by: str, workers: in
         except ValueError:
             graded.log.append({"student": None})
     return graded
+
+
+def graders_environment(home: Path, mark: str) -> dict[str, str]:
+    """Makes the home of whoever grades, and gives the variables; both hold secrets, and ``mark`` tells the run."""
+    home.mkdir()
+    (home / "secret.txt").write_text(f"{CANARY}-FILE", encoding="utf-8")
+    return {**os.environ, "HOME": str(home), MARK: mark, "SECRET": f"{CANARY}-ENVIRONMENT"}
 
 
 @contextmanager

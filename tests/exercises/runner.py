@@ -17,7 +17,9 @@ import functools
 import json
 import multiprocessing
 import re
+import shutil
 import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,6 +122,24 @@ def instructor_notebook(assignment: str) -> Any:
 
     (source,) = build_exercises.sources([assignment])
     return build_exercises.read_source(source)
+
+
+def course_folder(folder: Path, notebooks: dict[str, Any]) -> Path:
+    """An instructor's folder as ``make exercises`` leaves it, with these assignments released by nbgrader."""
+    import build_exercises
+    import nbformat
+
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(ROOT / "exercises" / "nbgrader_config.py", folder)
+    for assignment, notebook in notebooks.items():
+        (source,) = build_exercises.sources([assignment])
+        (folder / "source" / assignment).mkdir(parents=True)
+        nbformat.write(notebook, folder / "source" / assignment / f"{source.stem}.ipynb")
+        shutil.copy(source, folder / "source" / assignment)  # as in exercises/, where it lies beside the notebook
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # nbgrader's own, of SQLAlchemy and nbformat
+            build_exercises.release(assignment, folder)
+    return folder
 
 
 def with_cells(notebook: Any, cells: dict[str, str]) -> list[Any]:

@@ -5,7 +5,6 @@ The fast part runs the cells as the autograder would, in a process an answer; th
 
 import ast
 import json
-import shutil
 import sys
 import warnings
 from pathlib import Path
@@ -234,16 +233,7 @@ SCOPES = (ast.FunctionDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, 
 def course(tmp_path_factory, notebooks):
     """A course folder with every assignment released by nbgrader."""
     pytest.importorskip("nbgrader", reason="needs tlkit[exercises]")
-    folder = tmp_path_factory.mktemp("course")
-    for name, notebook in notebooks.items():
-        (folder / "source" / name).mkdir(parents=True)
-        nbformat.write(notebook, folder / "source" / name / f"{stem(name)}.ipynb")
-        (source,) = build_exercises.sources([name])
-        shutil.copy(source, folder / "source" / name)  # as in exercises/, where it lies beside the notebook
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # nbgrader's own, of SQLAlchemy and nbformat
-            build_exercises.release(name, folder)
-    return folder
+    return runner.course_folder(tmp_path_factory.mktemp("course"), notebooks)
 
 
 def stem(assignment):

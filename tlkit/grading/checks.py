@@ -15,6 +15,7 @@ import numpy as np
 
 from tlkit.grading.limits import limited
 from tlkit.grading.wire import Gone
+from tlkit.words import said
 
 if TYPE_CHECKING:  # a check of NumPy functions must not wait for TensorFlow
     from tlkit._keras import keras
@@ -271,10 +272,7 @@ class _Silence(io.TextIOBase):
 
 
 def _raised(error: BaseException) -> str:
-    try:
-        reason = (str(error).strip() or "no message").splitlines()[0]
-    except BaseException:  # an exception of the student's, with a __str__ of its own
-        reason = "no message"
+    reason = (said(error).strip() or "no message").splitlines()[0]
     return f"must return a result, but raised {type(error).__name__}: {reason}"
 
 

@@ -14,7 +14,6 @@ import contextlib
 import dis
 import functools
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -28,11 +27,11 @@ from typing import Any
 
 from tlkit.files.fetching import fetched_folder
 from tlkit.grading.limits import limited, limits_elsewhere
-from tlkit.grading.notebook import KERNEL_GONE, marks_of
+from tlkit.grading.notebook import HIDDEN_TESTS, KERNEL_GONE, marks_of, without_block
 from tlkit.grading.peer import Peer
 from tlkit.grading.sandbox import bubblewrap, end_tree, sandboxed_process, world_of_its_own
 from tlkit.grading.wire import Gone, Wire
-from tlkit.words import one_line
+from tlkit.words import one_line, said
 
 __all__ = [
     "Cell",
@@ -47,10 +46,10 @@ __all__ = [
     "student_sandbox",
 ]
 
-_HIDDEN = ("### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS")
 # What a cell may show. The process that says it is a student's.
 _SHOWN = {"text/plain", "text/html", "text/markdown", "text/latex", "image/png", "image/jpeg"}
 _MOST_SHOWN, _LONGEST = 50, 2**20  # outputs of a cell, and characters of one
+_CELLS = 1024  # whose names are remembered: each test asks for those of all cells below it
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class Outcome:
     run: bool = True
 
 
-@dataclass
+@dataclass(frozen=True)
 class StudentProcess:
     """A started process that serves ``tlkit.grading.student.be_student``, and how to stop and end it."""
 
@@ -217,9 +216,8 @@ def examine(
         try:
             return _Examination(cells, reference, student, Path(name).resolve(), cell_seconds, last).run()
         finally:
-            if (
-                "keras" in sys.modules
-            ):  # the next submission's layers are counted from 1 again, and memory is given back
+            # The next submission's layers are counted from 1 again, and memory is given back.
+            if "keras" in sys.modules:
                 sys.modules["keras"].backend.clear_session()
 
 
@@ -269,7 +267,7 @@ class _Examination:
         except (Gone, KeyboardInterrupt):
             raise
         except Exception as error:
-            return Outcome(type(error).__name__, one_line(_words(error), 400))
+            return _failed(error)
 
     def _come_out(self, place: int, cell: Cell) -> Outcome:
         if cell.kind == "test":
@@ -301,7 +299,7 @@ class _Examination:
         except Gone:
             raise
         except Exception as error:
-            return Outcome(type(error).__name__, one_line(str(error), 400))
+            return _failed(error)
 
     def _test(self, cell: Cell) -> Outcome:
         """A test cell, here; the student's functions stand in it for themselves."""
@@ -310,7 +308,7 @@ class _Examination:
         except Gone:
             raise
         except Exception as error:
-            return Outcome(type(error).__name__, one_line(str(error), 400))
+            return _failed(error)
         return self._here(cell)
 
     def _here(self, cell: Cell) -> Outcome:
@@ -320,15 +318,14 @@ class _Examination:
         except (Gone, KeyboardInterrupt):
             raise
         except BaseException as error:
-            return Outcome(type(error).__name__, _words(error))
+            return Outcome(type(error).__name__, _text(said(error), 2000))
         return Outcome()
 
     # The student's functions
 
     def _bind(self, cell: Cell) -> None:
         """Put what the cell names of the student's into its namespace, and take out what is no more."""
-        solutions = {name for source in self.reference.values() for name in _bound(source)}
-        wanted = sorted(_loaded(cell.source) & solutions)
+        wanted = sorted(_loaded(cell.source) & frozenset().union(*map(_bound, self.reference.values())))
         with limits_elsewhere(), limited(self.seconds):
             there = set(self.peer.ask({"run": "names"}, [wanted]))
             for name in wanted:
@@ -370,7 +367,7 @@ class _Examination:
     def _show_what_is_needed(self, place: int, cell: Cell) -> None:
         """Let the student's process run the visible part of a test if a later cell there uses a name that it binds."""
         later = [other.source for other in self.cells[place + 1 :] if other.kind in ("solution", "free")]
-        visible = _without_hidden(cell.source)
+        visible = without_block(cell.source, *HIDDEN_TESTS)
         names = sorted(_bound(visible) & set().union(*map(_loaded, later)))
         if not names:
             return
@@ -380,34 +377,31 @@ class _Examination:
             self._run(visible)
 
 
-def _without_hidden(source: str) -> str:
-    begin, end = _HIDDEN
-    return re.sub(rf"^{begin}$.*?^{end}$\n?", "", source, flags=re.MULTILINE | re.DOTALL)
-
-
-def _bound(source: str) -> set[str]:
+@functools.lru_cache(_CELLS)
+def _bound(source: str) -> frozenset[str]:
     """The names that a cell binds at its top level; none if it cannot be read."""
     try:
         code = compile(source, "<cell>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     except (SyntaxError, ValueError):
-        return set()
+        return frozenset()
     stores = {"STORE_NAME", "STORE_GLOBAL"}
-    return {step.argval for step in dis.get_instructions(code) if step.opname in stores}
+    return frozenset(step.argval for step in dis.get_instructions(code) if step.opname in stores)
 
 
-def _loaded(source: str) -> set[str]:
+@functools.lru_cache(_CELLS)
+def _loaded(source: str) -> frozenset[str]:
     """The names that a cell uses, wherever; none if it cannot be read."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
-        return set()
-    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+        return frozenset()
+    names = (node for node in ast.walk(tree) if isinstance(node, ast.Name))
+    return frozenset(node.id for node in names if isinstance(node.ctx, ast.Load))
 
 
-def _words(error: BaseException) -> str:
-    with contextlib.suppress(Exception):
-        return _text(error, 2000)
-    return ""
+def _failed(error: Exception) -> Outcome:
+    """How a cell came out that could not be run; a student's process may have chosen the words."""
+    return Outcome(type(error).__name__, one_line(_text(said(error), 2000), 400))
 
 
 def _text(value: object, limit: int = _LONGEST) -> str:

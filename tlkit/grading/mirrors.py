@@ -90,11 +90,11 @@ class Mirrors:
         """A model that the other side does not know yet; ``config`` is missing where its class is the student's."""
         try:
             config = keras.saving.serialize_keras_object(model)
+            config.pop("compile_config", None)
             text = json.dumps(config)
             _refuse_code(config)
         except Exception:  # get_config may be anyone's
             return {"id": self.add(model), "paths": []}
-        config.pop("compile_config", None)
         paths = []
         for path, layer in _inside(model, self.number_of):
             number = self.number_of(layer)

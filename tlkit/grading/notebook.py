@@ -26,6 +26,8 @@ TOTAL = 100  # points of an assignment
 # A kernel's argument: run before the first cell. The autograder does so too, and what it forbids must not surprise
 # anybody later.
 FENCED = "--IPKernelApp.exec_lines=from tlkit.grading import fence; fence()"
+# What stands between these lines of a test students never see.
+HIDDEN_TESTS = ("### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS")
 # What the autograder says in each cell that it could not run to its end (tlkit.grading.examiner).
 KERNEL_GONE = "the kernel ended, or answered no more, before this cell was done: it could not be tested."
 # What these say is meant for a student, and needs no name of an exception before it.
@@ -130,6 +132,21 @@ def marks_of(cell: Any) -> dict[str, Any]:
     """What nbgrader has noted in a cell."""
     marks = cell["metadata"].get("nbgrader", {})
     return marks if isinstance(marks, dict) else {}
+
+
+def without_block(text: str, begin: str, end: str, stub: tuple[str, ...] = ()) -> str:
+    """The text with each block from ``begin`` to ``end`` replaced by the stub, indented like the block."""
+    lines, inside = [], False
+    for line in text.split("\n"):
+        if begin in line:
+            inside = True
+            indent = line[: len(line) - len(line.lstrip())]
+            lines += [indent + stub_line for stub_line in stub]
+        elif end in line:
+            inside = False
+        elif not inside:
+            lines.append(line)
+    return "\n".join(lines)
 
 
 def _read(path: Path) -> Any:

@@ -29,7 +29,7 @@ from tlkit.files.fetching import fetched_folder
 from tlkit.grading.limits import allowed_here, limited
 from tlkit.grading.sandbox import course_folders
 from tlkit.grading.wire import Gone, Wire, pack
-from tlkit.words import one_line
+from tlkit.words import one_line, said
 
 __all__ = ["Foreign", "Peer", "Unreadable"]
 
@@ -523,10 +523,7 @@ def _stamp(file: Path) -> tuple[int, ...]:
 
 
 def _words(error: BaseException) -> dict[str, str]:
-    try:
-        words = str(error).strip().splitlines() or [""]
-    except BaseException:  # an exception of the student's, with a __str__ of its own
-        words = [""]
+    words = said(error).strip().splitlines() or [""]
     return {"kind": type(error).__name__, "words": words[0][:400]}
 
 

@@ -20,6 +20,7 @@ from tlkit.grading.limits import fence
 from tlkit.grading.peer import Peer
 from tlkit.grading.sandbox import system_folders
 from tlkit.grading.wire import Gone, Wire
+from tlkit.words import said
 
 __all__ = ["be_student", "main"]
 
@@ -86,7 +87,7 @@ class Notebook:
             error = result.error_before_exec or result.error_in_exec
         except BaseException as outside:  # an interrupt between the cell and its end
             error = outside
-        words = [] if error is None else [type(error).__name__, _said(error)]
+        words = [] if error is None else [type(error).__name__, said(error)[:2000]]
         return [words, *(stream.taken() for stream in self.printed), [list(one.items()) for one in self.shown]]
 
     def names(self, names: list[str]) -> list[str]:
@@ -103,14 +104,7 @@ class Notebook:
         self.shell.user_ns.update(names)
 
 
-def _said(error: BaseException) -> str:
-    try:
-        return str(error)[:2000]
-    except BaseException:  # an exception of the student's
-        return ""
-
-
-def be_student(into: int, out_of: int, files: Path, *, fenced: bool = True) -> None:
+def be_student(into: int, out_of: int, files: Path) -> None:
     """Serve the grader until it hangs up; then end the process.
 
     Args:
@@ -133,8 +127,7 @@ def be_student(into: int, out_of: int, files: Path, *, fenced: bool = True) -> N
             raise KeyboardInterrupt
 
     signal.signal(signal.SIGINT, interrupted)
-    if fenced:
-        fence()
+    fence()
     with contextlib.suppress(Gone):
         while True:
             message = peer.wire.receive()

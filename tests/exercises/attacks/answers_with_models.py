@@ -1,40 +1,7 @@
 """Models with code in them, of a module os, with 10**12 weights, and states of models that are not its own."""
 
 # %% softmax
-import gc
-
-try:
-    PEER = next((one for one in gc.get_objects() if type(one).__name__ == "Peer"), None)
-except ReferenceError:
-    PEER = None
-
-
-def answering(tree):
-    """A function of which the channel says, whatever it returns, that it has returned this."""
-
-    def function(*arguments):
-        PEER.encode = lambda value, depth=0: tree
-        try:
-            PEER.wire.send({"n": LAST[0], "do": "done", "value": tree, "after": None})
-        finally:
-            del PEER.encode
-        return arguments[0]
-
-    return function
-
-
-LAST = [0]
-_receive = PEER.wire.receive
-
-
-def receive(*arguments):
-    message = _receive(*arguments)
-    LAST[0] = message.get("n", 0)
-    return message
-
-
-PEER.wire.receive = receive
-
+# uses: peer, answering
 
 import json
 

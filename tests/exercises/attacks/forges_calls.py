@@ -1,13 +1,7 @@
 """Calls, past all functions, what the examiner may hold: cells, names, models, every number of a function."""
 
 # %% softmax
-import gc
-
-try:
-    PEER = next((one for one in gc.get_objects() if type(one).__name__ == "Peer"), None)
-except ReferenceError:
-    PEER = None
-
+# uses: peer
 
 WANTED = [
     {"run": "cell"},

@@ -1,0 +1,62 @@
+"""What several attacks are made of: a part begins with ``# uses: NAME, ...`` and finds these lines in its place."""
+
+# %% peer
+import gc
+
+try:
+    PEER = next((one for one in gc.get_objects() if type(one).__name__ == "Peer"), None)
+except ReferenceError:
+    PEER = None
+
+# %% frames
+import json
+import os
+import struct
+
+
+def write(data):
+    while data:
+        data = data[os.write(PEER.wire._into, data) :]
+
+
+def frame(text, beside=b""):
+    text = text.encode()
+    message = struct.pack("<Q", len(text)) + text + beside
+    write(struct.pack("<Q", len(message)) + message)
+
+
+# %% answering
+def answering(tree):
+    """A function of which the channel says, whatever it returns, that it has returned this."""
+
+    def function(*arguments):
+        PEER.encode = lambda value, depth=0: tree
+        try:
+            PEER.wire.send({"n": LAST[0], "do": "done", "value": tree, "after": None})
+        finally:
+            del PEER.encode
+        return arguments[0]
+
+    return function
+
+
+LAST = [0]
+_receive = PEER.wire.receive
+
+
+def receive(*arguments):
+    message = _receive(*arguments)
+    LAST[0] = message.get("n", 0)
+    return message
+
+
+PEER.wire.receive = receive
+
+
+# %% accepts
+class Accepts:
+    def __getattr__(self, name):
+        return lambda *arguments, **options: None
+
+    __path__ = []
+    __spec__ = None
