@@ -2,15 +2,20 @@
 
 import importlib.util
 import json
+import os
 import re
 import shutil
+import socket
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 from helpers import run_python
 from PIL import Image
@@ -290,14 +295,9 @@ def test_a_broken_asset_is_one_line_in_the_demo(tlkit_command: Command, monkeypa
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """JupyterLab is not started; the commands that would start it are noted."""
+    """JupyterLab is not started; the options that it would get are noted."""
     calls: list[list[str]] = []
-
-    def call(command: list[str], *args: object, **kwargs: object) -> int:
-        calls.append(list(command))
-        return 0
-
-    monkeypatch.setattr(cli.subprocess, "call", call)
+    monkeypatch.setattr(cli, "_run_jupyterlab", calls.append)
     return calls
 
 
@@ -316,18 +316,18 @@ def installed(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
     return course
 
 
-def root_dir(command: list[str]) -> Path:
-    (option,) = (part for part in command if part.startswith("--ServerApp.root_dir="))
+def root_dir(options: list[str]) -> Path:
+    (option,) = (part for part in options if part.startswith("--ServerApp.root_dir="))
     return Path(option.split("=", 1)[1])
 
 
 @needs_lab
 def test_lab_in_a_checkout_opens_its_notebooks(tlkit_command: Command, started, tmp_path: Path) -> None:
     assert tlkit_command("lab").code == 0
-    (command,) = started
-    assert command[:3] == [sys.executable, "-m", "jupyterlab"]
-    assert "--no-browser" not in command
-    assert root_dir(command) == Path(cli.__file__).resolve().parents[1] / "notebooks"
+    (options,) = started
+    assert "--no-browser" not in options
+    assert not any("port" in option for option in options)
+    assert root_dir(options) == Path(cli.__file__).resolve().parents[1] / "notebooks"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -352,9 +352,9 @@ def test_lab_copies_the_course_of_a_wheel(
 ) -> None:
     assert tlkit_command("lab", *([folder] if folder else []), "--no-browser").code == 0
     target = tmp_path / (folder or "tlkit-course")
-    (command,) = started
-    assert root_dir(command) == target.resolve()
-    assert "--no-browser" in command
+    (options,) = started
+    assert root_dir(options) == target.resolve()
+    assert "--no-browser" in options
     for name in ("01_first.ipynb", "02_second.ipynb"):
         assert (target / name).read_bytes() == (installed / name).read_bytes()
     assert (target / "photos" / "cat" / "tom.jpg").read_text() == "a cat"
@@ -401,9 +401,51 @@ def test_lab_without_jupyterlab(
 
 
 @needs_lab
-def test_lab_passes_jupyters_exit_code_on(tlkit_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli.subprocess, "call", lambda *args, **kwargs: 3)
-    assert tlkit_command("lab").code == 3
+def test_lab_refuses_what_is_no_port(tlkit_command: Command, started) -> None:
+    for port in ("0", "-1", "65536"):
+        assert_one_line_refusal(tlkit_command("lab", f"--port={port}"), f"--port must be 1 to 65535, got {port}.")
+    assert started == []
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@needs_lab
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal as the system does")
+def test_lab_ends_with_its_process_and_frees_its_port(tmp_path: Path) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "tlkit", "lab", "mine", "--no-browser", "--port", str(port)]
+    places = {f"JUPYTER_{name}_DIR": str(tmp_path / name) for name in ("CONFIG", "DATA", "RUNTIME")}
+    environment = {**os.environ, **places, "PYTHONPATH": str(Path(cli.__file__).resolve().parents[1])}
+    with (tmp_path / "log").open("wb") as log:
+        lab = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log)
+    try:
+        until = time.monotonic() + 90
+        while not is_taken(port):
+            assert lab.poll() is None, (tmp_path / "log").read_text()
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        # Who asks for this port gets this port or nothing, and JupyterLab's exit code.
+        second = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=90)
+        assert second.returncode == 1
+        assert f"port {port} is not available" in second.stderr
+        started_by_it = psutil.Process(lab.pid).children(recursive=True)
+        lab.terminate()
+        lab.wait(20)
+        assert not is_taken(port)
+        assert not any(process.is_running() for process in started_by_it)
+    finally:
+        lab.kill()
+        lab.wait()
 
 
 # The feature store

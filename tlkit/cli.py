@@ -14,7 +14,6 @@ import math
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -240,20 +239,34 @@ def lab(
         typer.Argument(help="Where to put the course's notebooks; in a checkout, its own notebooks/ is opened."),
     ] = None,
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
+    port: Annotated[
+        int | None, typer.Option(help="Listen there or not at all; by default the first free port from 8888 on.")
+    ] = None,
 ) -> None:
     """Open the course in JupyterLab."""
     if importlib.util.find_spec("jupyterlab") is None:
         raise ValueError("JupyterLab must be installed for this: pip install 'tlkit[lab]'.")
+    if port is not None and not 1 <= port <= 65535:
+        raise ValueError(f"--port must be 1 to 65535, got {port}.")
     course = _course_in_checkout() if folder is None else None
     if course is None:
         course = folder or Path("tlkit-course")
         _copy_course(course)
-    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={course.resolve()}"]
+    options = [f"--ServerApp.root_dir={course.resolve()}"]
     if not browser:
-        command.append("--no-browser")
+        options.append("--no-browser")
+    if port is not None:
+        options += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
-        command.append("--allow-root")  # root is the only user of many containers, and JupyterLab would refuse it
-    raise SystemExit(subprocess.call(command))
+        options.append("--allow-root")  # root is the only user of many containers, and JupyterLab would refuse it
+    _run_jupyterlab(options)
+
+
+def _run_jupyterlab(options: list[str]) -> None:
+    """Be JupyterLab from now on: a process of its own would outlive a signal that ends this one, and keep the port."""
+    from jupyterlab.labapp import LabApp
+
+    LabApp.launch_instance(options)
 
 
 @app.command()
