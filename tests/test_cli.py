@@ -19,6 +19,8 @@ import psutil
 import pytest
 from helpers import run_python
 from PIL import Image
+from rich.console import Console
+from rich.progress import Progress
 
 import tlkit
 from tlkit import assets, cli
@@ -85,7 +87,7 @@ def quick_demo(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
     """The demo's computation replaced, its calls noted."""
     calls: list[dict[str, object]] = []
 
-    def run_demo(target: str, **options: int):
+    def run_demo(target: str, *, starting: Callable[[int, str], None], **options: int):
         calls.append({"target": target, **options})
         return fake_rows(target, **options)
 
@@ -169,6 +171,28 @@ def test_demo_on_photographs_says_nothing_of_a_source(tlkit_command: Command, qu
 def test_demo_of_one_seed(tlkit_command: Command, quick_demo) -> None:
     rows = check_schema(tlkit_command("demo", "--json", "--seeds", "1").out, "mnist")
     assert all(row["target_ci95"] is None for row in rows.values())
+
+
+def test_demo_names_the_method_that_runs(tlkit_command: Command, quick_demo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the bar says while a method works is the name of that method, and not of the one before."""
+    said: list[str] = []
+    bars: list[Progress] = []
+
+    def noted(console: Console) -> Progress:
+        bars.append(Progress(console=console, disable=True))
+        return bars[-1]
+
+    def run_demo(target: str, *, starting: Callable[[int, str], None], **options: int):
+        for row in fake_rows(target, **options):
+            starting(row["seed"], row["method"])
+            said.append(bars[0].tasks[0].description)
+            yield row
+
+    monkeypatch.setattr(cli, "_progress", noted)
+    monkeypatch.setattr("tlkit.demo.run_demo", run_demo)
+    assert tlkit_command("demo", "--seeds", "2").code == 0
+    assert said == [f"seed {seed}: {method}" for seed in (0, 1) for method in METHODS]
+    assert bars[0].tasks[0].completed == len(said)
 
 
 @pytest.mark.parametrize("target", ["minst", "fashion", "printed", "", "a/b", "../mnist"])

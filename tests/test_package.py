@@ -20,6 +20,7 @@ import pytest
 from helpers import NO_NETWORK, ROOT, run_python
 
 import tlkit
+from tlkit._keras.start import start_up_lines_dropped
 
 PACKAGE = Path(tlkit.__file__).parent
 
@@ -419,6 +420,22 @@ def test_loading_tensorflow_says_nothing(load: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("end", "kept"), [(ImportError, True), (KeyboardInterrupt, False)])
+def test_start_up_lines_explain_a_failure_and_no_interrupt(
+    end: type[BaseException], kept: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    noise = "I0000 00:00:1795862547.187677 1137431 port.cc:153] oneDNN custom operations are on.\n"
+
+    @start_up_lines_dropped()
+    def load() -> None:
+        os.write(2, f"{noise}something else\n".encode())
+        raise end
+
+    with pytest.raises(end):
+        load()
+    assert capfd.readouterr().err == f"{noise if kept else ''}something else\n"
+
+
 def test_another_keras_backend_is_refused() -> None:
     # Keras imports its backend with itself, so with one that is not installed it would fail before tlkit could speak.
     code = """
@@ -436,6 +453,7 @@ import tlkit.training
 def test_everything_works_with_no_network(tmp_path: Path) -> None:
     code = """
 import tlkit
+from tlkit._keras.start import start_up_lines_dropped
 pair = tlkit.load_pair()
 for name in ("optdigits", "fashion"):
     tlkit.load_domain(name)

@@ -205,6 +205,14 @@ def test_demo_error_bars_are_the_intervals() -> None:
     )
 
 
+def test_demo_of_one_draw_names_no_interval() -> None:
+    def words(table: pd.DataFrame) -> list[str]:
+        return [text.get_text() for text in plot_demo(table).get_legend().get_texts()]
+
+    assert "target accuracy (95 % interval)" in words(DEMO)
+    assert "target accuracy" in words(DEMO.assign(target_ci95=float("nan")))
+
+
 def test_source_and_target_keep_their_colours_and_differ_in_lightness() -> None:
     ax = plot_demo(DEMO)
     assert colors.same_color(ax.patches[0].get_facecolor()[:3], TARGET_COLOR)

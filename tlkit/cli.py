@@ -109,14 +109,19 @@ def demo(
         from tlkit.demo import methods_for, run_demo, summarise
         from tlkit.plots import plot_demo
 
-        rows = run_demo(target, per_class=per_class, seeds=seeds)
+        progress = _progress(console)
+        task = progress.add_task("pretrained network on the test images", total=seeds * len(methods_for(target)))
+
+        def name(seed: int, method: str) -> None:
+            progress.update(task, description=f"seed {seed}: {method}")
+
+        rows = run_demo(target, per_class=per_class, seeds=seeds, starting=name)
 
     runs: list[dict[str, Any]] = []
-    with _interrupt_leaves(), _progress(console) as progress:
-        task = progress.add_task("pretrained network on the test images", total=seeds * len(methods_for(target)))
+    with _interrupt_leaves(), progress:
         for row in rows:
             runs.append(row)
-            progress.update(task, advance=1, description=f"seed {row['seed']}: {row['method']}")
+            progress.update(task, advance=1)
     table = summarise(pd.DataFrame(runs))
 
     axes = plot_demo(table)

@@ -130,6 +130,8 @@ def plot_few_shot(curve: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 def plot_demo(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Target accuracy of each method as a bar with its 95 % interval, the source accuracy it leaves as a diamond.
 
+    One draw of labels has no interval, and the legend then names none.
+
     ``table`` is what :func:`tlkit.demo.summarise` returned.
     """
     ax = _axes(ax, (7.5, 3.6))
@@ -142,7 +144,7 @@ def plot_demo(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         alpha=0.85,
         height=0.6,
         error_kw={"ecolor": "0.25", "capsize": 3},
-        label="target accuracy (95 % interval)",
+        label="target accuracy (95 % interval)" if table["target_ci95"].notna().any() else "target accuracy",
     )
     if table["source_accuracy"].notna().any():
         ax.plot(table["source_accuracy"], positions, "D", color=SOURCE_COLOR, linestyle="none", label="source accuracy")
