@@ -317,6 +317,16 @@ def test_a_broken_asset_is_one_line_in_the_demo(tlkit_command: Command, monkeypa
 # lab
 
 
+COURSE = {
+    "notebooks/00_start_here.ipynb": '{"made": "first", "metadata": {}}',
+    "notebooks/01_second.ipynb": '{"made": "second", "metadata": {}}',
+    "notebooks/source/01_second.py": "",
+    "notebooks/photos/cat/tom.jpg": "a cat",
+    "exercises/release/ps1/ps1.ipynb": '{"made": "an exercise", "metadata": {}}',
+    "exercises/STUDENTS.md": "a guide",
+}
+
+
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """JupyterLab is not started; the options that it would get are noted."""
@@ -327,16 +337,13 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An installation from a wheel, with a course of two notebooks and a picture."""
+    """An installation from a wheel, with a course of two notebooks, a picture and an exercise."""
     package = tmp_path_factory.mktemp("site-packages") / "tlkit"
-    course = package / "course" / "notebooks"
-    (course / "source").mkdir(parents=True)
-    for name in ("01_first", "02_second"):
-        (course / f"{name}.ipynb").write_text(f'{{"made": "{name}"}}')
-    (course / "source" / "01_first.py").write_text("")
-    (course / "photos" / "cat").mkdir(parents=True)
-    (course / "photos" / "cat" / "tom.jpg").write_text("a cat")
-    monkeypatch.setattr(cli, "__file__", str(package / "cli.py"))
+    course = package / "course"
+    for name, text in COURSE.items():
+        (course / name).parent.mkdir(parents=True, exist_ok=True)
+        (course / name).write_text(text)
+    monkeypatch.setattr("tlkit.files.course._PACKAGE", package)
     return course
 
 
@@ -346,32 +353,8 @@ def root_dir(options: list[str]) -> Path:
 
 
 @needs_lab
-def test_lab_in_a_checkout_opens_its_notebooks(tlkit_command: Command, started, tmp_path: Path) -> None:
-    assert tlkit_command("lab").code == 0
-    (options,) = started
-    assert "--no-browser" not in options
-    assert not any("port" in option for option in options)
-    assert root_dir(options) == Path(cli.__file__).resolve().parents[1] / "notebooks"
-    assert list(tmp_path.iterdir()) == []
-
-
-@needs_lab
-def test_lab_with_a_folder_in_a_checkout_copies_the_notebooks(tlkit_command: Command, started, tmp_path: Path) -> None:
-    assert tlkit_command("lab", "mine").code == 0
-    course = Path(cli.__file__).resolve().parents[1] / "notebooks"
-    assert course.is_dir()
-    names = {path.name for path in course.glob("*.ipynb")}
-    assert names
-    assert {path.name for path in (tmp_path / "mine").glob("*.ipynb")} == names
-    for folder in ("photos", "drawings"):
-        there = sorted(path.relative_to(course) for path in (course / folder).rglob("*") if path.is_file())
-        assert Path(folder, "LICENSE.txt") in there
-        assert all((tmp_path / "mine" / path).read_bytes() == (course / path).read_bytes() for path in there)
-
-
-@needs_lab
 @pytest.mark.parametrize("folder", ["mine", "deep/er/mine", None])
-def test_lab_copies_the_course_of_a_wheel(
+def test_lab_opens_a_copy_of_the_course_in_one_tree(
     tlkit_command: Command, started, installed: Path, tmp_path: Path, folder: str | None
 ) -> None:
     assert tlkit_command("lab", *([folder] if folder else []), "--no-browser").code == 0
@@ -379,28 +362,33 @@ def test_lab_copies_the_course_of_a_wheel(
     (options,) = started
     assert root_dir(options) == target.resolve()
     assert "--no-browser" in options
-    for name in ("01_first.ipynb", "02_second.ipynb"):
-        assert (target / name).read_bytes() == (installed / name).read_bytes()
-    assert (target / "photos" / "cat" / "tom.jpg").read_text() == "a cat"
+    assert "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb" in options
+    copied = {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()}
+    assert copied == {*COURSE, ".tlkit-course.json"} - {"notebooks/source/01_second.py"}
+
+    assert tlkit_command("lab", *([folder] if folder else [])).code == 0
+    assert not [option for option in started[1] if "default_url" in option]  # the second time as it was left
+    assert "--no-browser" not in started[1]
 
 
 @needs_lab
-def test_lab_keeps_the_learners_work(tlkit_command: Command, started, installed: Path, tmp_path: Path) -> None:
+def test_lab_keeps_the_learners_work_and_brings_the_rest_up_to_date(
+    tlkit_command: Command, started, installed: Path, tmp_path: Path
+) -> None:
     mine = tmp_path / "mine"
-    mine.mkdir()
-    (mine / "01_first.ipynb").write_text("my own notes")
+    assert tlkit_command("lab", "mine").out == ""
+    (mine / "notebooks" / "00_start_here.ipynb").write_text("my own notes")
     (mine / "other.txt").write_text("more")
-    result = tlkit_command("lab", "mine")
-    assert result.code == 0
-    assert (mine / "01_first.ipynb").read_text() == "my own notes"
+    for name in ("00_start_here", "01_second"):
+        (installed / "notebooks" / f"{name}.ipynb").write_text('{"made": "anew", "metadata": {}}')
+    said = tlkit_command("lab", "mine").out
+    assert said.splitlines() == [
+        "mine: 1 notebook brought up to date.",
+        "mine: 1 notebook with work of yours left alone.",
+    ]
+    assert (mine / "notebooks" / "00_start_here.ipynb").read_text() == "my own notes"
     assert (mine / "other.txt").read_text() == "more"
-    assert (mine / "02_second.ipynb").is_file()
-    assert "1 notebook" in result.out
-    (mine / "photos" / "cat" / "tom.jpg").write_text("another cat")
-    again = tlkit_command("lab", "mine")
-    assert "2 notebooks" in again.out
-    assert (mine / "photos" / "cat" / "tom.jpg").read_text() == "another cat"
-    assert (mine / "01_first.ipynb").read_text() == "my own notes"
+    assert json.loads((mine / "notebooks" / "01_second.ipynb").read_text())["made"] == "anew"
 
 
 @needs_lab

@@ -125,8 +125,8 @@ def test_the_photographs_are_those_of_the_course_in_a_checkout_or_a_wheel(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_training
 ) -> None:
     assert demo.photos_folder() == ROOT / "notebooks" / "photos"
-    monkeypatch.setattr(demo, "__file__", str(tmp_path / "site" / "tlkit" / "demo.py"))
-    with raises_one_line(ValueError, "the course's photographs must lie in", "got neither", "wheel"):
+    monkeypatch.setattr("tlkit.files.course._PACKAGE", tmp_path / "site" / "tlkit")
+    with raises_one_line(ValueError, "the course's photographs must lie in", "wheel"):
         run_demo("photos")
     installed = tmp_path / "site" / "tlkit" / "course" / "notebooks" / "photos"
     installed.mkdir(parents=True)

@@ -21,6 +21,7 @@ from helpers import NO_NETWORK, ROOT, run_python
 
 import tlkit
 from tlkit._keras.start import start_up_lines_dropped
+from tlkit.files.course import course_files
 
 PACKAGE = Path(tlkit.__file__).parent
 
@@ -506,10 +507,9 @@ def test_wheel_holds_the_assets_the_course_and_the_types(distributions: tuple[Pa
     wanted = {f"tlkit/assets/{name}" for name in [*manifest, "manifest.json", "PROVENANCE.md"]}
     code = [path for kind in ("*.py", "*.js") for path in PACKAGE.rglob(kind)]
     wanted |= {f"tlkit/{path.relative_to(PACKAGE).as_posix()}" for path in code}
-    wanted |= {f"tlkit/course/notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb")}
-    pictures = [path for folder in ("photos", "drawings") for path in (ROOT / "notebooks" / folder).rglob("*.*")]
-    wanted |= {f"tlkit/course/{path.relative_to(ROOT).as_posix()}" for path in pictures}
+    wanted |= {f"tlkit/course/{name}" for name in course_files()}
     assert wanted | {"tlkit/py.typed"} <= names
+    assert not [name for name in names if "exercises/source" in name]  # the answers
     assert {name.split("/")[0] for name in names} == {"tlkit", f"tlkit-{tlkit.__version__}.dist-info"}
 
 

@@ -12,7 +12,6 @@ import importlib.util
 import json
 import math
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -207,57 +206,32 @@ def _print_table(table: Any, target: str, per_class: int, seeds: int) -> None:
     typer.echo(words)
 
 
-def _course_in_checkout() -> Path | None:
-    root = Path(__file__).resolve().parents[1]
-    return root / "notebooks" if (root / "pyproject.toml").is_file() and (root / "notebooks").is_dir() else None
-
-
-# What the notebooks read beside them: pictures under a licence of their own, which lies in each folder.
-_PICTURES = ("photos", "drawings")
-
-
-def _copy_course(folder: Path) -> None:
-    """Copy notebooks and pictures into ``folder``; a file that is there already is the learner's work and stays."""
-    course = _course_in_checkout() or Path(__file__).parent / "course" / "notebooks"
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"folder must be a folder, got the file {str(folder)!r}.")
-    folder.mkdir(parents=True, exist_ok=True)
-    kept = 0
-    for notebook in sorted(course.glob("*.ipynb")):
-        if (folder / notebook.name).exists():
-            kept += 1
-        else:
-            shutil.copyfile(notebook, folder / notebook.name)
-    for picture in sorted(path for name in _PICTURES for path in (course / name).rglob("*") if path.is_file()):
-        copy = folder / picture.relative_to(course)
-        if not copy.exists():
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(picture, copy)
-    if kept:
-        typer.echo(f"{kept} notebooks were in {folder} already and were left as they are.")
-
-
 @app.command()
 def lab(
     folder: Annotated[
         Path | None,
-        typer.Argument(help="Where to put the course's notebooks; in a checkout, its own notebooks/ is opened."),
+        typer.Argument(help="Where your copy of the course is, or shall be; tlkit-course by default."),
     ] = None,
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
     port: Annotated[
         int | None, typer.Option(help="Listen there or not at all; by default the first free port from 8888 on.")
     ] = None,
 ) -> None:
-    """Open the course in JupyterLab."""
+    """Open your copy of the course in JupyterLab: notebooks and exercises; the copy is made, or brought up to date."""
     if importlib.util.find_spec("jupyterlab") is None:
         raise ValueError("JupyterLab must be installed for this: pip install 'tlkit[lab]'.")
     if port is not None and not 1 <= port <= 65535:
         raise ValueError(f"--port must be 1 to 65535, got {port}.")
-    course = _course_in_checkout() if folder is None else None
-    if course is None:
-        course = folder or Path("tlkit-course")
-        _copy_course(course)
+    from tlkit.files.course import FIRST_NOTEBOOK, copy_course
+
+    course = folder or Path("tlkit-course")
+    copied = copy_course(course)
+    for names, what in ((copied.updated, "brought up to date"), (copied.kept, "with work of yours left alone")):
+        if count := sum(name.endswith(".ipynb") for name in names):
+            typer.echo(f"{course}: {count} notebook{'s' * (count > 1)} {what}.")
     options = [f"--ServerApp.root_dir={course.resolve()}"]
+    if FIRST_NOTEBOOK in copied.new:
+        options.append(f"--LabApp.default_url=/lab/tree/{FIRST_NOTEBOOK}")
     if not browser:
         options.append("--no-browser")
     if port is not None:

@@ -23,6 +23,7 @@ from tlkit.clothes import load_clothes
 from tlkit.domains import DIGIT_DOMAINS, PHOTO_TARGETS, Domain, Split, load_pair
 from tlkit.evaluation import PairScores, accuracy, mean_interval
 from tlkit.features import cache_features, split_at
+from tlkit.files.course import course_folder
 from tlkit.folders import load_folder
 from tlkit.freezing import count_weights, freeze_to
 from tlkit.heads import build_head, join, load_source_head
@@ -154,15 +155,10 @@ def photos_folder() -> Path:
     Raises:
         ValueError: There are none.
     """
-    package = Path(__file__).resolve().parent
-    places = [package / "course" / "notebooks" / "photos", package.parent / "notebooks" / "photos"]
-    for place in places:
-        if place.is_dir():
-            return place
-    raise ValueError(
-        f"the course's photographs must lie in {places[1]} (a checkout) or in the package, got neither: install "
-        "tlkit's wheel, which has them."
-    )
+    folder = course_folder() / "notebooks" / "photos"
+    if not folder.is_dir():
+        raise ValueError(f"the course's photographs must lie in {folder}: install tlkit's wheel, which has them.")
+    return folder
 
 
 def run_demo(

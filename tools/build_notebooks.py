@@ -6,7 +6,8 @@ writes lines that differ from machine to machine. Of a widget the picture stays,
 with the tag `shows-fetched` is stored without its output: what `tlkit fetch` brings stays out of the repository.
 
 Before the first code cell the build puts one that no source has: it installs tlkit where that is missing, as on Colab,
-and loads TensorFlow without its start-up lines, so that a plain ``import keras`` says nothing.
+and loads TensorFlow without its start-up lines, so that a plain ``import keras`` says nothing. After the last cell it
+puts the way on: the graded exercise, if there is one, and the next notebook.
 
     python tools/build_notebooks.py              # all of them
     python tools/build_notebooks.py 03           # those whose name begins with 03
@@ -24,13 +25,18 @@ from typing import Annotated, Any
 import jupytext
 import nbformat
 import typer
-from launch_links import repository
+from launch_links import exercises, notebooks, repository
 from nbclient import NotebookClient
-from nbformat.v4 import new_code_cell
+from nbformat.v4 import new_code_cell, new_markdown_cell
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 MAX_BYTES = 500_000
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+
+# The graded exercise that a notebook leads to; the text of the exercise says which notebooks to work through.
+EXERCISE_AFTER = {
+    "00": "ps8", "01": "ps1", "02": "ps2", "03": "ps3", "05": "ps4", "07": "ps5", "08": "ps6", "11": "ps7"
+}  # fmt: skip
 
 SETUP_TAG = "tlkit-setup"
 FETCHED_TAG = "shows-fetched"  # tag of a cell that shows what `tlkit fetch` brought: it is stored without its output
@@ -60,8 +66,19 @@ def built(source: Path) -> Path:
     return NOTEBOOKS / f"{source.stem}.ipynb"
 
 
+def way_on(source: Path) -> str:
+    """Links to the next notebook of the course and to the exercise that belongs to this one."""
+    course = [Path(path).stem for path in notebooks()]
+    after = course[(course.index(source.stem) + 1) % len(course)] if source.stem in course else course[0]
+    lines = [f"**Next notebook:** [{after}]({after}.ipynb)"]
+    for path in exercises():
+        if Path(path).stem.split("_")[0] == EXERCISE_AFTER.get(source.stem[:2]):
+            lines.insert(0, f"**Graded exercise:** [{Path(path).stem}](../{path})")
+    return " · ".join(lines)
+
+
 def read_source(source: Path) -> Any:
-    """The notebook without outputs, set-up cell included.
+    """The notebook without outputs, with the set-up cell before its first code and the way on at its end.
 
     Ids count the cells of the source, so that a rebuild changes only what changed.
     """
@@ -75,6 +92,7 @@ def read_source(source: Path) -> Any:
     first = next((place for place, cell in enumerate(notebook.cells) if cell.cell_type == "code"), len(notebook.cells))
     folded = {"tags": [SETUP_TAG], "jupyter": {"source_hidden": True}}  # JupyterLab shows three dots
     notebook.cells.insert(first, new_code_cell(SETUP, id="setup", metadata=folded))
+    notebook.cells.append(new_markdown_cell(way_on(source), id="way-on"))
     return notebook
 
 

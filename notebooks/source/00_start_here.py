@@ -325,5 +325,3 @@ assert loss[0] - loss[1] > 0.1
 # **Exercise:** make a folder that holds three folders of pictures, twenty in each. Set `PHOTOS` to its `Path`, and
 # `PICTURE` to the path of one picture. Predict the scores of baseline and frozen base, then run sections 1 to 7. With
 # so few test pictures an assert may fail: how many pictures is the gap that it asks for?
-#
-# The graded exercise for this notebook is `ps8`: this program, from an empty page.

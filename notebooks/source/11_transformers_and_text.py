@@ -959,5 +959,3 @@ print(f"{agree:.1%} of {len(answers)} answers are the probe's; accuracy {np.mean
 # down your guess, then read both off `transfer` and `curves`. How many tweets are the 100 editorials worth? And the other
 # way round, for editorials? Then let FreezeLab tune for you:
 # `FreezeLab(load_text_pair("editorials", "tweets"), backbone)` (from `tlkit.widgets` and `tlkit.text`).
-#
-# The graded exercise for this notebook is `ps7`. Notebook 12 tunes the same encoder with a hundredth of the weights.
