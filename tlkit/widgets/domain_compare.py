@@ -30,7 +30,9 @@ from tlkit.features import cache_features, check_shape, pool_features, split_at
 from tlkit.heads import build_head, load_source_head
 from tlkit.plots import SOURCE_COLOR, TARGET_COLOR, plot_confusion
 from tlkit.probe import logistic_regression
-from tlkit.widgets.theme import escape, literal, style_sheet, svg_text, with_picture
+from tlkit.widgets.page import Page
+from tlkit.widgets.still import Still
+from tlkit.widgets.theme import escape, literal, style_sheet, svg_text
 from tlkit.words import nearest_name, shortened
 
 __all__ = ["DomainCompare"]
@@ -234,8 +236,9 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
         self._heat: dict[tuple[str, int, Side], dict[int, Array]] = {}
         self._pictures: dict[tuple[Side, int], Image.Image] = {}
         self._chosen = {side: _images_by_class(_domain(pair, side), seed) for side in SIDES}
+        self._still = Still(self._draw, lambda: (8.4, 5.8), self._words)
         self._build()
-        above = [style_sheet(_RULES), self._heading, self._controls, self._status]
+        above = [style_sheet(_RULES), Page(self._pressed), self._heading, self._controls, self._status]
         super().__init__([*above, self._images, self._matrices, self._cell_controls, self._cell_view])
         self.add_class("tlkit").add_class("tlkit-compare")
         self.labels_per_class = self.label_choices[0]
@@ -474,6 +477,7 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
                 self._images.value = "".join(self._rows(side) for side in SIDES) + self._about_overlay()
             self._matrices.value = self._both_matrices()
             self._cell_view.value = self._cell_html()
+            self._still.renew()
 
     # What is shown
 
@@ -661,33 +665,34 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
         return f"DomainCompare: {self.model}, {self._how()}: accuracy on {accuracies}"
 
     def _draw(self, figure: Figure) -> None:
-        images, matrices = figure.subplots(2, 2, height_ratios=[2, 3.4])
-        look: dict[str, Any] = {"cmap": "gray", "vmin": 0, "vmax": 255, "interpolation": "nearest"}
-        for side, row, ax in zip(SIDES, images, matrices, strict=True):
-            domain, reading, shown = _domain(self.pair, side), self._reading(side), self._shown_classes(side)
-            color = SOURCE_COLOR if side == "source" else TARGET_COLOR
-            for x, k in enumerate([] if self._is_text else shown):
-                for y, index in enumerate(self._chosen[side][k]):
-                    right = reading.answers[index] == k
-                    row.imshow(self._picture(side, index), **look, extent=(x, x + 0.9, 1.5 * y + 0.9, 1.5 * y))
-                    text = f"{'✓' if right else '✗'}{literal(shortened(domain.classes[reading.answers[index]], 6))}"
-                    place = {"ha": "center", "va": "top", "color": _RIGHT_COLOR if right else _WRONG_COLOR}
-                    row.text(x + 0.45, 1.5 * y + 0.98, text, fontsize=8, **place)
-            if self._is_text:
-                self._draw_texts(row, side, shown)
-            else:
-                rows = _rows_of_images(len(domain.classes))
-                row.set(xlim=(-0.1, len(shown)), ylim=(1.5 * rows, -0.2), aspect="equal")
-            row.axis("off")
-            row.set_title(literal(f"{side}: {domain.name}"), loc="left", color=color, fontsize=10)
-            names = [literal(shortened(domain.classes[k], 9)) for k in shown]
-            plot_confusion(reading.matrix[np.ix_(shown, shown)], names, ax=ax)
-            if len(shown) < len(domain.classes):
-                ax.set_xlabel(f"answer ({len(shown)} of {len(domain.classes)} classes)")
-            if max(map(len, names)) > 3:
-                ax.tick_params(axis="x", rotation=40)
-            interval = f"({reading.low:.3f} to {reading.high:.3f})"
-            ax.set_title(f"accuracy {reading.accuracy:.3f} {interval}", loc="left", fontsize=10)
+        with self._lock:  # in whatever thread: the settings stay what they are
+            images, matrices = figure.subplots(2, 2, height_ratios=[2, 3.4])
+            look: dict[str, Any] = {"cmap": "gray", "vmin": 0, "vmax": 255, "interpolation": "nearest"}
+            for side, row, ax in zip(SIDES, images, matrices, strict=True):
+                domain, reading, shown = _domain(self.pair, side), self._reading(side), self._shown_classes(side)
+                color = SOURCE_COLOR if side == "source" else TARGET_COLOR
+                for x, k in enumerate([] if self._is_text else shown):
+                    for y, index in enumerate(self._chosen[side][k]):
+                        right = reading.answers[index] == k
+                        row.imshow(self._picture(side, index), **look, extent=(x, x + 0.9, 1.5 * y + 0.9, 1.5 * y))
+                        text = f"{'✓' if right else '✗'}{literal(shortened(domain.classes[reading.answers[index]], 6))}"
+                        place = {"ha": "center", "va": "top", "color": _RIGHT_COLOR if right else _WRONG_COLOR}
+                        row.text(x + 0.45, 1.5 * y + 0.98, text, fontsize=8, **place)
+                if self._is_text:
+                    self._draw_texts(row, side, shown)
+                else:
+                    rows = _rows_of_images(len(domain.classes))
+                    row.set(xlim=(-0.1, len(shown)), ylim=(1.5 * rows, -0.2), aspect="equal")
+                row.axis("off")
+                row.set_title(literal(f"{side}: {domain.name}"), loc="left", color=color, fontsize=10)
+                names = [literal(shortened(domain.classes[k], 9)) for k in shown]
+                plot_confusion(reading.matrix[np.ix_(shown, shown)], names, ax=ax)
+                if len(shown) < len(domain.classes):
+                    ax.set_xlabel(f"answer ({len(shown)} of {len(domain.classes)} classes)")
+                if max(map(len, names)) > 3:
+                    ax.tick_params(axis="x", rotation=40)
+                interval = f"({reading.low:.3f} to {reading.high:.3f})"
+                ax.set_title(f"accuracy {reading.accuracy:.3f} {interval}", loc="left", fontsize=10)
 
     def _draw_texts(self, ax: Axes, side: Side, shown: Sequence[int]) -> None:
         """The first two texts of each class, a line each."""
@@ -703,8 +708,7 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         with self._lock:
-            bundle = super()._repr_mimebundle_(include=include, exclude=exclude)
-            return with_picture(bundle, self._draw, (8.4, 5.8), self._words())
+            return self._still.beside(super()._repr_mimebundle_(include=include, exclude=exclude))
 
 
 # Models and domains

@@ -22,9 +22,11 @@ from tlkit._keras import keras
 from tlkit.backbones import Backbone
 from tlkit.domains import Domain, DomainPair
 from tlkit.experiment import Baselines, Experiment, Run, Settings
+from tlkit.widgets.page import Page
 from tlkit.widgets.pictures import Curve, draw_curves, draw_figure, draw_strip
 from tlkit.widgets.runs_table import COLUMNS, RUNS_STYLE, RunsTable
-from tlkit.widgets.theme import escape, style_sheet, with_picture
+from tlkit.widgets.still import Still
+from tlkit.widgets.theme import escape, style_sheet
 from tlkit.words import counted, one_line
 
 __all__ = ["FreezeLab"]
@@ -164,6 +166,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
             self.per_class = min(10, self.experiment.most_per_class)
             self.frozen = self.experiment.frozen_to(max(0, backbone.n_stages - 1))
         self.add_class("tlkit")
+        self._still = Still(self._draw, lambda: (10.0, 5.6 if self.runs else 3.4), self._static_words)
         atexit.register(_end, weakref.ref(self))
         self._build()
         self.observe(self._follow_settings, [*self.SETTINGS, "frozen"])
@@ -555,7 +558,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         self._code_button.observe(lambda _: self._show_code(), "value")
         self._code = ipywidgets.HTML().add_class("tlkit-code")
         self.children = [
-            style_sheet(_STYLE + RUNS_STYLE), title, columns, self._words, below, self._code_button, self._code,
+            style_sheet(_STYLE + RUNS_STYLE), Page(), title, columns, self._words, below, self._code_button, self._code,
         ]  # fmt: skip
 
     def _build_stages(self) -> list[Any]:
@@ -807,6 +810,8 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
             source_before=self.experiment.source_before,
             source=self._source,
         )
+        if not running:
+            self._still.renew()
 
     def _show_code(self) -> None:
         """The last run as a program of plain Keras, or why it cannot be one."""
@@ -836,13 +841,15 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
     # For readers without a kernel -----------------------------------------------------------------------------------
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        return self._still.beside(super()._repr_mimebundle_(include=include, exclude=exclude))
+
+    def _static_words(self) -> str:
         runs = self.results
         words = f"FreezeLab: {self._domains}, {len(runs)} runs"
-        if len(runs):
-            shown = runs[["run", *COLUMNS]].rename(columns={"source": self._source})
-            words += "\n" + shown.round(3).to_string(index=False)
-        bundle = super()._repr_mimebundle_(include=include, exclude=exclude)
-        return with_picture(bundle, self._draw, (10, 5.6 if len(runs) else 3.4), words)
+        if not len(runs):
+            return words
+        shown = runs[["run", *COLUMNS]].rename(columns={"source": self._source})
+        return f"{words}\n{shown.round(3).to_string(index=False)}"
 
     def _draw(self, figure: Figure) -> None:
         title = f"FreezeLab: {self._domains}"
