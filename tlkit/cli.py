@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import tlkit
-from tlkit.words import nearest_name, printable
+from tlkit.words import must_install, nearest_name, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -243,7 +243,7 @@ def lab(
 ) -> None:
     """Open the course in JupyterLab."""
     if importlib.util.find_spec("jupyterlab") is None:
-        raise ValueError("JupyterLab must be installed for this: pip install 'tlkit[lab]'.")
+        raise ValueError(must_install("JupyterLab", "lab"))
     course = _course_in_checkout() if folder is None else None
     if course is None:
         course = folder or Path("tlkit-course")
@@ -491,6 +491,15 @@ def _exercises_in_checkout() -> Path | None:
     return exercises if (exercises / "nbgrader_config.py").is_file() else None
 
 
+def _installed(package: str) -> str:
+    """The version of a package, or that it is not installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        # Without CUDA it has another name, on Binder for example.
+        return _installed("tensorflow-cpu") if package == "tensorflow" else "not installed"
+
+
 @app.command()
 def info(
     devices: Annotated[bool, typer.Option(help="List the devices that TensorFlow sees (loads TensorFlow).")] = True,
@@ -500,11 +509,7 @@ def info(
 
     typer.echo(f"tlkit {tlkit.__version__}, Python {sys.version.split()[0]}, {sys.platform}")
     for package in _SHOWN_PACKAGES:
-        try:
-            version = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            version = "not installed"
-        typer.echo(f"  {package:<14} {version}")
+        typer.echo(f"  {package:<14} {_installed(package)}")
     status = asset_status()
     typer.echo("bundled files")
     for name, state in status.items():
