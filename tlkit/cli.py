@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import tlkit
-from tlkit.words import nearest_name, printable
+from tlkit.words import must_install, nearest_name, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -219,7 +219,7 @@ def lab(
 ) -> None:
     """Open your copy of the course in JupyterLab: notebooks and exercises; the copy is made, or brought up to date."""
     if importlib.util.find_spec("jupyterlab") is None:
-        raise ValueError("JupyterLab must be installed for this: pip install 'tlkit[lab]'.")
+        raise ValueError(must_install("JupyterLab", "lab"))
     if port is not None and not 1 <= port <= 65535:
         raise ValueError(f"--port must be 1 to 65535, got {port}.")
     from tlkit.files.course import FIRST_NOTEBOOK, copy_course
@@ -483,6 +483,15 @@ def _exercises_in_checkout() -> Path | None:
     return exercises if (exercises / "nbgrader_config.py").is_file() else None
 
 
+def _installed(package: str) -> str:
+    """The version of a package, or that it is not installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        # Without CUDA it has another name, on Binder for example.
+        return _installed("tensorflow-cpu") if package == "tensorflow" else "not installed"
+
+
 @app.command()
 def info(
     devices: Annotated[bool, typer.Option(help="List the devices that TensorFlow sees (loads TensorFlow).")] = True,
@@ -492,11 +501,7 @@ def info(
 
     typer.echo(f"tlkit {tlkit.__version__}, Python {sys.version.split()[0]}, {sys.platform}")
     for package in _SHOWN_PACKAGES:
-        try:
-            version = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            version = "not installed"
-        typer.echo(f"  {package:<14} {version}")
+        typer.echo(f"  {package:<14} {_installed(package)}")
     status = asset_status()
     typer.echo("bundled files")
     for name, state in status.items():

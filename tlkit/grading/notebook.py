@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tlkit.words import one_line
+from tlkit.words import must_install, one_line
 
 __all__ = ["CheckResult", "ExerciseReport", "check_exercise", "touched_tests"]
 
@@ -95,7 +95,7 @@ def check_exercise(
 def need_extra() -> None:
     """Refuse in one line when nbgrader is not there."""
     if any(importlib.util.find_spec(name) is None for name in ("nbgrader", "nbclient", "psutil")):
-        raise ValueError("nbgrader must be installed for this: pip install 'tlkit[exercises]'.")
+        raise ValueError(must_install("nbgrader", "exercises"))
 
 
 @functools.cache  # once a process

@@ -1,12 +1,15 @@
 """Controls for JupyterLab: freeze and train, compare domains, explore the gradient, upload pictures.
 
 Each widget works without clicks, by its traits and methods, and leaves a static picture for readers without a kernel.
+They need ``pip install 'tlkit[lab]'``, which brings ipywidgets and anywidget.
 """
 
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, Any
+
+from tlkit.words import must_install
 
 if TYPE_CHECKING:
     from tlkit.widgets.domain_compare import DomainCompare
@@ -28,4 +31,10 @@ _MODULE_OF = {
 def __getattr__(name: str) -> Any:
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'tlkit.widgets' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"tlkit.widgets.{_MODULE_OF[name]}"), name)
+    try:
+        module = importlib.import_module(f"tlkit.widgets.{_MODULE_OF[name]}")
+    except ModuleNotFoundError as error:
+        if error.name not in ("anywidget", "ipywidgets", "traitlets"):
+            raise
+        raise ImportError(must_install(error.name, "lab")) from error
+    return getattr(module, name)
