@@ -165,6 +165,11 @@ def test_notebooks_have_a_page_with_their_outputs(site: Site, notebook: Path) ->
     assert len([load for load in page.loads if load.startswith(f"{notebook.stem}-")]) == len(pictures)
     assert page.text.count('<div class="output">') == len(outputs)
     assert page.tags.count("table") >= len(tables)
+    cells = [
+        cell for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == "code" and cell.id != "setup"
+    ]
+    hidden = [cell for cell in cells if cell.outputs and cell.metadata.get("jupyter", {}).get("outputs_hidden")]
+    assert page.text.count("<summary>What came out</summary>") == len(hidden)
 
 
 @pytest.mark.slow

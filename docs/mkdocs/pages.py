@@ -218,7 +218,10 @@ def notebook_page(path: Path) -> tuple[str, dict[str, bytes]]:
             continue
         if cell.cell_type != "code" or "tlkit-setup" in cell.metadata.get("tags", []):
             continue
-        parts.append(f"```python\n{cell.source}\n```")
+        folded = cell.metadata.get("jupyter", {})
+        code = f"```python\n{cell.source}\n```"
+        parts.append(details("The code", code) if folded.get("source_hidden") else code)
+        shown_before = len(parts)
         for output in cell.outputs:
             data = output.get("data", {})
             if "image/png" in data:
@@ -233,7 +236,14 @@ def notebook_page(path: Path) -> tuple[str, dict[str, bytes]]:
             else:
                 text = data.get("text/plain") or output.get("text", "")
                 parts.append(f'<div class="output"><pre>{html.escape(text, quote=False)}</pre></div>')
+        if folded.get("outputs_hidden") and len(parts) > shown_before:
+            parts[shown_before:] = [details("What came out", "\n\n".join(parts[shown_before:]))]
     return "\n\n".join(parts) + "\n", pictures
+
+
+def details(summary: str, content: str) -> str:
+    """Something that a reader opens: what a notebook folds."""
+    return f"<details markdown><summary>{summary}</summary>\n\n{content}\n\n</details>"
 
 
 def arrows(diagram: str) -> str:

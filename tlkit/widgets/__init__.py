@@ -1,4 +1,4 @@
-"""Controls for JupyterLab: freeze and train, compare domains, explore the gradient, upload pictures.
+"""Controls for JupyterLab: freeze and train, compare domains, explore the gradient, upload pictures, predict.
 
 Each widget works without clicks, by its traits and methods, and leaves a static picture for readers without a kernel.
 They need ``pip install 'tlkit[lab]'``, which brings ipywidgets and anywidget.
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from tlkit.widgets.freeze_lab import FreezeLab
     from tlkit.widgets.gradient_explorer import GradientExplorer
     from tlkit.widgets.picture_upload import PictureUpload
+    from tlkit.widgets.predict import Predict
 
-__all__ = ["DomainCompare", "FreezeLab", "GradientExplorer", "PictureUpload"]
+__all__ = ["DomainCompare", "FreezeLab", "GradientExplorer", "PictureUpload", "Predict"]
 
 # Found when asked for: GradientExplorer needs no TensorFlow.
 _MODULE_OF = {
@@ -25,6 +26,7 @@ _MODULE_OF = {
     "FreezeLab": "freeze_lab",
     "GradientExplorer": "gradient_explorer",
     "PictureUpload": "picture_upload",
+    "Predict": "predict",
 }
 
 
