@@ -59,6 +59,7 @@ LAYERS = {
     "demo": 3,
     "kernels": 3,
     "grading": 3,
+    "exercises": 4,
     "_grade_worker": 4,
     "widgets": 4,
     "cli": 4,

@@ -61,6 +61,10 @@ def test_a_choice_is_right_or_not_so():
 def test_without_a_guess_the_result_is_shown_all_the_same():
     assert repr(Predict("What?", between=(0, 1)).compare(0.5)) == "What? It is 0.50. You recorded no guess."
     assert "No guess was recorded" in repr(Predict.report())
+    again = Predict("What?", between=(0, 1))
+    assert again._button.disabled
+    with raises_one_line(ValueError, "before the result, which is known: 0.50"):
+        again.guess(0.4, 0.6)
 
 
 def test_a_cell_that_is_run_again_finds_its_guess_unless_the_question_is_another():

@@ -214,7 +214,8 @@ def notebook_page(path: Path) -> tuple[str, dict[str, bytes]]:
         if cell.cell_type == "markdown":
             headings = re.findall(r"^#+ (.+)", cell.source, re.M)
             heading = headings[-1] if headings else heading
-            parts.append(MERMAID.sub(lambda match: arrows(match[1]), cell.source))
+            text = MERMAID.sub(lambda match: arrows(match[1]), cell.source)
+            parts.append(text.replace("<details>", "<details markdown>"))  # hints and solutions
             continue
         if cell.cell_type != "code" or "tlkit-setup" in cell.metadata.get("tags", []):
             continue

@@ -1,8 +1,8 @@
 """Predict: a question, the learner's guess before the experiment runs, and the result beside it.
 
 A guess of a number is a range that shall hold the result in eight of ten cases. Whether it does is what calibration
-means for people, as in notebook 07 for networks. Lichtenstein, Fischhoff & Phillips (1982) found that people's ranges are
-far too narrow.
+means for people, as in notebook 07 for networks. Lichtenstein, Fischhoff & Phillips (1982) found that people's ranges
+are far too narrow.
 """
 
 from __future__ import annotations
@@ -111,10 +111,12 @@ class Predict(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no typ
         """Record a guess: two numbers, a choice, or, without arguments, what the controls show.
 
         Raises:
-            ValueError: The guess lies outside, or there was one already.
+            ValueError: The guess lies outside, there was one already, or the result is known.
         """
         if self.guessed is not None:
             raise ValueError(f"a guess must be recorded once, got another after {self._named(self.guessed)}.")
+        if self.result is not None:
+            raise ValueError(f"a guess must come before the result, which is known: {self._named(self.result)}.")
         shown = self._control.value
         given = answer or (shown if isinstance(shown, tuple) else () if shown is None else (shown,))
         if self.choices is not None:
@@ -175,8 +177,8 @@ class Predict(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no typ
             for question, guessed, result, hit in rows
         ]
         cells = "".join(
-            f'<tr><td style="text-align:left">{escape(question)}</td><td>{escape(guessed)}</td><td>{escape(result)}</td>'
-            f"<td>{'✓ yes' if hit else '✗ no'}</td></tr>"
+            f'<tr><td style="text-align:left">{escape(question)}</td><td>{escape(guessed)}</td>'
+            f"<td>{escape(result)}</td><td>{'✓ yes' if hit else '✗ no'}</td></tr>"
             for question, guessed, result, hit in rows
         )
         head = "<tr><th>question</th><th>guess</th><th>result</th><th>right</th></tr>"
@@ -221,15 +223,14 @@ class Predict(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no typ
         return f"({self.between[0]:,g} to {self.between[1]:,g})"
 
     def _show(self) -> None:
-        recorded = self.guessed is not None
-        self._button.disabled = self._control.disabled = recorded
-        if not recorded:
-            asked = f"Choose a range that you are {SURE:.0%} sure of." if self.choices is None else "Choose an answer."
-            self._said.value = f'<p class="tlkit-quiet">{asked}</p>'
-        elif self.result is None:
+        self._button.disabled = self._control.disabled = self.guessed is not None or self.result is not None
+        if self.result is not None:
+            self._said.value = f"<p>It is {escape(self._named(self.result))}. {escape(self._verdict())}</p>"
+        elif self.guessed is not None:
             self._said.value = f"<p>Recorded: {escape(self._named(self.guessed))}. Now run the experiment.</p>"
         else:
-            self._said.value = f"<p>It is {escape(self._named(self.result))}. {escape(self._verdict())}</p>"
+            asked = f"Choose a range that you are {SURE:.0%} sure of." if self.choices is None else "Choose an answer."
+            self._said.value = f'<p class="tlkit-quiet">{asked}</p>'
         self._still.renew()
 
     def _draw(self, figure: Figure) -> None:
