@@ -32,6 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Files of the repository that become pages, beside the notebooks; links between them become links between pages.
 PAGES = {
     "README.md": "index.md",
+    "notebooks/glossary.md": "glossary.md",
     "exercises/README.md": "exercises/instructors.md",
     "exercises/STUDENTS.md": "exercises/STUDENTS.md",
     "tlkit/assets/PROVENANCE.md": "about/PROVENANCE.md",

@@ -20,6 +20,7 @@ FOLDED = "The result is folded. Write your guess down, then run the cell."
 # What belongs to the course; pictures have a licence of their own, which lies in each folder.
 _PATTERNS = (
     "notebooks/*.ipynb",
+    "notebooks/glossary.md",
     "notebooks/photos/**/*",
     "notebooks/drawings/**/*",
     "exercises/release/*/*.ipynb",
