@@ -124,7 +124,7 @@ def test_without_a_bundled_head_source_labels_make_one() -> None:
     fit_probe(head, cache_features(backbone.model, pair.source.train.take(20, seed=0)))
     scores = score_pair(backbone, head, head, pair)
     np.testing.assert_allclose(compare.scores["accuracy"], [scores.source, scores.target])
-    assert "with a probe on 20 source labels a class and no target label (zero-shot)" in compare._status.value
+    assert "with a probe on 20 source labels per class and no target label (zero-shot)" in compare._status.value
 
 
 def test_domains_of_different_classes_have_heads_of_their_own() -> None:
@@ -323,7 +323,7 @@ def test_controls_drive_the_settings() -> None:
     compare = DomainCompare(toy_pair(3), {"toy": toy_backbone(), "one": toy_classifier(3)})
     control(compare, "tlkit-labels").value = 5
     assert compare.labels_per_class == 5
-    assert "5 target labels a class, 15 in all" in compare._status.value
+    assert "5 target labels per class, 15 in all" in compare._status.value
     control(compare, "tlkit-model").value = "one"
     assert compare.model == "one"
     assert control(compare, "tlkit-labels").disabled
