@@ -43,7 +43,7 @@ MILD, MUCH = 0.01, 0.05
 
 _STYLE = """
 .tlkit-columns { flex-flow: row wrap; gap: 14px; }
-.tlkit-stages { flex: 1 1 370px; max-width: 440px; } .tlkit-settings { flex: 0 1 250px; min-width: 230px; }
+.tlkit-stages { flex: 1 1 340px; max-width: 440px; } .tlkit-settings { flex: 0 1 258px; min-width: 240px; }
 .tlkit-plot { flex: 2 1 440px; min-width: 320px; }
 .tlkit-stage { border: 1px solid var(--tlkit-line); border-radius: 7px; padding: 1px 4px; margin: 2px 0;
   align-items: center; overflow: visible; }
@@ -70,7 +70,7 @@ _STYLE = """
 .tlkit-progress-words, .tlkit-note { min-height: 22px; } /* words that come and go do not move the page */
 .tlkit .tlkit-runs { flex: 2 1 560px; min-width: 0; overflow-x: auto; }
 .tlkit-moved { flex: 1 1 340px; min-width: 300px; }
-.tlkit-settings .widget-label { min-width: 100px; width: 100px; text-align: right; }
+.tlkit-settings .widget-label { min-width: 108px; width: 108px; text-align: right; }
 .tlkit-settings .widget-toggle-buttons { display: flex; flex-flow: row nowrap; align-items: center; }
 .tlkit-settings .widget-toggle-buttons .widget-toggle-button { width: auto; padding: 0 5px; font-size: 12px; }
 .tlkit-settings .widget-toggle-buttons > div { display: flex; flex-flow: row nowrap; }

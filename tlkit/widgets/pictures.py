@@ -105,7 +105,7 @@ def draw_curves(
     words = _words(current, lines, source)
     return (
         f'<svg role="img" aria-label="{words}" viewBox="0 0 {WIDTH} {HEIGHT}" width="100%" '
-        f'style="max-width:{WIDTH + 120}px"><title>{words}</title>{"".join(parts)}</svg>'
+        f'style="max-width:{WIDTH + 60}px"><title>{words}</title>{"".join(parts)}</svg>'
     )
 
 
@@ -220,7 +220,7 @@ def draw_strip(table: pd.DataFrame | None) -> str:
     bottom = 16 + 2 * (height + 18)
     return (
         f'<svg role="img" aria-label="{words}" viewBox="0 0 {width} {bottom}" width="100%" '
-        f'style="max-width:{1.4 * width:.0f}px">'
+        f'style="max-width:{width + 60}px">'
         f"<title>{words}</title>{''.join(rows)}</svg>"
         f'<div class="tlkit-quiet">input → head; {words} Point at a layer for its name and its largest change.</div>'
     )
