@@ -879,7 +879,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
 
     def _static_words(self) -> str:
         runs = self.results
-        words = f"FreezeLab: {self._domains}, {len(runs)} runs"
+        words = f"FreezeLab: {self._domains}, {counted(len(runs), 'run')}"
         if not len(runs):
             return words
         columns = ("run", *shown_columns(runs))
