@@ -12,7 +12,7 @@ import contextlib
 import functools
 import importlib.util
 import subprocess
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,8 @@ FENCED = "--IPKernelApp.exec_lines=from tlkit.grading import fence; fence()"
 HIDDEN_TESTS = ("### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS")
 # What the autograder says in each cell that it could not run to its end (tlkit.grading.examiner).
 KERNEL_GONE = "the kernel ended, or answered no more, before this cell was done: it could not be tested."
+# Metadata of an output of a test: the reference's functions that it has called.
+LENT = "tlkit_lent"
 # What these say is meant for a student, and needs no name of an exception before it.
 _SPEAK_FOR_THEMSELVES = ("AssertionError", "KernelGone", "TimeoutError")
 
@@ -126,6 +128,17 @@ def error_line(error: Any) -> str:
     """What a failed cell says, in one line."""
     words, kind = one_line(error["evalue"]), one_line(error["ename"], 60)
     return words if kind in _SPEAK_FOR_THEMSELVES and words else f"{kind}: {words or 'no message'}"
+
+
+def lent_words(names: Sequence[str]) -> str:
+    """That a test had the reference's functions in place of a student's."""
+    return f"Tested with the course's {', '.join(names)} in place of yours, which lost points above."
+
+
+def lent_of(cell: Any) -> list[str]:
+    """The reference's functions that a graded test has called in place of a student's."""
+    outputs = (output for output in cell.get("outputs", []) if output["output_type"] == "display_data")
+    return [name for output in outputs for name in output["metadata"].get(LENT, [])]
 
 
 def marks_of(cell: Any) -> dict[str, Any]:
