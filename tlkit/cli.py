@@ -498,8 +498,8 @@ def grade(
         )
     remarks = sum(bool(row.remark) for row in rows)
     typer.echo(f"{len(rows)} submissions graded, {len(before)} of them before, {remarks} with a remark.")
-    for name in ("grades", "checks"):
-        typer.echo(f"{out / f'{name}_{assignment}.csv'}")
+    for name in (f"grades_{assignment}.csv", f"checks_{assignment}.csv", f"overview_{assignment}.html"):
+        typer.echo(str(out / name))
 
 
 def _report(progress: Progress, task: TaskID, tests: int, before: list[str], graded: Graded, from_before: bool) -> None:

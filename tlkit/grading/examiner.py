@@ -27,7 +27,7 @@ from typing import Any
 
 from tlkit.files.fetching import fetched_folder
 from tlkit.grading.limits import limited, limits_elsewhere
-from tlkit.grading.notebook import HIDDEN_TESTS, KERNEL_GONE, LENT, lent_words, marks_of, without_block
+from tlkit.grading.notebook import HIDDEN_TESTS, KERNEL_GONE, marks_of, show_lent, without_block
 from tlkit.grading.peer import Peer
 from tlkit.grading.sandbox import bubblewrap, end_tree, sandboxed_process, world_of_its_own
 from tlkit.grading.wire import Gone, Wire
@@ -136,10 +136,7 @@ def outputs_of(outcome: Outcome) -> list[Any]:
     if outcome.error:
         said = [f"{outcome.error}: {outcome.words}"]
         outputs.append(new_output("error", ename=outcome.error, evalue=outcome.words, traceback=said))
-    if outcome.lent:
-        note = {"text/plain": lent_words(outcome.lent)}
-        outputs.append(new_output("display_data", data=note, metadata={LENT: list(outcome.lent)}))
-    return outputs
+    return outputs + show_lent(outcome.lent)
 
 
 # A student's process
