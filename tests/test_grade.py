@@ -364,6 +364,26 @@ def test_touched_tests_are_named(hand_in, course, tmp_path) -> None:
     assert said == "test cells changed sgd_step_keeps_inputs; deleted softmax_examples; copied adam_step_examples"
     (tmp_path / "bob.ipynb").write_text("no notebook", encoding="utf-8")
     assert touched_tests(tmp_path / "bob.ipynb", release) == ""
+    # Of many the first are named, and all are counted.
+    hand_in(tmp_path / "cyd.ipynb", {name: "pass" for name, cell in tests.items() if name and name != "setup"})
+    assert touched_tests(tmp_path / "cyd.ipynb", release).endswith("cross_entropy_soft_labels and 13 more")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import tlkit.grading\ntlkit.grading.check_same = print",
+        "def check_same(*a, **k): pass",
+        "check_same = lambda *a, **k: None",
+        "import tlkit.grading as g\nsetattr(g, 'check_same', print)",
+    ],
+)
+def test_checks_that_a_student_replaces_are_named(source, hand_in, course, tmp_path) -> None:
+    release = course / "release" / "ps1" / f"{NOTEBOOK}.ipynb"
+    hand_in(tmp_path / "ann.ipynb", {"softmax": source})
+    assert touched_tests(tmp_path / "ann.ipynb", release) == "cells that replace check_same"
+    hand_in(tmp_path / "bob.ipynb", {"softmax": "from tlkit.grading import check_same\n%magic"})
+    assert touched_tests(tmp_path / "bob.ipynb", release) == ""
 
 
 def test_nothing_that_the_tests_would_import_comes_along(tmp_path) -> None:

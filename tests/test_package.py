@@ -72,7 +72,9 @@ GRADING = [
     "wire",
     "checks",
     "notebook",
+    "formulas",
     "feedback",
+    "pages",
     "course",
     "sandbox",
     "landlock",
@@ -80,12 +82,20 @@ GRADING = [
     "peer",
     "student",
     "examiner",
+    "overview",
     "worker",
     "submissions",
     "__init__",
 ]
 # Its files that are modules of their own: the package hands on only what a test cell needs.
-PARTS = ["grading.notebook", "grading.course", "grading.submissions", "grading.examiner", "grading.sandbox"]
+PARTS = [
+    "grading.notebook",
+    "grading.course",
+    "grading.submissions",
+    "grading.overview",
+    "grading.examiner",
+    "grading.sandbox",
+]
 
 
 def module_files() -> dict[str, Path]:

@@ -75,7 +75,14 @@ def notebooks() -> list[Path]:
 
 
 # Files of a package that are modules of their own: the package does not hand on their names.
-PARTS = ["grading.notebook", "grading.course", "grading.submissions", "grading.examiner", "grading.sandbox"]
+PARTS = [
+    "grading.notebook",
+    "grading.course",
+    "grading.submissions",
+    "grading.overview",
+    "grading.examiner",
+    "grading.sandbox",
+]
 
 
 def modules() -> list[str]:
