@@ -364,8 +364,10 @@ def attention() -> Picture:
         y, share = 82 + 57 * place, score / sum(scores)
         parts += [box(20, y - 17, 62, 34, word), *row_of_arrows(y, (82, 110), (214, 244), (388, 416))]
         for column, name in enumerate("qkv"):
-            used = column > 0 or word == "film"
-            parts.append(box(248 + 50 * column, y - 15, 36, 30, f"*{name}*", "result" if used else "plain"))
+            if column > 0 or word == "film":
+                parts.append(box(248 + 50 * column, y - 15, 36, 30, f"*{name}*", "result"))
+            else:
+                parts.append(text(266, y, f"*{name}*", color="quiet"))
         parts += [rectangle(424, y - 9, max(2, 88 * share), 18, "go", "go", radius=1)]
         parts += [text(434 + max(2, 88 * share), y, f"{100 * share:.0f} %", size=SMALL, anchor="start")]
     parts += [text(480, 34, "how much “film”\nlooks at each", size=SMALL)]
@@ -373,7 +375,7 @@ def attention() -> Picture:
     parts += [box(596, 137, 90, 60, "**film\nnew vector", "result", size=SMALL)]
     notes = (
         "Weights: the softmax of *q* · *k* / √*d*, with the *q* of “film” and the *k* of each token.",
-        "New vector: the values *v*, mixed with these weights. What “film” uses is shaded.",
+        "New vector: the values *v*, mixed with these weights. What “film” uses stands in a box.",
     )
     parts += [text(20, 303 + 22 * place, note, size=SMALL, anchor="start") for place, note in enumerate(notes)]
     return Picture("Attention", 344, parts)
@@ -503,10 +505,10 @@ def map_of_the_course() -> Picture:
         parts += [text(x + 10, y + 14, f"**{which}", size=SMALL, anchor="start")]
         parts += [text(x + 10, y + 42, words, size=SMALL, anchor="start")]
         if which in EXERCISE_AFTER:
-            parts.append(box(x + width - 42, y + 5, 36, 19, EXERCISE_AFTER[which], "result", size=SMALL))
+            parts.append(box(x + width - 42, y + 4, 36, 20, EXERCISE_AFTER[which], "result", size=SMALL))
     legend = "Read 00 to 05 in this order. Each arrow leads to\na notebook that builds on the one it comes from."
-    parts += [text(252, 36, legend, size=SMALL, anchor="start"), box(252, 60, 36, 19, "ps1", "result", size=SMALL)]
-    parts += [text(298, 69.5, "the graded exercise that follows a notebook", size=SMALL, anchor="start")]
+    parts += [text(252, 36, legend, size=SMALL, anchor="start"), box(252, 59, 36, 20, "ps1", "result", size=SMALL)]
+    parts += [text(298, 69, "the graded exercise that follows a notebook", size=SMALL, anchor="start")]
     return Picture("Map of the course", 2 * 20 + 6 * down + height, parts)
 
 

@@ -16,11 +16,12 @@ __all__ = ["FIRST_NOTEBOOK", "CopiedCourse", "copy_course", "course_files", "cou
 
 FIRST_NOTEBOOK = "notebooks/00_start_here.ipynb"
 
-# What belongs to the course; pictures have a licence of their own, which lies in each folder.
+# What belongs to the course; photographs and drawings have a licence of their own, which lies in each folder.
 _PATTERNS = (
     "notebooks/*.ipynb",
     "notebooks/photos/**/*",
     "notebooks/drawings/**/*",
+    "notebooks/pictures/*.svg",
     "exercises/release/*/*.ipynb",
     "exercises/STUDENTS.md",
 )
