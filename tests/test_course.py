@@ -7,6 +7,7 @@ from urllib.parse import unquote
 
 import build_exercises
 import build_notebooks
+import draw_ideas
 import launch_links
 import nbformat
 import pytest
@@ -25,6 +26,7 @@ def test_the_course_is_what_git_has_for_a_learner():
     assert {name for name in files if name.endswith(".ipynb")} == {*launch_links.notebooks(), *launch_links.exercises()}
     for folder in ("photos", "drawings"):
         assert f"notebooks/{folder}/LICENSE.txt" in files
+    assert {f"notebooks/pictures/{name}.svg" for name in draw_ideas.DRAW} <= set(files)
     assert not any("source" in name for name in files)
 
 

@@ -173,6 +173,16 @@ def test_notebooks_have_a_page_with_their_outputs(site: Site, notebook: Path) ->
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_pictures_beside_the_notebooks_are_shown(site: Site, folder: Path, notebook: Path) -> None:
+    texts = [cell.source for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == "markdown"]
+    wanted = re.findall(r"\]\((pictures/[\w.]+)\)", "\n".join(texts))
+    assert [load for load in site[f"notebooks/{notebook.stem}.html"].loads if load.startswith("pictures/")] == wanted
+    for name in wanted:
+        assert (folder / "notebooks" / name).read_bytes() == (ROOT / "notebooks" / name).read_bytes()
+
+
+@pytest.mark.slow
 def test_notebooks_stand_in_the_order_of_the_course(site: Site) -> None:
     links = [link for link in site["notebooks/00_start_here.html"].links if link.endswith(".html") and "/" not in link]
     wanted = [f"{path.stem}.html" for path in NOTEBOOKS[1:]]
@@ -200,6 +210,8 @@ def test_links_between_files_become_links_between_pages(pages: ModuleType) -> No
     assert relinked("[`b`](../notebooks/04_freezing.ipynb)") == "[`b`](../notebooks/04_freezing.md)"
     assert relinked("[c](../tlkit/audit/moved.py)") == "[c](../api/audit.md)"
     assert relinked("![d](../docs/audit.png)") == "![d](../audit.png)"
+    beside = "![d,\ne](pictures/lora.svg)"
+    assert relinked(beside, "notebooks/12_parameter_efficient.ipynb", "notebooks/12_parameter_efficient.md") == beside
     assert relinked("[Makefile](../Makefile)") == "Makefile"  # not in the site
     assert relinked("[a badge ![e](https://example.org/e.svg)](https://example.org)") == (
         "[a badge e](https://example.org)"

@@ -74,6 +74,11 @@ def notebooks() -> list[Path]:
     return sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
+def drawn() -> list[Path]:
+    """The pictures that notebooks show from a file beside them."""
+    return sorted((ROOT / "notebooks" / "pictures").glob("*.svg"))
+
+
 # Files of a package that are modules of their own: the package does not hand on their names.
 PARTS = [
     "grading.notebook",
@@ -100,8 +105,9 @@ def file_of(module: str) -> Path:
 
 @functools.cache
 def page_of() -> dict[str, str]:
-    """The page that shows a file of the repository; of a module's file, its part of the API."""
+    """The page that shows a file of the repository; of a module's file, its part of the API; of a picture, itself."""
     found = PAGES | {f"notebooks/{path.name}": f"notebooks/{path.stem}.md" for path in notebooks()}
+    found |= {name: name for name in (path.relative_to(ROOT).as_posix() for path in drawn())}
     for name in modules():
         first = file_of(name)
         files = first.parent.glob("*.py") if first.stem == "__init__" else [first]
@@ -125,6 +131,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         add(f"notebooks/{path.stem}.md", relink(page, f"notebooks/{path.name}", f"notebooks/{path.stem}.md"))
         for name, picture in pictures.items():
             add(f"notebooks/{name}", picture)
+    for path in drawn():
+        add(path.relative_to(ROOT).as_posix(), path.read_bytes())
     add("api/index.md", overview())
     for name in modules():
         entries = f"---\ntitle: tlkit.{name}\n---\n\n::: tlkit.{name}\n"

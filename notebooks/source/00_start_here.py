@@ -293,7 +293,17 @@ assert loss[0] - loss[1] > 0.1
 # %% [markdown]
 # ## 10. The map
 #
-# You have now run the whole program once. Each later notebook takes up one part of it:
+# You have now run the whole program once. The map shows which notebook builds on which, and where the graded exercises
+# belong:
+#
+# ![A map of the course. Read in this order: 00 Start here, 01 Cross-entropy and its gradient, 02 Domains, 03 Base and
+# head, 04 Freezing, 05 Fine-tuning. Further arrows lead from 03 to 06 Augmentation, 07 Evaluation, and 08 Negative
+# transfer and choosing a backbone; from 04 to 13 The trap museum; from 05 to 09 An article under review and 11
+# Transformers and text; from 07 and 09 to 10 Photographs; from 11 to 12 Parameter-efficient fine-tuning. Graded
+# exercises: ps8 follows 00, ps1 01, ps2 02, ps3 03, ps4 05, ps5 07, ps6 08, and ps7
+# 11.](pictures/map_of_the_course.svg)
+#
+# Each later notebook takes up one part of the program:
 #
 # | line | question | notebook |
 # |---|---|---|

@@ -18,6 +18,23 @@
 # | target | the domain you care about: handwritten digits, `mnist` or `optdigits` |
 # | framing | how the ink is placed in the image: cropped, scaled, shifted |
 # | zero-shot | the source's own classifier, asked about the target without any target label |
+#
+# When source and target differ, one speaks of **domain shift**. The picture sketches two kinds, with two classes and a
+# classifier that is a straight line:
+#
+# ![Three panels with discs and squares, a straight line, and a dashed border where the two classes really meet. Source:
+# the line is learned here, where it follows the border, and nearly all are right. Covariate shift: other pictures come,
+# and each keeps its right name. They lie where the border bends away from the line, and a quarter of them is on its
+# wrong side. Label shift: the classes look as before, and come in other shares, many discs and few squares. Nearly all
+# are right again, but of six that are called squares only four are squares.](pictures/domain_shift.svg)
+#
+# - **Covariate shift**: other pictures come, and each keeps its right name; $p(x)$ changes, and $p(y \mid x)$ stays. The
+#   line fails in a place that the source never tested.
+# - **Label shift**: the classes look as before, and come in other shares; $p(y)$ changes, and $p(x \mid y)$ stays. The same
+#   errors weigh more: of all that is called a square, a smaller share is one.
+#
+# From print to handwriting the pictures change, and a 3 is called a 3 in both: the shift of this notebook is of the
+# first kind. Real shifts are often a mixture of both.
 
 # %%
 import hashlib

@@ -18,6 +18,13 @@
 # In the program of notebook 00 this is the line
 # `model = keras.Model(image, keras.layers.Dense(len(classes), name="head")(base(image)))`, with the base frozen. This
 # notebook asks what such a base is worth. Section 9 writes the line again, for these digits.
+#
+# The picture shows what is taken over from the source, and what is new:
+#
+# ![Two rows. In pretraining, an image of a printed character goes through the base, which turns it into a feature map of
+# 4 × 4 positions and 256 channels, and through the head, which turns that into 62 scores. Base and head learn. In the
+# second row, for handwritten digits, the same base is used: its weights are kept, and frozen. The old head is left
+# behind, and a new head with 10 scores learns.](pictures/base_and_head.svg)
 
 # %%
 import keras
@@ -99,7 +106,13 @@ pd.DataFrame(
 # Each stage after the stem is one **residual block**. Two convolutions compute a correction $F(x)$, a shortcut passes
 # $x$ on, and the block gives $\mathrm{relu}(x + F(x))$. If a block has nothing to add, it can leave $x$ as it is. With
 # such blocks He et al. could train much deeper networks. Where the block changes the shape, a 1 × 1 convolution adapts
-# $x$.
+# $x$. The picture shows one block, and the cell below it builds one:
+#
+# ![A tensor x goes two ways. On the first it passes a 3 × 3 convolution with BatchNorm, a ReLU, and a second 3 × 3
+# convolution with BatchNorm: this is the correction F(x). On the second, the shortcut, it stays as it is, or passes a 1
+# × 1 convolution where the shape changes. Both are added, and a ReLU gives relu(x + F(x)). Before and behind the block
+# one tensor is under way, and the network can be cut there. Inside there are two, and it
+# cannot.](pictures/residual_block.svg)
 
 # %%
 layers = keras.layers
@@ -134,7 +147,12 @@ difference
 
 # %% [markdown]
 # **Feature extraction** means: freeze all five stages, run every image through them **once**, and train only a head on
-# what comes out. `cache_features` runs the images through and keeps the result.
+# what comes out. `cache_features` runs the images through and keeps the result. The first row of the picture is feature
+# extraction; the other two are **fine-tuning**, which section 7 tries:
+#
+# ![Three rows, each with the five stages of a pretrained base and a new head. Feature extraction: all five stages are
+# frozen, and the head learns. Fine-tuning in part: stages 1 to 3 are frozen, and stages 4 and 5 and the head learn.
+# Fine-tuning of everything: all five stages and the head learn.](pictures/what_learns.svg)
 
 # %%
 tlkit.freeze_to(backbone, stage=backbone.n_stages)

@@ -157,7 +157,15 @@ pd.DataFrame(rows).T
 #
 # $$\text{running mean} \leftarrow m \cdot \text{running mean} + (1 - m) \cdot \text{batch mean}$$
 #
-# and the same for the variance. No gradient, no learning rate.
+# and the same for the variance. No gradient, no learning rate. The picture shows the layer's two modes, and when each of
+# them runs:
+#
+# ![Two panels. Left: the layer subtracts the mean and divides by the deviation of this batch, then multiplies by gamma
+# and adds beta. Each batch also moves the running mean and variance: m times the old value plus (1 − m) times the
+# batch’s. Right: the layer uses the running mean and variance that were kept, and they stay as they are. In Keras, fit
+# with layer.trainable = True runs the left mode: the statistics move without a gradient. Fit with layer.trainable =
+# False runs the right mode: the flag changes the mode, and gamma and beta stay. Predict and evaluate run the right
+# mode, whatever the flag says.](pictures/batchnorm.svg)
 #
 # **Predict before you run:** the learning rate below is **zero**, so no weight of the pretrained ResNet can move. After
 # 12 epochs on 100 `mnist` images, what is left of its accuracy on the source? The same images with the colours inverted
@@ -323,7 +331,15 @@ except ValueError as error:
 # ## 5. The boundary cache: what freezing saves
 #
 # What is frozen gives the same features in every epoch. So run it once, keep the features at the boundary, and train
-# the tail and the head on those: `split_at`, then `cache_features`, then `fit`. How much arithmetic is that?
+# the tail and the head on those: `split_at`, then `cache_features`, then `fit`. The picture shows the training above and
+# the whole model below, with the same weights:
+#
+# ![Two rows. Above, the training: each image passes the frozen trunk once, and its features are stored. In each epoch
+# the tail and the head, which learn, read the stored features, and the gradient of the loss ends at the boundary
+# between trunk and tail. Below, the whole model: images, trunk, tail, head, scores. Dashed lines join each part to its
+# twin above: they have the same weights, so training tail and head is training the model.](pictures/cache_boundary.svg)
+#
+# How much arithmetic is that?
 #
 # Count multiply-adds. For one image let
 #

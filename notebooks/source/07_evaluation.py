@@ -152,6 +152,13 @@ assert cell_sizes["frozen"]["source"] < cell_sizes["zero-shot"]["source"] - 0.01
 # - **Recall** is $h$ divided by all that *are* twos: its row.
 # - **Precision** is $h$ divided by all that were *called* two: its column.
 # - **F1** is the harmonic mean of precision $p$ and recall $r$, $2\,p\,r / (p + r)$: low as soon as one of them is.
+#
+# The picture counts both for an invented model:
+#
+# ![Digits in a table. A solid frame holds the 24 that are a 2, a dashed frame the 16 that were called 2. The frames
+# overlap in 12 hits. 4 others were called 2, the false alarms, and 12 twos were missed. Precision: of 16 that were
+# called 2, 12 are a 2. Recall: of 24 that are a 2, 12 were called 2. In the confusion matrix, precision reads a column,
+# and recall a row.](pictures/precision_and_recall.svg)
 
 # %% tags=["nbval-ignore-output"]
 hits = matrix.diagonal()
