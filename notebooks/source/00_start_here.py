@@ -4,7 +4,8 @@
 # **Question: a network has learned from a million photographs. What is that worth to you if you have only a hundred,
 # and sort them into other classes?**
 #
-# Takes about a minute and a half on two cores, and needs no internet. You need Python, and one course in machine learning.
+# Reading time: about 15 minutes; running it takes about one. You need: Python, and one course in machine learning. It
+# runs offline.
 #
 # This notebook is **plain Keras**: the whole program that you will write for your own pictures. tlkit only supplies the
 # network's file and the pictures. Each later notebook takes one step of this program and asks what it really does.
@@ -65,8 +66,8 @@ pictures = np.stack([read(path) for path in examples])
 best = network.predict(pictures, verbose=0).argmax(axis=1)
 show(pictures, [f"{path.parent.name}\nit says: {names[k]}" for path, k in zip(examples, best, strict=True)])
 # %% [markdown]
-# Above each photograph stand the name of its folder and the network's best guess. Its 1,000 names are not your ten.
-# What it *sees* may be of use to you all the same: that is the idea of this course.
+# Above each photograph you read the name of its folder and the network's best guess. Its 1,000 names are not your ten.
+# What it *sees* may still be of use to you: that is the idea of this course.
 
 # %% [markdown]
 # ## 2. Three parts
@@ -330,7 +331,7 @@ assert loss[0] - loss[1] > 0.1
 #   and over ten draws.
 # - The steps are: read, split in three, baseline, freeze, head, compile, fit, look at mistakes, unfreeze, compile again,
 #   fit at a small rate, test, save.
-# - Of the drawings it got fewer right. A score holds for the domain in which it was measured.
+# - It got fewer of the drawings right. A score holds for the domain in which it was measured.
 #
 # **Exercise:** make a folder that holds three folders of pictures, twenty in each. Set `PHOTOS` to its `Path`, and
 # `PICTURE` to the path of one picture. Predict the scores of baseline and frozen base, then run sections 1 to 7. With
