@@ -18,7 +18,10 @@ from tlkit.words import nearest_name, one_line, said
 __all__ = ["Checked", "check", "exercises"]
 
 #: The notebooks that have exercises, and how many each has.
-COUNTS: dict[str, int] = {}
+COUNTS: dict[str, int] = {
+    "07": 3,
+    "08": 3,
+}
 
 
 class Checked:
