@@ -20,6 +20,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
+from urllib.parse import unquote
 
 import pytest
 from helpers import ROOT, raises_one_line, run_python
@@ -28,7 +29,8 @@ from tlkit import cli
 from tlkit.grading import submissions
 from tlkit.grading.course import Course, prepare_course
 from tlkit.grading.landlock import landlock_version
-from tlkit.grading.notebook import check_exercise, error_line, mend_lost_wakeups, touched_tests
+from tlkit.grading.notebook import check_exercise, error_line, lent_words, mend_lost_wakeups, touched_tests
+from tlkit.grading.overview import read_checks
 from tlkit.grading.sandbox import bubblewrap, world_of_its_own
 from tlkit.grading.submissions import find_submissions
 from tlkit.text.fetching import data_folder as text_folder
@@ -428,8 +430,11 @@ def test_no_reason_is_a_formula() -> None:
 
 def test_a_course_that_was_prepared_before_goes_on_hiding_its_tests(tmp_path) -> None:
     text = (ROOT / "exercises" / "nbgrader_config.py").read_text(encoding="utf-8")
-    before = text.replace("from tlkit.grading.feedback import", "from tlkit._grade_worker import")
-    assert before != text
+    names = "SAFE_FILTERS, feedback_preprocessors"
+    before = text.replace(
+        "from tlkit.grading.feedback import configure_feedback", f"from tlkit._grade_worker import {names}"
+    ).replace("configure_feedback(c)", "c.GenerateFeedback.preprocessors = feedback_preprocessors()")
+    assert "configure_feedback" not in before
     (tmp_path / "nbgrader_config.py").write_text(before, encoding="utf-8")
     config = PyFileConfigLoader("nbgrader_config.py", path=str(tmp_path)).load_config()
     assert [kind.__name__ for kind in config.GenerateFeedback.preprocessors][1] == "Discreet"
@@ -601,6 +606,55 @@ def test_a_class_is_graded_whatever_it_hands_in(graded_class, instructor) -> Non
     with (out / "grades_ps1.csv").open(encoding="utf-8", newline="") as file:
         grades = {row["student_id"]: float(row["score"]) for row in csv.DictReader(file)}
     assert grades == {student: sum(got for got, _, _ in rows.values()) for student, rows in table.items()}
+
+
+@pytest.mark.slow
+def test_the_table_says_how_each_check_came_out(graded_class) -> None:
+    table = read_checks(graded_class[1] / "checks_ps1.csv")
+    states = table.pivot(index="student", columns="check", values="state")
+    assert set(states.loc["float32"]) == {"passes"}
+    assert set(states.loc["garbage"]) == set(states.loc["nothing"]) == {"not tested"}
+    gone = {"sleeps": LATE, "sleeps_when_called": LATE, "ends_the_process": list(answer(BANK[-1]).loses)}
+    for student, lost in gone.items():
+        assert set(states.loc[student, lost]) == {"not tested"}
+        assert set(states.loc[student].drop(lost)) == {"passes"}
+    assert set(states.loc["axis_swapped", list(answer("wrong/axis_swapped").loses)]) == {"fails"}
+    parts = table[table["student"] == "float32"].set_index("check")["part"]
+    assert parts["softmax_examples"] == parts["softmax_large_logits"] == "1. Softmax"
+    assert parts["head_gradients_any_head"] == "3. The gradient"
+    # A softmax that lost points was replaced where later parts call one.
+    lent = table[table["tested_with"] != ""]
+    assert set(lent["student"]) == {"axis_swapped", "skips_tests"}
+    assert {*lent["tested_with"]} == {"softmax"}
+    assert {*lent["check"]} == {"logit_gradient_examples", "logit_gradient_any_labels", "head_gradients_any_head"}
+
+
+@pytest.mark.slow
+def test_the_class_is_shown_at_a_glance(graded_class) -> None:
+    folder, out, *_, second = graded_class
+    path = out / "overview_ps1.html"
+    assert str(path) in second.stdout
+    page = path.read_text(encoding="utf-8")
+    students = {one.stem for one in folder.iterdir()}
+    assert set(re.findall(r'<th scope="row" title="([^"]*)">', page)) == students
+    linked = dict(re.findall(r'<a href="(feedback/[^"]*)">([^<]*)</a>', page))
+    assert set(linked.values()) == students - {"garbage", "nothing"}
+    assert all((out / unquote(link)).is_file() for link in linked)
+    flagged = set(re.findall(r"<li>(\w+): test cells ", page))
+    assert flagged == {"deleted_cells", "copied_cells", "skips_tests"}
+
+
+@pytest.mark.slow
+def test_feedback_says_what_was_lent_and_which_tests_were_touched(graded_class) -> None:
+    pages = {path.parts[-3]: html.unescape(path.read_text("utf-8")) for path in graded_class[1].rglob("feedback/*/*/*")}
+    with_lent = {student for student, page in pages.items() if lent_words(["softmax"]) in page}
+    assert with_lent == {"axis_swapped", "skips_tests"}
+    flagged = {student for student, page in pages.items() if "Found in your notebook: test cells" in page}
+    assert flagged == {"deleted_cells", "copied_cells", "skips_tests"}
+    for page in pages.values():
+        assert "<math" in page
+        assert not re.search(r"\$\$|<script|https?:", page)
+    assert "It ended at sgd_step." in pages["ends_the_process"]
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ import math_core
 import nbformat
 import typer.cli
 import typer.main
+from markdown.extensions.toc import slugify
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -210,6 +211,7 @@ def relink(markdown: str, source: str, uri: str) -> str:
         path = posixpath.normpath(posixpath.join(posixpath.dirname(source), target))
         if path in page_of():
             there = posixpath.relpath(page_of()[path], posixpath.dirname(uri) or ".")
+            anchor = anchors(ROOT / path).get(anchor, anchor) if path.endswith(".ipynb") else anchor
             return f"{match['image']}[{match['text']}]({there}{'#' if anchor else ''}{anchor})"
         return match["text"] if (ROOT / path).exists() else match[0]
 
@@ -219,6 +221,15 @@ def relink(markdown: str, source: str, uri: str) -> str:
 
 
 # Notebooks
+
+
+@functools.cache
+def anchors(path: Path) -> dict[str, str]:
+    """The site's anchor of each heading of a notebook, by the one that JupyterLab gives it: its text, - for a space."""
+    cells = nbformat.read(path, as_version=4).cells
+    headings = [h for cell in cells if cell.cell_type == "markdown" for h in re.findall(r"^#+ (.+)", cell.source, re.M)]
+    texts = [heading.replace("`", "") for heading in headings]
+    return {text.replace(" ", "-"): slugify(text, "-") for text in texts}
 
 
 def notebook_page(path: Path) -> tuple[str, dict[str, bytes]]:
@@ -250,6 +261,8 @@ def notebook_page(path: Path) -> tuple[str, dict[str, bytes]]:
             elif "text/html" in data:
                 table = re.sub(r"<style scoped>.*?</style>\s*", "", data["text/html"], flags=re.S)
                 parts.append(f'<div class="output">{table}</div>')
+            elif "text/markdown" in data:
+                parts.append(f'<div class="output" markdown>\n\n{data["text/markdown"]}\n\n</div>')
             else:
                 text = data.get("text/plain") or output.get("text", "")
                 parts.append(f'<div class="output"><pre>{html.escape(text, quote=False)}</pre></div>')

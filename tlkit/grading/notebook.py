@@ -163,7 +163,7 @@ def parts_of(cells: Iterable[Any]) -> dict[str, str]:
     part, headings, parts = "", list[str](), {}
     for cell in cells:
         if cell["cell_type"] == "markdown":
-            found = re.findall(r"^## (.+?)(?: \((.*points?.*)\))?$", "".join(cell["source"]), re.MULTILINE)
+            found = re.findall(r"^## (.+?)(?: \(([^()]*points?[^()]*)\))?$", "".join(cell["source"]), re.MULTILINE)
             headings += [one_line(heading, 100) for heading, points in found if points != "no points"]
         if marks_of(cell).get("grade"):
             part, headings = " · ".join(headings) or part, []
