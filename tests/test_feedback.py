@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import raises_one_line
+from helpers import ROOT, raises_one_line
 
 pytest.importorskip("nbgrader", reason="needs tlkit[exercises]")
 import math_core
@@ -389,3 +389,41 @@ def test_names_that_look_like_numbers_stay_names(tmp_path) -> None:
 def test_the_oracle_for_pages_finds_what_runs() -> None:
     for bad in ("<script>x()</script>", "<img src=http://x.org/a.png>", "<b onclick=x()>", '<a href="javascript:x()">'):
         assert runs_or_loads(bad), bad
+
+
+# What a student is sent to
+
+
+def places_named(text: str) -> set[tuple[str, str]]:
+    """The places in words such as ``notebook 04, section 2, and 05, section 1``: a notebook, or "", and a heading."""
+    found, where = set(), ""
+    pattern = r"(?P<book>\b\d\d\b)|(?P<kind>sections?|rooms?|parts?) (?P<first>\d+)(?: (?:and|to) (?P<last>\d+))?"
+    for match in re.finditer(pattern, text):
+        if match["book"]:
+            where = match["book"]
+            found.add((where, ""))
+            continue
+        kind = match["kind"].rstrip("s")
+        for number in filter(None, (match["first"], match["last"])):
+            heading = f"## Room {number}:" if kind == "room" else f"## {number}."
+            found.add(("" if kind == "part" else where, heading))
+    return found
+
+
+def test_places_are_read_off_words() -> None:
+    assert places_named("notebook 04, section 2, and 05, sections 1 and 3") == {
+        ("04", ""), ("04", "## 2."), ("05", ""), ("05", "## 1."), ("05", "## 3."),
+    }  # fmt: skip
+    assert places_named("part 2 of this notebook, and notebook 08") == {("", "## 2."), ("08", "")}
+    assert places_named("notebook 13, room 1") == {("13", ""), ("13", "## Room 1:")}
+
+
+@pytest.mark.parametrize("source", sorted((ROOT / "exercises" / "source").glob("*/*.py")), ids=lambda path: path.stem)
+def test_what_a_student_is_sent_to_is_there(source) -> None:
+    text = source.read_text(encoding="utf-8")
+    named = re.findall(r"\bre_?read(?:_2)? ?= ?f?(?:\"([^\"]*)\"|'([^']*)')|_READ\w* ?= ?f?\"([^\"]*)\"", text)
+    places = set().union(*(places_named("".join(words)) for words in named))
+    assert len(places) >= 2
+    for book, heading in places:
+        (path,) = (ROOT / "notebooks" / "source").glob(f"{book}_*.py") if book else [source]
+        assert f"\n# {heading}" in path.read_text(encoding="utf-8"), (book, heading)

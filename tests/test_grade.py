@@ -108,6 +108,19 @@ def test_a_student_sees_what_passes_and_what_fails(hand_in, tmp_path) -> None:
 
 
 @pytest.mark.slow
+def test_a_student_is_told_which_failure_comes_from_another(hand_in, tmp_path) -> None:
+    wrong = "import math\n\n\ndef softmax(Z):\n    e = np.exp(Z)\n    return e / e.sum() / 2"
+    loss = "def cross_entropy(Z, Y):\n    return math.pi"  # wrong in its own right
+    hand_in(tmp_path / "wrong.ipynb", {"softmax": wrong, "cross_entropy": loss})
+    reasons = {check.name: check.reason for check in check_exercise(tmp_path / "wrong.ipynb").checks}
+    cause = " It uses softmax, which failed above: mend that first."
+    assert reasons["logit_gradient_examples"].startswith("logit_gradient must be")
+    assert reasons["logit_gradient_examples"].endswith(cause)
+    assert reasons["head_gradients_any_head"].endswith(cause.replace("softmax", "logit_gradient"))
+    assert "mend that first" not in reasons["softmax_examples"] + reasons["cross_entropy_examples"]
+
+
+@pytest.mark.slow
 def test_a_student_sees_what_is_missing(hand_in, course, tmp_path) -> None:
     release = course / "release" / "ps1" / f"{NOTEBOOK}.ipynb"
     run = tlkit("check-exercise", release)

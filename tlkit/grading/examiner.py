@@ -8,10 +8,8 @@ so that a mistake costs its own points only; each test says which of these it ha
 
 from __future__ import annotations
 
-import ast
 import builtins
 import contextlib
-import dis
 import functools
 import os
 import shutil
@@ -27,7 +25,15 @@ from typing import Any
 
 from tlkit.files.fetching import fetched_folder
 from tlkit.grading.limits import limited, limits_elsewhere
-from tlkit.grading.notebook import HIDDEN_TESTS, KERNEL_GONE, marks_of, show_lent, without_block
+from tlkit.grading.notebook import (
+    HIDDEN_TESTS,
+    KERNEL_GONE,
+    marks_of,
+    names_bound,
+    names_used,
+    show_lent,
+    without_block,
+)
 from tlkit.grading.peer import Peer
 from tlkit.grading.sandbox import bubblewrap, end_tree, sandboxed_process, world_of_its_own
 from tlkit.grading.wire import Gone, Wire
@@ -49,7 +55,6 @@ __all__ = [
 # What a cell may show. The process that says it is a student's.
 _SHOWN = {"text/plain", "text/html", "text/markdown", "text/latex", "image/png", "image/jpeg"}
 _MOST_SHOWN, _LONGEST = 50, 2**20  # outputs of a cell, and characters of one
-_CELLS = 1024  # whose names are remembered: each test asks for those of all cells below it
 
 
 @dataclass(frozen=True)
@@ -331,7 +336,7 @@ class _Examination:
 
     def _bind(self, cell: Cell) -> None:
         """Put what the cell names of the student's into its namespace, and take out what is no more."""
-        wanted = sorted(_loaded(cell.source) & frozenset().union(*map(_bound, self.reference.values())))
+        wanted = sorted(names_used(cell.source) & frozenset().union(*map(names_bound, self.reference.values())))
         with limits_elsewhere(), limited(self.seconds):
             there = set(self.peer.ask({"run": "names"}, [wanted]))
             for name in wanted:
@@ -362,7 +367,7 @@ class _Examination:
             functions = {
                 name: self._noted(name, right[name])
                 for part in self.lost
-                for name in _bound(self.reference[part])
+                for name in names_bound(self.reference[part])
                 if isinstance(right.get(name), types.FunctionType)
             }
             self.failed.update(functions)
@@ -384,35 +389,13 @@ class _Examination:
         """Let the student's process run the visible part of a test if a later cell there uses a name that it binds."""
         later = [other.source for other in self.cells[place + 1 :] if other.kind in ("solution", "free")]
         visible = without_block(cell.source, *HIDDEN_TESTS)
-        names = sorted(_bound(visible) & set().union(*map(_loaded, later)))
+        names = sorted(names_bound(visible) & set().union(*map(names_used, later)))
         if not names:
             return
         with limits_elsewhere(), limited(self.seconds):
             there = self.peer.ask({"run": "names"}, [names])
         if set(names) - set(there):
             self._run(visible)
-
-
-@functools.lru_cache(_CELLS)
-def _bound(source: str) -> frozenset[str]:
-    """The names that a cell binds at its top level; none if it cannot be read."""
-    try:
-        code = compile(source, "<cell>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
-    except (SyntaxError, ValueError):
-        return frozenset()
-    stores = {"STORE_NAME", "STORE_GLOBAL"}
-    return frozenset(step.argval for step in dis.get_instructions(code) if step.opname in stores)
-
-
-@functools.lru_cache(_CELLS)
-def _loaded(source: str) -> frozenset[str]:
-    """The names that a cell uses, wherever; none if it cannot be read."""
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError):
-        return frozenset()
-    names = (node for node in ast.walk(tree) if isinstance(node, ast.Name))
-    return frozenset(node.id for node in names if isinstance(node.ctx, ast.Load))
 
 
 def _failed(error: Exception) -> Outcome:

@@ -9,13 +9,14 @@ import ast
 import asyncio
 import collections
 import contextlib
+import dis
 import functools
 import importlib.util
 import re
 import subprocess
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,6 +35,7 @@ HIDDEN_TESTS = ("### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS")
 KERNEL_GONE = "the kernel ended, or answered no more, before this cell was done: it could not be tested."
 # Metadata of an output of a test: the reference's functions that it has called.
 LENT = "tlkit_lent"
+_CELLS = 1024  # whose names are remembered: the examiner asks at each test for those of all cells below it
 _NAMED = 5  # of the tests that a student has touched
 # What these say is meant for a student, and needs no name of an exception before it.
 _SPEAK_FOR_THEMSELVES = ("AssertionError", "KernelGone", "TimeoutError")
@@ -93,8 +95,8 @@ def check_exercise(
     missing = [*_unwritten(content), *_deleted(content, expected)]
     stopped = _execute(content, notebook.parent, seconds, cell_seconds)
     places = {id(cell): place for place, cell in enumerate(content.cells)}
-    checks = tuple(_result(cell, _name(cell) in changed, stopped.get(places[id(cell)])) for cell in _tests(content))
-    return ExerciseReport(checks, tuple(missing))
+    checks = [_result(cell, _name(cell) in changed, stopped.get(places[id(cell)])) for cell in _tests(content)]
+    return ExerciseReport(tuple(_with_causes(content, checks)), tuple(missing))
 
 
 def need_extra() -> None:
@@ -169,6 +171,28 @@ def parts_of(cells: Iterable[Any]) -> dict[str, str]:
             part, headings = " · ".join(headings) or part, []
             parts[str(marks_of(cell).get("grade_id", ""))] = part
     return parts
+
+
+@functools.lru_cache(_CELLS)
+def names_bound(source: str) -> frozenset[str]:
+    """The names that a cell binds at its top level; none if it cannot be read."""
+    try:
+        code = compile(source, "<cell>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    except (SyntaxError, ValueError):
+        return frozenset()
+    stores = {"STORE_NAME", "STORE_GLOBAL"}
+    return frozenset(step.argval for step in dis.get_instructions(code) if step.opname in stores)
+
+
+@functools.lru_cache(_CELLS)
+def names_used(source: str) -> frozenset[str]:
+    """The names that a cell uses, wherever; none if it cannot be read."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return frozenset()
+    names = (node for node in ast.walk(tree) if isinstance(node, ast.Name))
+    return frozenset(node.id for node in names if isinstance(node.ctx, ast.Load))
 
 
 def without_block(text: str, begin: str, end: str, stub: tuple[str, ...] = ()) -> str:
@@ -387,6 +411,33 @@ def _run(work: Coroutine[Any, Any, str]) -> str:
         except KeyboardInterrupt:
             loop.call_soon_threadsafe(task.cancel)  # which ends the kernel; the pool waits for it
             raise
+
+
+def _with_causes(content: Any, checks: list[CheckResult]) -> list[CheckResult]:
+    """The results of the tests; where a part uses a function that has failed above, the reason names that function."""
+    tests, results = {id(cell) for cell in _tests(content)}, iter(checks)
+    solution, broken, found = "", set[str](), []
+    for cell in content.cells:
+        if cell.cell_type == "code" and marks_of(cell).get("solution"):
+            solution = cell.source
+        if id(cell) not in tests:
+            continue
+        check, own = next(results), _functions_in(solution)
+        if check.state == "fails":
+            if causes := sorted(names_used(solution) & broken - own):
+                words = f"{check.reason} It uses {' and '.join(causes)}, which failed above: mend that first."
+                check = replace(check, reason=words)
+            broken |= own
+        found.append(check)
+    return found
+
+
+def _functions_in(source: str) -> set[str]:
+    """The functions that a cell defines."""
+    try:
+        return {node.name for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)}
+    except (SyntaxError, ValueError):
+        return set()
 
 
 def _result(cell: Any, changed: bool, stopped: str | None) -> CheckResult:
