@@ -4,8 +4,8 @@
 # **Question: can a network that has only ever seen printed characters help you read handwriting, when you have labelled
 # just 100 examples?**
 #
-# Reading time: about 25 minutes; running it takes about a minute and a half. You need: notebook 00. You should know what a
-# convolution and a softmax are. It runs offline.
+# Reading time: about 25 minutes; running it takes about a minute and a half. You need: notebook 00. You should know
+# what a convolution and a softmax are. It runs offline.
 #
 # | word | meaning here |
 # |---|---|
@@ -164,8 +164,8 @@ history = tlkit.fit(head, features, epochs=40, learning_rate=1e-2, validation=ot
 ax = plots.plot_history(history, metric="loss")
 
 # %% [markdown]
-# The training loss (blue) falls to almost nothing. The loss on 100 other labelled images (orange) falls with it at first,
-# then hardly changes. It chooses nothing here: the head keeps the weights of the last epoch.
+# The training loss (blue) falls to almost nothing. The loss on 100 other labelled images (orange) falls with it at
+# first, then hardly changes. It chooses nothing here: the head keeps the weights of the last epoch.
 
 # %%
 last = history.groupby("split")["loss"].last()
@@ -353,8 +353,8 @@ mean, half = tlkit.mean_interval(behind_print["small network, moved views"])
 assert mean - half > 0.08
 
 # %% [markdown]
-# The small network beats raw pixels from scratch, and with moved views by about twelve points. Compare with this one, not
-# with the ResNet of section 5: the frozen printed features are still about eleven points ahead of it.
+# The small network beats raw pixels from scratch, and with moved views by about twelve points. Compare with this one,
+# not with the ResNet of section 5: the frozen printed features are still about eleven points ahead of it.
 
 # %% [markdown]
 # ## 7. Fine-tune, and look back at the source
@@ -504,8 +504,8 @@ assert abs(in_keras - frozen) < 0.02
 # - With a **backbone** pretrained on print, 50 labels do more than 500 do with raw pixels. All that is
 #   trained on the target is a **head**, here of 2,570 weights.
 # - It is not the architecture: random weights stay below raw pixels, and training from scratch stays behind, with a
-#   smaller network and moved views, too. Nor is it pretraining as such: features learned from clothes hurt with few labels (negative transfer), and with many they
-#   helped on one of two targets.
+#   smaller network and moved views, too. Nor is it pretraining as such: features learned from clothes hurt with few
+#   labels (negative transfer), and with many they helped on one of two targets.
 # - 1,000 source images were not enough. Fine-tuning costs more and gained little here with 100 labels. Done roughly, it
 #   **forgets** the source.
 #
