@@ -195,9 +195,9 @@ np.testing.assert_allclose(log_sum_exp(z), scipy.special.logsumexp(z))
 
 # %% [markdown]
 # Only log-sum-exp is right everywhere. The textbook formula divides infinity by infinity, and that is not a number
-# (`NaN`). The shifted one takes the logarithm of zero, and the loss is infinite (`inf`). It is why every head in tlkit ends in logits, and why losses take
-# `from_logits=True`. What does Keras do when it gets probabilities instead? It clips them away from 0, so that nothing
-# overflows.
+# (`NaN`). The shifted one takes the logarithm of zero, and the loss is infinite (`inf`). So every head in tlkit
+# ends in logits, and losses take `from_logits=True`. What does Keras do when it gets probabilities instead? It
+# clips them away from 0, so that nothing overflows.
 #
 # **Predict before you run:** the logits are confidently wrong: 30 for a wrong class, 0 for the right one. The loss is
 # about 30. What is the gradient that comes back through the clipped probabilities?
@@ -705,9 +705,9 @@ assert results["−y/ŷ"]["test accuracy"] < np.mean(nearest)
 # $$(\hat y - y) \cdot \left(-\frac{y}{\hat y}\right) = (\hat y_c - 1) \cdot \left(-\frac{1}{\hat y_c}\right)
 #   = \frac{1 - \hat y_c}{\hat y_c} > 0$$
 #
-# so for a single image the wrong step goes downhill too. From zero the first steps even give the same answers. The wrong
-# step is $K$ times the right one plus the average of all images. A factor changes no ranking, and the average is added
-# to all classes alike, so softmax does not see it.
+# so for a single image the wrong step goes downhill too. From zero the first steps even give the same answers. The
+# wrong step is $K$ times the right one plus the average of all images. A factor changes no ranking, and the average is
+# added to all classes alike, so softmax does not see it.
 
 # %%
 TINY = 0.001  # the learning rate

@@ -4,9 +4,9 @@
 # **Question: what changes between print and handwriting, and how much of the drop in accuracy comes from the hand, how
 # much from the way the picture is cut?**
 #
-# Reading time: about 40 minutes; running it takes about half a minute. You need: notebook 00. You should know what a mean,
-# a standard deviation and a classifier are. Notebook 03 trains on these domains; here you only look, and measure. It runs
-# offline.
+# Reading time: about 40 minutes; running it takes about half a minute. You need: notebook 00. You should know what a
+# mean, a standard deviation and a classifier are. Notebook 03 trains on these domains; here you only look, and measure.
+# It runs offline.
 #
 # At the end of the program of notebook 00 stands the line
 # `predicted = again.predict(x_drawn, verbose=0).argmax(axis=1)`: a model that learned from photographs is asked about
@@ -197,15 +197,15 @@ ax = plots.plot_examples(domains["mnist"], seed=SEED)
 # %%
 ax = plots.plot_examples(domains["optdigits"], seed=SEED)
 # %% [markdown]
-# Print is upright, with even strokes and serifs. Handwriting leans, and its strokes are uneven. The digits of `optdigits` are blurred:
-# they were 8 × 8 pixels once, and enlarging adds no detail.
+# Print is upright, with even strokes and serifs. Handwriting leans, and its strokes are uneven. The digits of
+# `optdigits` are blurred: they were 8 × 8 pixels once, and enlarging adds no detail.
 
 # %% [markdown]
 # ## 4. Pixel statistics
 #
-# Here are numbers for what you saw. The *box* is the smallest rectangle that holds all ink. The stroke width comes from a
-# distance map: in a bar of width $w$ the mean distance to the edge is $w/4$, so four times the mean distance estimates
-# the width.
+# Here are numbers for what you saw. The *box* is the smallest rectangle that holds all ink. The stroke width comes from
+# a distance map: in a bar of width $w$ the mean distance to the edge is $w/4$, so four times the mean distance
+# estimates the width.
 #
 # **Predict before you run:** which domain has the widest strokes? Which the widest digits?
 
@@ -350,8 +350,8 @@ assert apart[("optdigits", "features")] > 0.88
 
 # %% [markdown]
 # Both are true at once. In features the digits of the two domains lie together, far more than in pixels. **And** the
-# domains can still be told apart, about nine times in ten. So a shift you can see is not yet a shift that hurts. What counts is how
-# the classifier does on the other side.
+# domains can still be told apart, about nine times in ten. So a shift you can see is not yet a shift that hurts. What
+# counts is how the classifier does on the other side.
 
 # %% [markdown]
 # ## 6. The zero-shot drop
@@ -550,8 +550,8 @@ for name, payers in {"printed": [1], "mnist": [1, 9], "optdigits": [1]}.items():
     assert np.argmin(wide) == 1
 
 # %% [markdown]
-# On each domain the 1 is the narrowest digit, so stretching changes it most. More than half of the lost accuracy is lost
-# on the 1, and on mnist on the 1 and the 9 together.
+# On each domain the 1 is the narrowest digit, so stretching changes it most. More than half of the lost accuracy is
+# lost on the 1, and on mnist on the 1 and the 9 together.
 
 # %% [markdown]
 # ## 8. Does framing matter more than the method?
