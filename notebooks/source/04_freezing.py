@@ -174,7 +174,7 @@ guess_arrays.compare(learning[-1])
 # layer of a real training.
 
 # %%
-guess_left = Predict("What is the source accuracy after inverted images at rate zero?", between=(0, 1))
+guess_left = Predict("What source accuracy is left after 12 epochs on inverted images?", between=(0, 1))
 guess_left
 
 # %%
@@ -370,7 +370,7 @@ except ValueError as error:
 # training? With only the stem frozen (stage 1)?
 
 # %%
-guess_times = Predict("Stage 5: how many times less arithmetic with the cache?", between=(1, 25))
+guess_times = Predict("Stage 5: how many times as much arithmetic without the cache?", between=(1, 25))
 guess_times
 
 # %%
@@ -846,9 +846,10 @@ check("04.2", moved_layers)
 
 # %% [markdown]
 # **3. Run the frozen part once.** A model takes vectors and ends in logits. All layers up to the one called `name`
-# shall stay as they are, and so shall each BatchNorm layer. Write in plain Keras: `train_behind(model, name, x, y,
-# epochs)` runs the frozen part once on each example, then trains the rest in place, with the optimizer `"sgd"`, in
-# batches of 16 without shuffling. The weights must be those that a training of the whole model gives.
+# shall stay as they are, and so shall each BatchNorm layer. Write in plain Keras:
+# `train_behind(model, name, x, y, epochs)` runs the frozen part once on each example, then trains the rest in place,
+# with the optimizer `"sgd"`, in batches of 16 without shuffling. The weights must be those that a training of the whole
+# model gives.
 #
 # <details><summary>Hint</summary>
 #
