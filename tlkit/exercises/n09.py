@@ -76,15 +76,15 @@ def check_3(answer: Any) -> None:
 
     check_logits(model, x, _CLASSES, reread=reread)  # calls the model, so that the base sees x
     given = np.asarray(seen["last"]) if hasattr(seen["last"], "numpy") else None
-    assert given is not None, f"the model must hold the base that it is given. Reread {reread}."
+    assert given is not None, f"The model must hold the base that it is given. Reread {reread}."
     assert np.allclose(given, x / 127.5 - 1, atol=1e-4), (
-        f"pixels from 0 to 255 must reach the base as numbers from -1 to 1, got {given.min():.3g} to "
+        f"Pixels from 0 to 255 must reach the base as numbers from -1 to 1, got {given.min():.3g} to "
         f"{given.max():.3g}. Reread {reread}."
     )
     logits = np.asarray(model(x, training=False), dtype=float)
     right = np.mean(np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(16), y])
     assert np.isclose(model.evaluate(x, y, verbose=0), right, rtol=1e-3), (
-        f"the loss must read the outputs as logits, and the labels as whole numbers. Reread {reread}."
+        f"The loss must read the outputs as logits, and the labels as whole numbers. Reread {reread}."
     )
     before, base_before = copy_weights(model), copy_weights(base)
     model.fit(x, y, verbose=0)
