@@ -316,7 +316,7 @@ assert macro_f1.low < macro_f1.value < macro_f1.high
 # **Predict before you run:** how many of the 100 intervals miss the truth? And how wide is an interval from 200 images?
 
 # %%
-missed = Predict("How many of the 100 intervals miss the truth?", between=(0, 30))
+missed = Predict("How many of the 100 intervals miss the truth?", between=(0, 100))
 missed
 
 # %%
@@ -441,7 +441,7 @@ compared[["difference", "low", "high", "p_value", "only_first", "only_second"]].
 # %% tags=["nbval-ignore-output"]
 compared[["± paired", "± unpaired"]].round(4)
 
-# %%
+# %% tags=["plumbing"]
 assert compared.loc["frozen − gentle", "p_value"] > LEVEL
 assert compared.loc["frozen − raw pixels", "p_value"] < LEVEL / 1000
 assert compared.loc["frozen − gentle", "± paired"] < compared.loc["frozen − gentle", "± unpaired"] / 2
@@ -733,7 +733,7 @@ legend = ax.legend(frameon=False)
 # families, so the bars are a little too short). The estimate by glyph runs above the truth; the estimate by family lies
 # near it, with much wider bars.
 
-# %%
+# %% tags=["plumbing"]
 for owned in (4, 8, 16):
     mean, half = inflation["by glyph", owned]
     assert mean - half > 0.01  # too good, at each number of families

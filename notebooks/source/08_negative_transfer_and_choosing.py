@@ -295,7 +295,7 @@ accuracy.round(3)
 # %%
 for_clothes.compare(accuracy.loc[CUTS, "clothes"].idxmax())
 
-# %%
+# %% tags=["plumbing"]
 assert (accuracy.drop(columns="clothes").idxmax() == "print 5").all()
 assert accuracy["clothes"].idxmax() == "clothes 5"
 assert (accuracy.loc["print 5"] - accuracy.loc["clothes 5"]).abs().min() > 0.05
@@ -373,7 +373,7 @@ far.index = pd.MultiIndex.from_tuples(pairs, names=["target", "source"])
 far["gain over pixels"] = [accuracy.loc[f"{name} 5", t] - accuracy.loc["raw pixels", t] for t, name in pairs]
 far.round(3)
 
-# %%
+# %% tags=["plumbing"]
 nearest = far.groupby("target")[["A-distance", "MMD"]].idxmin()
 best = far.groupby("target")["gain over pixels"].idxmax()
 assert (nearest["A-distance"] == best).all()
@@ -618,7 +618,7 @@ def tau(rows, score):
     return stats.weightedtau(rows["accuracy"], rows[score]).statistic
 
 
-# %%
+# %% tags=["plumbing"]
 def per_target(measure, table, names):
     found = pd.DataFrame(
         {
@@ -635,7 +635,7 @@ def per_target(measure, table, names):
 average, shown = per_target(tau, table, SCORES)
 shown
 
-# %%
+# %% tags=["plumbing"]
 others = ["H-score", "H-score, shrunk", "number of features"]
 assert average["LogME"] > 0.75
 assert average["LogME"] > average[others].max() + 0.2

@@ -597,3 +597,117 @@ f"{len(repaired.trainable_weights)} of {len(repaired.weights)} arrays learned: t
 #
 # **Exercise:** take the last blog post on deep learning that you liked. Write down five of its claims, and for each the
 # smallest experiment that could show it wrong. Run one of them.
+
+# %% [markdown]
+# ## Exercises
+#
+# `check` tells you whether your answer is right. Hints and solutions are folded.
+
+# %% [markdown]
+# **1. What does it train?** The article's program freezes its base, which ends in `channels` averaged features. On them
+# stand a dense layer of `hidden` units and a dense layer of `n_classes` units. Write
+# `weights_that_learn(channels, hidden, n_classes)`: how many numbers does training change? What do you get for a ResNet50
+# with 2,048 channels, 1,024 hidden units and ten classes?
+#
+# <details><summary>Hint</summary>
+#
+# A dense layer has a weight for each pair of an input and a unit, and a bias for each unit.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def weights_that_learn(channels, hidden, n_classes):
+#     return channels * hidden + hidden + hidden * n_classes + n_classes
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def weights_that_learn(channels, hidden, n_classes): ...  # your code
+
+
+check("09.1", weights_that_learn)
+
+# %% [markdown]
+# **2. Is it good?** Somebody reports an accuracy: `right` of `n` test examples. You know the accuracy of a `baseline`.
+# Write `verdict(right, n, baseline)`, which returns `"above"`, `"below"` or `"undecided"`: whether the 95 % interval of
+# the reported accuracy lies above the baseline, below it, or holds it.
+#
+# <details><summary>Hint</summary>
+#
+# The standard deviation of a share $p$ over $n$ examples is $\sqrt{p(1-p)/n}$ (notebook 07, section 4). The interval
+# reaches about two of them to each side.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def verdict(right, n, baseline):
+#     accuracy = right / n
+#     half = 1.96 * (accuracy * (1 - accuracy) / n) ** 0.5
+#     if accuracy - half > baseline:
+#         return "above"
+#     return "below" if accuracy + half < baseline else "undecided"
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def verdict(right, n, baseline): ...  # your code
+
+
+check("09.2", verdict)
+
+# %% [markdown]
+# **3. Repair the program.** `base` is a network that was pretrained on pixels from -1 to 1. The model that this program
+# returns takes pixels from 0 to 255, and shall end in logits and learn from whole numbers as labels. It runs, and two
+# things are wrong. Repair it.
+#
+# ```python
+# import keras
+#
+# def repaired(base, n_classes):
+#     base.trainable = False
+#     pooled = keras.layers.GlobalAveragePooling2D()(base.output)
+#     model = keras.Model(base.input, keras.layers.Dense(n_classes)(pooled))
+#     model.compile("adam", "sparse_categorical_crossentropy")
+#     return model
+# ```
+#
+# <details><summary>Hint</summary>
+#
+# What does the base see when a pixel is 255? And what does the loss take the outputs for, if you give only its name?
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import keras
+#
+# def repaired(base, n_classes):
+#     base.trainable = False
+#     pixels = keras.Input(base.input_shape[1:])
+#     features = base(keras.layers.Rescaling(1 / 127.5, offset=-1)(pixels))
+#     logits = keras.layers.Dense(n_classes)(keras.layers.GlobalAveragePooling2D()(features))
+#     model = keras.Model(pixels, logits)
+#     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+#     return model
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def repaired(base, n_classes): ...  # your code
+
+
+check("09.3", repaired)

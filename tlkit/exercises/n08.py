@@ -15,11 +15,11 @@ _PER_CLASS, _CLASSES = 20, 3
 
 def check_1(answer: Any) -> None:
     """Harm is shown where the whole interval lies below 0, and has a baseline: against scratch, sounds alone hurt."""
-    assert isinstance(answer, set | frozenset | list | tuple), f"name the sources in a set, got {answer!r}."
+    assert isinstance(answer, set | frozenset | list | tuple), f"Name the sources in a set, got {answer!r}."
     found = {str(name).strip().lower() for name in answer}
-    assert _UNDECIDED not in found, f"the interval of {_UNDECIDED} holds 0: what it loses may be chance."
+    assert _UNDECIDED not in found, f"The interval of {_UNDECIDED} holds 0: what it loses may be chance."
     assert found == _HURT, (
-        "read the column `minus raw pixels`, and take each source whose whole interval lies below 0. "
+        "Read the column `minus raw pixels`, and take each source whose whole interval lies below 0. "
         "Reread notebook 08, section 1."
     )
 
