@@ -372,7 +372,9 @@ def on_both(name):
 # %% tags=["nbval-ignore-output"]
 reads = {name: pd.DataFrame(on_both(name)) for name in (*bases, "raw pixels")}
 over_pixels = {name: reads[name] - reads["raw pixels"] for name in bases}
-rows = {f"{name} − raw pixels": each.agg(lambda v: in_words(*tlkit.mean_interval(v))) for name, each in over_pixels.items()}
+rows = {
+    f"{name} − raw pixels": each.agg(lambda v: in_words(*tlkit.mean_interval(v))) for name, each in over_pixels.items()
+}
 at_all = {name: each.agg(lambda v: accuracy_in_words(*tlkit.mean_interval(v))) for name, each in reads.items()}
 pd.DataFrame(at_all | rows).T
 
