@@ -542,7 +542,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         return " ".join([*parts, f"{run.seconds:.1f} s{once}."])
 
     def _is_guessing(self, run: Run) -> bool:
-        """Whether a trained network may do no better than to name the most frequent class, by a binomial test at 5 %."""
+        """Whether a trained network may do no better than always the most frequent class: a binomial test at 5 %."""
         y = self.experiment.tests[0].y
         most, right = float(np.bincount(y).max()) / len(y), round(run.target * len(y))
         return run.batches > 0 and bool(stats.binomtest(right, len(y), most, alternative="greater").pvalue > 0.05)
