@@ -141,8 +141,7 @@ def test_freeze_train_watch_stop_reset(page: Any, server: Server) -> None:
     assert runs_shown(page) == ["2", "1"]
 
     # Sort, restore, reset.
-    page.click("button.tlkit-sort-epochs")
-    page.click("button.tlkit-sort-epochs")
+    page.click("button.tlkit-sort-run")
     page.wait_for_function("document.querySelector('.tlkit-row-1 button').innerText.startsWith('1')")
     page.click(".tlkit-row-1 button")
     until(page, lambda: ask_kernel(page, "lab.epochs") == "20")

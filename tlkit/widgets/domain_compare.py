@@ -204,7 +204,9 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
         model: The name of the model shown.
         labels_per_class: 0, 1, 2, 5, 10, 20 or 50, as far as the target has them and 1,000 in all; no 0 where the
             domains have different classes. It says nothing about Keras models.
-        cell: Which examples are shown below: ``("source" or "target", right class, answer)``.
+        cell: Which examples are shown below: ``("source" or "target", right class, answer)``; a press on a matrix
+            sets it, too. Where another model or other labels leave it empty, it goes to what the same class is then
+            most often taken for.
         overlay: Whether images carry their Grad-CAM; texts have none.
 
     Raises:

@@ -542,10 +542,10 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         return " ".join([*parts, f"{run.seconds:.1f} s{once}."])
 
     def _is_guessing(self, run: Run) -> bool:
-        """Whether always naming the most frequent class may do as well, by a binomial test at 5 %."""
+        """Whether a trained network may do no better than always the most frequent class: a binomial test at 5 %."""
         y = self.experiment.tests[0].y
-        most = float(np.bincount(y).max()) / len(y)
-        return bool(stats.binomtest(round(run.target * len(y)), len(y), most, alternative="greater").pvalue > 0.05)
+        most, right = float(np.bincount(y).max()) / len(y), round(run.target * len(y))
+        return run.batches > 0 and bool(stats.binomtest(right, len(y), most, alternative="greater").pvalue > 0.05)
 
     def _forgetting_in_words(self, run: Run) -> str:
         before = self.experiment.source_before
