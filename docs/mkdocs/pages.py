@@ -314,5 +314,13 @@ def overview() -> str:
 def command_line() -> str:
     """The commands and their options, as `tlkit --help` shows them."""
     command = typer.main.get_command(app)
+    _say_all(command)
     context = typer.Context(command, info_name="tlkit")
     return typer.cli.get_docs_for_click(obj=command, ctx=context, name="tlkit", title="The command line")
+
+
+def _say_all(command: Any) -> None:
+    """In a list of commands, let each say the whole first line of its help: cut at 45 characters it says little."""
+    command.short_help = next(iter((command.help or "").strip().splitlines()), "")
+    for inner in getattr(command, "commands", {}).values():
+        _say_all(inner)
