@@ -40,6 +40,7 @@ PAGES = {
     "tlkit/assets/PRETRAINING.md": "about/PRETRAINING.md",
     "benchmarks/RESULTS.md": "about/benchmarks.md",
     "CONTRIBUTING.md": "about/CONTRIBUTING.md",
+    "CODE_OF_CONDUCT.md": "about/CODE_OF_CONDUCT.md",
     "SECURITY.md": "about/SECURITY.md",
     "CHANGELOG.md": "about/CHANGELOG.md",
 }
