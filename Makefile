@@ -56,7 +56,8 @@ check: $(LIGHT)  ## the quick part, for each change: no notebook, no browser, li
 	$(BIN)/python -m ruff check .
 	$(PYTEST) -m "not slow"
 
-notebooks: $(STAMP)  ## build notebooks/*.ipynb from notebooks/source/*.py, outputs included
+notebooks: $(STAMP)  ## draw the pictures of ideas, and build notebooks/*.ipynb from notebooks/source/*.py, outputs included
+	$(BIN)/python tools/draw_ideas.py
 	$(BIN)/python tools/build_notebooks.py
 
 exercises: $(STAMP)  ## build the exercises and their release for students
