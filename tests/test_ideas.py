@@ -188,7 +188,7 @@ def test_no_text_leaves_its_box_or_touches_anything(name: str) -> None:
     for text in seen.texts:
         assert seen.card.wider(-8).holds(text.box), text
         for box in seen.boxes:
-            assert box.wider(-2).holds(text.box) or not box.wider(1).meets(text.box), (text, box)
+            assert box.wider(-3).holds(text.box) or not box.wider(1).meets(text.box), (text, box)
         for mark in seen.marks:
             assert not mark.wider(1).meets(text.box), (text, mark)
         for (x0, y0), (x1, y1) in seen.lines:

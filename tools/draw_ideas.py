@@ -25,7 +25,7 @@ from tlkit.widgets.theme import escape, style_sheet
 
 PICTURES = NOTEBOOKS / "pictures"
 WIDTH = 700
-SIZE, SMALL = 15, 13  # of text; a notebook in a window of 800 pixels shows a picture at nine tenths of its size
+SIZE, SMALL = 15, 14  # of text; JupyterLab shows a picture at 85 % of its size in a window of 800 pixels
 FONTS = "system-ui, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
 # The style sheet has the light theme first, each colour by the name of its variable.
 COLORS: dict[str, str] = {}
@@ -159,13 +159,13 @@ def base_and_head() -> Picture:
 
 def residual_block() -> Picture:
     y = 142
-    parts = [text(40, y, "*x*"), box(105, y - 29, 130, 58, "3 × 3 convolution\nBatchNorm", size=SMALL)]
-    parts += [box(260, y - 20, 60, 40, "ReLU", size=SMALL)]
-    parts += [box(345, y - 29, 130, 58, "3 × 3 convolution\nBatchNorm", size=SMALL), plus(523, y)]
+    parts = [text(40, y, "*x*"), box(101, y - 29, 138, 58, "3 × 3 convolution\nBatchNorm", size=SMALL)]
+    parts += [box(260, y - 20, 58, 40, "ReLU", size=SMALL)]
+    parts += [box(339, y - 29, 138, 58, "3 × 3 convolution\nBatchNorm", size=SMALL), plus(523, y)]
     parts += [box(556, y - 20, 54, 40, "ReLU", size=SMALL), text(290, y - 44, "correction *F*(*x*)")]
-    parts += row_of_arrows(y, (52, 105), (235, 260), (320, 345), (475, 510), (536, 556), (610, 680))
+    parts += row_of_arrows(y, (52, 101), (239, 260), (318, 339), (477, 510), (536, 556), (610, 680))
     parts += [arrow((82, y), (82, 54), (523, 54), (523, y - 13)), text(300, 36, "shortcut: *x* as it is")]
-    parts += [text(300, 71, "(through a 1 × 1 convolution where the shape changes)", size=SMALL)]
+    parts += [text(300, 71.5, "(through a 1 × 1 convolution where the shape changes)", size=SMALL)]
     parts += [text(620, y - 44, "relu(*x* + *F*(*x*))")]
     for x in (65, 640):
         parts += [line((x, y - 12), (x, 190), dashed=True, color="go", width=2)]
@@ -183,7 +183,7 @@ def what_learns() -> Picture:
     rows = (
         ("Feature extraction", "stage = 5: the head learns", 5),
         ("Fine-tuning, in part", "stage = 3: late stages, too", 3),
-        ("Fine-tuning, all of it", "stage = 0: everything learns", 0),
+        ("Fine-tuning, all of it", "stage = 0: all stages, too", 0),
     )
     for place, (name, what, frozen) in enumerate(rows):
         y = 62 + 72 * place
@@ -338,13 +338,13 @@ def domain_shift() -> Picture:
     for place, ((name, kind, words), (some, others)) in enumerate(zip(cases, points, strict=True)):
         x = 20 + 225 * place
         parts += [text(x + 105, 26, f"**{name}"), *panel(x, kind, some, others), text(x + 105, 241, words, size=SMALL)]
-    parts += [disc(28, 330), square(44, 330), disc(536, 330, 8, "wrong")]
-    parts += [line((152, 330), (180, 330), color="text", width=2), line((316, 330), (344, 330), dashed=True)]
+    parts += [disc(28, 330), square(44, 330), disc(530, 330, 8, "wrong")]
+    parts += [line((146, 330), (174, 330), color="text", width=2), line((306, 330), (334, 330), dashed=True)]
     legend = (
         (56, "two classes"),
-        (188, "the learned line"),
-        (352, "where the classes meet"),
-        (552, "on the wrong side"),
+        (180, "the learned line"),
+        (340, "where the classes meet"),
+        (544, "on the wrong side"),
     )
     parts += [text(x, 330, words, size=SMALL, anchor="start") for x, words in legend]
     return Picture("Two kinds of domain shift", 352, parts)
@@ -371,8 +371,8 @@ def attention() -> Picture:
         parts += [rectangle(424, y - 9, max(2, 88 * share), 18, "go", "go", radius=1)]
         parts += [text(434 + max(2, 88 * share), y, f"{100 * share:.0f} %", size=SMALL, anchor="start")]
     parts += [text(480, 34, "how much “film”\nlooks at each", size=SMALL)]
-    parts += [line((566, 82), (574, 82), (574, 253), (566, 253)), arrow((574, 167), (596, 167))]
-    parts += [box(596, 137, 90, 60, "**film\nnew vector", "result", size=SMALL)]
+    parts += [line((566, 82), (574, 82), (574, 253), (566, 253)), arrow((574, 167), (594, 167))]
+    parts += [box(594, 137, 94, 60, "**film\nnew vector", "result", size=SMALL)]
     notes = (
         "Weights: the softmax of *q* · *k* / √*d*, with the *q* of “film” and the *k* of each token.",
         "New vector: the values *v*, mixed with these weights. What “film” uses stands in a box.",
@@ -495,20 +495,20 @@ def way(start: Point, end: Point, width: float, height: float) -> str:
 
 
 def map_of_the_course() -> Picture:
-    width, height, across, down = 202, 62, 229, 77
+    width, height, across, down = 202, 66, 229, 80
     corners = {which: (20 + across * column, 20 + down * row) for which, (column, row) in PLACES.items()}
     parts = [way(corners[start], corners[end], width, height) for start, ends in leads_to().items() for end in ends]
     for which, name in names_of_notebooks().items():
         x, y = corners[which]
         words = "\n".join(textwrap.wrap(name, 26, break_on_hyphens=False))
         parts += [rectangle(x, y, width, height, "paper", "text" if PLACES[which][0] == 0 else "quiet")]
-        parts += [text(x + 10, y + 14, f"**{which}", size=SMALL, anchor="start")]
-        parts += [text(x + 10, y + 42, words, size=SMALL, anchor="start")]
+        parts += [text(x + 10, y + 15, f"**{which}", size=SMALL, anchor="start")]
+        parts += [text(x + 10, y + 44, words, size=SMALL, anchor="start")]
         if which in EXERCISE_AFTER:
-            parts.append(box(x + width - 42, y + 4, 36, 20, EXERCISE_AFTER[which], "result", size=SMALL))
+            parts.append(box(x + width - 42, y + 4, 38, 23, EXERCISE_AFTER[which], "result", size=SMALL))
     legend = "Read 00 to 05 in this order. Each arrow leads to\na notebook that builds on the one it comes from."
-    parts += [text(252, 36, legend, size=SMALL, anchor="start"), box(252, 59, 36, 20, "ps1", "result", size=SMALL)]
-    parts += [text(298, 69, "the graded exercise that follows a notebook", size=SMALL, anchor="start")]
+    parts += [text(252, 36, legend, size=SMALL, anchor="start"), box(252, 60, 38, 23, "ps1", "result", size=SMALL)]
+    parts += [text(300, 71.5, "the graded exercise that follows a notebook", size=SMALL, anchor="start")]
     return Picture("Map of the course", 2 * 20 + 6 * down + height, parts)
 
 
