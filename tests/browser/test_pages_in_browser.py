@@ -1,5 +1,6 @@
 """Pages that grading writes, in a real browser: nothing is cut off, on a wide screen or a narrow one."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -56,5 +57,5 @@ def test_a_class_is_legible(page: Any, tmp_path: Path, students: int) -> None:
     # The names of the checks stay while the rows pass below them.
     page.locator("tbody tr").last.scroll_into_view_if_needed()
     heads = [head.bounding_box() for head in page.locator("thead th.check span").all()]
-    assert all(0 <= box["y"] and box["y"] + box["height"] < 400 for box in heads)
-    assert all(one["x"] + one["width"] <= other["x"] + 1 for one, other in zip(heads, heads[1:], strict=False))
+    assert all(box["y"] >= 0 and box["y"] + box["height"] < 400 for box in heads)
+    assert all(one["x"] + one["width"] <= other["x"] + 1 for one, other in itertools.pairwise(heads))
