@@ -610,7 +610,7 @@ def test_wheel_holds_the_assets_the_course_and_the_types(distributions: tuple[Pa
         assert f"\nVersion: {tlkit.__version__}\n" in wheel.read(metadata).decode()
     manifest = json.loads((PACKAGE / "assets" / "manifest.json").read_text(encoding="utf-8"))
     wanted = {f"tlkit/assets/{name}" for name in [*manifest, "manifest.json", "PROVENANCE.md"]}
-    code = [path for kind in ("*.py", "*.js") for path in PACKAGE.rglob(kind)]
+    code = [path for kind in ("*.py", "*.js", "*.j2") for path in PACKAGE.rglob(kind)]
     wanted |= {f"tlkit/{path.relative_to(PACKAGE).as_posix()}" for path in code}
     wanted |= {f"tlkit/course/{name}" for name in course_files()}
     assert wanted | {"tlkit/py.typed"} <= names

@@ -1,5 +1,6 @@
 """Pages that grading writes, in a real browser: nothing is cut off, on a wide screen or a narrow one."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
