@@ -4,8 +4,8 @@
 # **Question: can you tell, before you train anything, which pretrained network will help on your images and which will
 # hurt?**
 #
-# Takes a little more than a minute on two cores, and needs no internet. You need notebooks 02 (domains) and 03 (base and
-# head).
+# Reading time: about 45 minutes, 35 without the sections marked as optional; running it takes about a minute and a
+# half. You need: notebooks 02 (domains) and 03 (base and head). It runs offline.
 #
 # In notebook 00 you wrote `keras.models.load_model(tlkit.asset_path("efficientnet_lite0.keras"), compile=False)`: somebody
 # had chosen that network for you. This notebook asks how to choose one, and section 8 does it in plain Keras.
@@ -103,7 +103,7 @@ with_20.compare(gains["mnist"][20].mean())
 
 # %%
 ax = plt.subplots(figsize=(6, 3.2), layout="constrained")[1]
-for (name, gain), color in zip(gains.items(), (plots.SOURCE_COLOR, plots.TARGET_COLOR), strict=True):
+for (name, gain), color in zip(gains.items(), plots.PALETTE[1:], strict=False):
     mean, half = np.transpose([tlkit.mean_interval(gain[labels]) for labels in gain])
     ax.errorbar(gain.columns, mean, half, marker="o", capsize=3, color=color, label=name)
 ax.axhline(0, color="0.5", linewidth=1)
@@ -208,8 +208,9 @@ assert high < 0
 # %% [markdown]
 # ## 2. Twelve candidates, four targets
 #
-# Enough of one network. You may also **cut** a backbone at an earlier stage and put the head there. With two pretrained
-# networks at four stages each, three ResNets with random weights and the raw pixels you have twelve candidates.
+# So far there was one network. You may also **cut** a backbone at an earlier stage and put the head there. With two
+# pretrained networks at four stages each, three ResNets with random weights and the raw pixels you have twelve
+# candidates.
 #
 # Two of the four targets are what a network was pretrained on. Their training images would flatter it, because it has
 # seen their labels. So both the labels and the test images come from the held-out part there. A font family goes to one
@@ -320,7 +321,7 @@ print(f"{loses.to_numpy().sum()} of {loses.size} pairs of a candidate and a targ
 assert loses.to_numpy().mean() > 0.5
 
 # %% [markdown]
-# More often than not. A choice is needed, and nobody wants to train all twelve.
+# It loses more often than not. You have to choose, and nobody wants to train all twelve.
 
 # %% [markdown]
 # ## 3. First idea: take the nearest source
@@ -400,8 +401,8 @@ assert accuracy.loc["print 5", "mnist"] > accuracy.loc["print 2", "mnist"] + 0.2
 #
 # ### NCE and LEEP: what the source head says
 #
-# The head of `resnet_fashion` names a piece of clothing for each digit. Nonsense, but perhaps *useful* nonsense: if all
-# ones were trousers and nothing else were, trousers would give away the one.
+# The head of `resnet_fashion` names a piece of clothing for each digit. This is nonsense, but perhaps *useful*
+# nonsense: if all ones were trousers and nothing else were, trousers would give away the one.
 
 # %%
 few = {target: pool.take(PER_CLASS, seed=SEED) for target, (pool, _) in targets.items()}
@@ -422,8 +423,9 @@ ax = sns.heatmap(share, vmin=0, vmax=1, cmap="Blues", ax=ax, cbar_kws={"label": 
 ax.set(xlabel="what the clothes head sees", ylabel="digit")
 ax.tick_params(axis="y", rotation=0)
 # %% [markdown]
-# A row a digit, a column a piece of clothing; dark means that the head is sure of it. One column is dark nearly from
-# top to bottom: to this head almost every digit is a sandal. That cannot tell digits apart. In numbers:
+# There is one row per digit and one column per piece of clothing; dark means that the head is sure of it. One column is
+# dark nearly from top to bottom: to this head almost every digit is a sandal. That cannot tell digits apart. In
+# numbers:
 
 # %%
 assert (share.idxmax(axis=1) == "Sandal").sum() >= 8
@@ -513,7 +515,7 @@ assert h_scores["shrunk"]["print 5"] > h_scores["shrunk"]["noise"] + 1
 # has no inverse. Ibrahim et al. (2021, arXiv:2110.06893) therefore *shrink* $\Sigma$ towards a multiple of the
 # identity. That pulls the two apart.
 #
-# ### LogME: how probable the labels are
+# ### LogME: how probable the labels are (optional)
 #
 # LogME (You et al., 2021, arXiv:2102.11005) imagines how the labels came about. For one class, let $t$ be the vector of
 # $n$ zeros and ones that marks its images and $F$ the $n \times d$ matrix of features. Draw weights $w$ from a Gaussian
@@ -537,7 +539,7 @@ def least_surprise(t, features):
 # %% tags=["nbval-ignore-output"]
 clothes_2 = tlkit.pool_features(represented["mnist"]["clothes 2"][0].take(PER_CLASS, seed=SEED)).astype(float)
 by_hand = -np.mean([least_surprise((y == label).astype(float), clothes_2) for label in range(10)])
-print(f"by hand {by_hand:.4f}   tlkit {log_me(clothes_2, y):.4f} nats an example")
+print(f"by hand {by_hand:.4f}   tlkit {log_me(clothes_2, y):.4f} nats per example")
 
 # %%
 assert abs(by_hand - log_me(clothes_2, y)) < 1e-3
@@ -594,16 +596,21 @@ for name, score in SCORES.items():
 
 # %%
 means = table.groupby(["target", "candidate"], sort=False).mean()
-points = means.reset_index()
-points["network"] = points["candidate"].str.extract("^(raw pixels|[a-z]+)", expand=False)
-order = ["print", "clothes", "random", "raw pixels"]
-look = {"palette": "colorblind", "hue_order": order, "hue_kws": {"marker": ["o", "o", "o", "X"]}}
-grid = sns.FacetGrid(points, col="target", hue="network", height=2.5, sharex=False, **look)
-grid.map_dataframe(sns.scatterplot, x="LogME", y="accuracy", s=55, alpha=0.8)
-grid = grid.set_titles("{col_name}").set_axis_labels("LogME (nats)", "test accuracy").add_legend(title="")
+color_of = dict(zip(("print", "clothes", "random", "raw"), plots.PALETTE, strict=False))
+axes = plt.subplots(1, 4, figsize=(10, 3.2), sharey=True, layout="constrained")[1]
+for ax, (target, rows) in zip(axes, means.groupby("target", sort=False), strict=True):
+    ax.plot(rows["LogME"], rows["accuracy"], ".", color="0.8")
+    for (_, candidate), row in rows.iterrows():  # "print 5" is written as a blue 5, "random a 5" as a yellow a
+        network, sign, *_ = candidate.split()
+        look = {"color": color_of[network], "weight": "bold", "ha": "center", "va": "center"}
+        ax.text(row["LogME"], row["accuracy"], "px" if sign == "pixels" else sign, **look)
+    ax.set(title=target, xlabel="LogME (nats)")
+axes[0].set_ylabel("test accuracy")
+sns.despine()
 # %% [markdown]
-# Four panels, a target each. A point is a candidate (the cross: raw pixels), its LogME across, its true accuracy up. A
-# perfect ranking rises from left to right.
+# There is one panel per target. Each sign is a candidate, with its LogME across and its true accuracy upward. Blue
+# numbers are the stages of the network pretrained on print, orange ones those of clothes; a, b and c are the random
+# networks, and px stands for raw pixels. A perfect ranking rises from left to right.
 #
 # How well does it rise? *Kendall's $\tau$* takes all pairs of candidates: the share that the score puts in the right
 # order minus the share in the wrong order. 1 is a perfect ranking, 0 what a random order gives on average. The
@@ -682,7 +689,7 @@ assert loss[["H-score, shrunk", "always print 5"]].between(0.02, 0.08).all()  # 
 # nearly everywhere, a score looks good by agreeing with it (Singh et al., 2025, arXiv:2510.06448). The target that
 # matters is the one where the favourite fails. Here that is clothes.
 #
-# What a score costs, in milliseconds a candidate, once the features are there:
+# What a score costs, in milliseconds per candidate, once the features are there:
 
 # %% tags=["nbval-ignore-output"]
 (pd.Series(seconds) / len(draws) * 1000).round(1).rename("milliseconds").to_frame()
@@ -726,9 +733,9 @@ assert of_cuts["number of features"] > average["number of features"] + 0.2
 # without the $\tau$ of a stupid rule beside it.**
 
 # %% [markdown]
-# ## 6. How sure can you be with twelve candidates?
+# ## 6. How sure can you be with twelve candidates? (optional)
 #
-# Two questions, two simulations, both with the scores averaged over the five draws:
+# Here are two questions and two simulations, both with the scores averaged over the five draws:
 #
 # - **Could a random order do as well?** Shuffle the twelve, use the same order on all four targets, and see how far
 #   $\tau$ gets by luck.
@@ -766,7 +773,7 @@ ax.set(xlabel="weighted τ, mean of four targets", xlim=(-1, 1))
 ax.legend(frameon=False, loc="upper left")
 sns.despine(ax=ax)
 # %% [markdown]
-# A point a score with its 95 % bootstrap interval; the grey band holds 95 % of the random orders.
+# Each point is one score, with its 95 % bootstrap interval. The grey band holds 95 % of the random orders.
 
 # %% tags=["nbval-ignore-output"]
 difference = resampled.sub(resampled["LogME"], axis=0).drop(columns="LogME").quantile([0.025, 0.975]).T
