@@ -91,7 +91,8 @@ newest:  ## the quick tests with the newest versions, pre-releases of Keras incl
 	build/newest/bin/python -m pip install --quiet --pre --upgrade keras
 	build/newest/bin/python $(RUN) -m "not slow"
 
-notebooks: $(STAMP)  ## build notebooks/*.ipynb from notebooks/source/*.py, outputs included
+notebooks: $(STAMP)  ## draw the pictures of ideas, and build notebooks/*.ipynb from notebooks/source/*.py, outputs included
+	$(BIN)/python tools/draw_ideas.py
 	$(BIN)/python tools/build_notebooks.py
 
 exercises: $(STAMP)  ## build the exercises and their release for students

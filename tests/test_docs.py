@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import posixpath
 import re
+import shutil
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import check_links
+import lab_in_browser
 import nbformat
 import pytest
 import typer.main
@@ -173,6 +175,16 @@ def test_notebooks_have_a_page_with_their_outputs(site: Site, notebook: Path) ->
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_pictures_beside_the_notebooks_are_shown(site: Site, folder: Path, notebook: Path) -> None:
+    texts = [cell.source for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == "markdown"]
+    wanted = re.findall(r"\]\((pictures/[\w.]+)\)", "\n".join(texts))
+    assert [load for load in site[f"notebooks/{notebook.stem}.html"].loads if load.startswith("pictures/")] == wanted
+    for name in wanted:
+        assert (folder / "notebooks" / name).read_bytes() == (ROOT / "notebooks" / name).read_bytes()
+
+
+@pytest.mark.slow
 def test_notebooks_stand_in_the_order_of_the_course(site: Site) -> None:
     links = [link for link in site["notebooks/00_start_here.html"].links if link.endswith(".html") and "/" not in link]
     wanted = [f"{path.stem}.html" for path in NOTEBOOKS[1:]]
@@ -189,6 +201,37 @@ def test_nothing_is_left_in_the_notation_of_another_tool(site: Site) -> None:
             assert left not in prose, f"{name} has {left}"
 
 
+@pytest.mark.slow
+def test_each_command_is_summed_up_in_a_whole_sentence(site: Site) -> None:
+    items = dict(re.findall(r"<li><code>([\w-]+)</code>: ([^<]*)", site["api/cli.html"].text))
+    for path in commands(typer.main.get_command(app), ()):
+        if path:
+            assert items[path[-1]].endswith("."), path
+            assert "..." not in items[path[-1]]
+    assert "the same few labels" in items["demo"]
+
+
+@pytest.mark.slow
+def test_a_site_that_was_opened_from_its_folder_can_be_searched(folder: Path) -> None:
+    pytest.importorskip("playwright", reason="needs the dependency group test")
+    if lab_in_browser.find_browser() is None and not shutil.which("playwright"):
+        pytest.skip("no Chromium or Chrome on this machine")
+    with lab_in_browser.browser() as browser:
+        page = browser.new_page()
+        page.set_default_timeout(60_000)
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto((folder / "notebooks" / "07_evaluation.html").as_uri())
+        page.locator("input.md-search__input").click()
+        page.keyboard.type("bootstrap_interval")
+        found = page.locator(".md-search-result__item a").first
+        found.wait_for()
+        found.click()
+        page.wait_for_url("**/api/evaluation.html**")
+        assert "bootstrap_interval" in page.locator("article").inner_text()
+    assert {urlsplit(address).scheme for address in asked} == {"file"}
+
+
 # How pages are made
 
 
@@ -200,6 +243,8 @@ def test_links_between_files_become_links_between_pages(pages: ModuleType) -> No
     assert relinked("[`b`](../notebooks/04_freezing.ipynb)") == "[`b`](../notebooks/04_freezing.md)"
     assert relinked("[c](../tlkit/audit/moved.py)") == "[c](../api/audit.md)"
     assert relinked("![d](../docs/audit.png)") == "![d](../audit.png)"
+    beside = "![d,\ne](pictures/lora.svg)"
+    assert relinked(beside, "notebooks/12_parameter_efficient.ipynb", "notebooks/12_parameter_efficient.md") == beside
     assert relinked("[Makefile](../Makefile)") == "Makefile"  # not in the site
     assert relinked("[a badge ![e](https://example.org/e.svg)](https://example.org)") == (
         "[a badge e](https://example.org)"

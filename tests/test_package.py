@@ -72,7 +72,9 @@ GRADING = [
     "wire",
     "checks",
     "notebook",
+    "formulas",
     "feedback",
+    "pages",
     "course",
     "sandbox",
     "landlock",
@@ -80,12 +82,20 @@ GRADING = [
     "peer",
     "student",
     "examiner",
+    "overview",
     "worker",
     "submissions",
     "__init__",
 ]
 # Its files that are modules of their own: the package hands on only what a test cell needs.
-PARTS = ["grading.notebook", "grading.course", "grading.submissions", "grading.examiner", "grading.sandbox"]
+PARTS = [
+    "grading.notebook",
+    "grading.course",
+    "grading.submissions",
+    "grading.overview",
+    "grading.examiner",
+    "grading.sandbox",
+]
 
 
 def module_files() -> dict[str, Path]:
@@ -159,6 +169,9 @@ COMES_WITH = {
     "nbconvert": "nbgrader",
     "ipython": "nbgrader",
     "bleach": "nbconvert",
+    "jinja2": "nbconvert",
+    "markupsafe": "jinja2",
+    "pygments": "rich",
 }
 
 
@@ -184,7 +197,7 @@ def imported_packages() -> set[str]:
 
 
 def test_what_is_imported_is_asked_for_and_nothing_else() -> None:
-    asked_for = package_names([*PROJECT["dependencies"], *of_extras()]) - {"jupyterlab"}  # which is run, not imported
+    asked_for = package_names([*PROJECT["dependencies"], *of_extras()])
     assert imported_packages() == asked_for | set(COMES_WITH)
 
 
@@ -597,7 +610,7 @@ def test_wheel_holds_the_assets_the_course_and_the_types(distributions: tuple[Pa
         assert f"\nVersion: {tlkit.__version__}\n" in wheel.read(metadata).decode()
     manifest = json.loads((PACKAGE / "assets" / "manifest.json").read_text(encoding="utf-8"))
     wanted = {f"tlkit/assets/{name}" for name in [*manifest, "manifest.json", "PROVENANCE.md"]}
-    code = [path for kind in ("*.py", "*.js") for path in PACKAGE.rglob(kind)]
+    code = [path for kind in ("*.py", "*.js", "*.j2") for path in PACKAGE.rglob(kind)]
     wanted |= {f"tlkit/{path.relative_to(PACKAGE).as_posix()}" for path in code}
     wanted |= {f"tlkit/course/{name}" for name in course_files()}
     assert wanted | {"tlkit/py.typed"} <= names

@@ -71,14 +71,14 @@ def built(source: Path) -> Path:
 
 
 def way_on(source: Path) -> str:
-    """Links to the next notebook of the course and to the exercise that belongs to this one."""
+    """Links to the exercise that belongs to a notebook, to the next one, and to the glossary."""
     course = [Path(path).stem for path in notebooks()]
     after = course[(course.index(source.stem) + 1) % len(course)] if source.stem in course else course[0]
     lines = [f"**Next notebook:** [{after}]({after}.ipynb)"]
     for path in exercises():
         if Path(path).stem.split("_")[0] == EXERCISE_AFTER.get(source.stem[:2]):
             lines.insert(0, f"**Graded exercise:** [{Path(path).stem}](../{path})")
-    return " · ".join(lines)
+    return " · ".join([*lines, "[Glossary](glossary.md)"])
 
 
 def read_source(source: Path) -> Any:

@@ -4,7 +4,8 @@
 # **Question: a network has learned from a million photographs. What is that worth to you if you have only a hundred,
 # and sort them into other classes?**
 #
-# Takes about a minute and a half on two cores, and needs no internet. You need Python, and one course in machine learning.
+# Reading time: about 15 minutes; running it takes about one. You need: Python, and one course in machine learning. It
+# runs offline.
 #
 # This notebook is **plain Keras**: the whole program that you will write for your own pictures. tlkit only supplies the
 # network's file, the pictures, and the cells that record your guesses and check your answers. Each later notebook takes one
@@ -67,8 +68,8 @@ pictures = np.stack([read(path) for path in examples])
 best = network.predict(pictures, verbose=0).argmax(axis=1)
 show(pictures, [f"{path.parent.name}\nit says: {names[k]}" for path, k in zip(examples, best, strict=True)])
 # %% [markdown]
-# Above each photograph stand the name of its folder and the network's best guess. Its 1,000 names are not your ten.
-# What it *sees* may be of use to you all the same: that is the idea of this course.
+# Above each photograph you read the name of its folder and the network's best guess. Its 1,000 names are not your ten.
+# What it *sees* may still be of use to you: that is the idea of this course.
 
 # %% [markdown]
 # ## 2. Three parts
@@ -318,7 +319,17 @@ assert loss[0] - loss[1] > 0.1
 # %% [markdown]
 # ## 10. The map
 #
-# You have now run the whole program once. Each later notebook takes up one part of it:
+# You have now run the whole program once. The map shows which notebook builds on which, and where the graded exercises
+# belong:
+#
+# ![A map of the course. Read in this order: 00 Start here, 01 Cross-entropy and its gradient, 02 Domains, 03 Base and
+# head, 04 Freezing, 05 Fine-tuning. Further arrows lead from 03 to 06 Augmentation, 07 Evaluation, and 08 Negative
+# transfer and choosing a backbone; from 04 to 13 The trap museum; from 05 to 09 An article under review and 11
+# Transformers and text; from 07 and 09 to 10 Photographs; from 11 to 12 Parameter-efficient fine-tuning. Graded
+# exercises: ps8 follows 00, ps1 01, ps2 02, ps3 03, ps4 05, ps5 07, ps6 08, and ps7
+# 11.](pictures/map_of_the_course.svg)
+#
+# Each later notebook takes up one part of the program:
 #
 # | line | question | notebook |
 # |---|---|---|
@@ -351,7 +362,7 @@ Predict.report()
 #   and over ten draws.
 # - The steps are: read, split in three, baseline, freeze, head, compile, fit, look at mistakes, unfreeze, compile again,
 #   fit at a small rate, test, save.
-# - Of the drawings it got fewer right. A score holds for the domain in which it was measured.
+# - It got fewer of the drawings right. A score holds for the domain in which it was measured.
 
 # %% [markdown]
 # ## Exercises

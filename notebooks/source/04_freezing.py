@@ -3,8 +3,8 @@
 #
 # **Question: you tell some layers not to learn. Do they stay as they are, what does that save, and what does it cost?**
 #
-# Takes about a minute on two cores, and needs no internet. You need notebook 03 (backbone, head, stages,
-# fine-tuning).
+# Reading time: about 40 minutes; running it takes about one. You need: notebook 03 (backbone, head, stages,
+# fine-tuning). It runs offline.
 #
 # In notebook 00 you wrote `base.trainable = False`, and before fine-tuning you set the flag of each BatchNorm layer to
 # `False` again. This notebook compares weights to see what such lines do, and runs what they freeze only once. Section 8
@@ -26,7 +26,7 @@
 #   A["audit: before and after"] -.->|compares| W
 # ```
 #
-# The drawing is the whole first half of this notebook: a flag is a wish, the training step carries it out or not, and
+# The drawing sums up the first half of this notebook: a flag is a wish, the training step carries it out or not, and
 # only the weights tell you which.
 
 # %%
@@ -72,7 +72,7 @@ def compiled(model, optimizer="sgd"):
 
 
 # %% [markdown]
-# What does a training move? Copy every weight, train, compare. Nothing else is an answer.
+# What does a training move? Copy every weight, train, compare. Only the weights can tell you.
 
 
 # %%
@@ -102,7 +102,7 @@ assert again == {"first": False, "second": True}
 pd.DataFrame({"flag set after fit": late, "and compiled again": again})
 
 # %% [markdown]
-# The flag says `False`, the layer learns, and no word of warning. Keras built the training step at the first `fit`
+# The flag says `False`, the layer learns, and no warning comes. Keras built the training step at the first `fit`
 # after `compile`, with the flags of that moment. `tlkit.fit` compiles every time for this reason.
 
 # %% [markdown]
@@ -166,7 +166,15 @@ guess_arrays.compare(learning[-1])
 #
 # $$\text{running mean} \leftarrow m \cdot \text{running mean} + (1 - m) \cdot \text{batch mean}$$
 #
-# and the same for the variance. No gradient, no learning rate.
+# and the same for the variance. No gradient, no learning rate. The picture shows the layer's two modes, and when each of
+# them runs:
+#
+# ![Two panels. Left: the layer subtracts the mean and divides by the deviation of this batch, then multiplies by gamma
+# and adds beta. Each batch also moves the running mean and variance: m times the old value plus (1 − m) times the
+# batch’s. Right: the layer uses the running mean and variance that were kept, and they stay as they are. In Keras, fit
+# with layer.trainable = True runs the left mode: the statistics move without a gradient. Fit with layer.trainable =
+# False runs the right mode: the flag changes the mode, and gamma and beta stay. Predict and evaluate run the right
+# mode, whatever the flag says.](pictures/batchnorm.svg)
 #
 # **Predict before you run:** the learning rate below is **zero**, so no weight of the pretrained ResNet can move. After
 # 12 epochs on 100 `mnist` images, what is left of its accuracy on the source? The same images with the colours inverted
@@ -217,10 +225,10 @@ guess_left.compare(left)
 # %%
 ax = plots.plot_audit(strip)
 # %% [markdown]
-# The strip has a column a layer, from the first to the last: what was meant, whether weights moved, whether statistics
-# moved. The upper rows are blue (still) in the backbone; the statistics of all twelve BatchNorm layers are orange
-# (moved), each with a cross because that was not meant. The last column is the head, which was meant to learn and, at a
-# rate of zero, could not.
+# The strip has one column per layer, from the first to the last: what was meant, whether weights moved, whether
+# statistics moved. The upper rows are blue (still) in the backbone; the statistics of all twelve BatchNorm layers are
+# orange (moved), each with a cross because that was not meant. The last column is the head, which was meant to learn
+# and, at a rate of zero, could not.
 
 # %% tags=["plumbing"]
 norms = strip[strip["kind"] == "BatchNormalization"]
@@ -245,8 +253,10 @@ assert brightness[2] - brightness[0] > 0.5
 #
 # ### Does `training=False` hold them?
 #
-# A well-known advice: call the backbone as `backbone(x, training=False)`; then BatchNorm stays still even if you
-# unfreeze the rest later.
+# A well-known piece of advice: call the backbone as `backbone(x, training=False)`; then BatchNorm stays still even if
+# you unfreeze the rest later. Keras' guide "Transfer learning & fine-tuning" (dated 2023/06/25) gives it. After an
+# issue (keras-team/keras #20285) the guide names the layers' flags first, and still allows `training=False` in their
+# place.
 #
 # **Predict before you run:** in a functional Keras model, does it?
 
@@ -262,8 +272,9 @@ model.fit(batches(few, 32), shuffle=False, verbose=0)
 assert not np.array_equal(before, stem.moving_mean)
 
 # %% [markdown]
-# It does not: the assert above says that the running mean has moved. `fit` calls the whole model with `training=True`,
-# and that passes down to the backbone. Where you write `call` yourself, the advice is right:
+# It does not: the assert above says that the running mean has moved. (So it did in Keras 3.12.0 to 3.15.1; notebook 13
+# asks your Keras.) `fit` calls the whole model with `training=True`, and that passes down to the backbone. Where you
+# write `call` yourself, the advice is right:
 
 
 # %%
@@ -281,7 +292,7 @@ model.fit(points + 3, side, verbose=0)
 assert not model.norm.moving_mean.numpy().any()  # still zero, as at the start
 
 # %% [markdown]
-# One advice, two outcomes. The layer's own flag holds in both.
+# The same advice has two outcomes. The layer's own flag holds in both.
 #
 # So `tlkit.freeze_to` keeps BatchNorm frozen even in the stages that learn, unless you say `train_batchnorm=True`.
 
@@ -346,7 +357,15 @@ except ValueError as error:
 # ## 5. The boundary cache: what freezing saves
 #
 # What is frozen gives the same features in every epoch. So run it once, keep the features at the boundary, and train
-# the tail and the head on those: `split_at`, then `cache_features`, then `fit`. How much arithmetic is that?
+# the tail and the head on those: `split_at`, then `cache_features`, then `fit`. The picture shows the training above and
+# the whole model below, with the same weights:
+#
+# ![Two rows. Above, the training: each image passes the frozen trunk once, and its features are stored. In each epoch
+# the tail and the head, which learn, read the stored features, and the gradient of the loss ends at the boundary
+# between trunk and tail. Below, the whole model: images, trunk, tail, head, scores. Dashed lines join each part to its
+# twin above: they have the same weights, so training tail and head is training the model.](pictures/cache_boundary.svg)
+#
+# How much arithmetic is that?
 #
 # Count multiply-adds. For one image let
 #
@@ -402,8 +421,8 @@ guess_times.compare(costs["predicted"][5])
 # With only the stem frozen the cache saves next to nothing: the stem is cheap. With everything frozen the ratio is
 # nearly the number of epochs: all that is left to repeat is the head.
 #
-# The last column is the price in memory: kilobytes for the features of one image (four bytes a number). An image itself
-# has 784 bytes. At an early boundary its features take more than a hundred times that.
+# The last column is the price in memory: kilobytes for the features of one image (four bytes per number). An image
+# itself has 784 bytes. At an early boundary its features take more than a hundred times that.
 
 # %%
 assert costs["kB"][1] > 100 * few.x[0].nbytes / 1000
@@ -480,7 +499,7 @@ for stage, optimizer in OPTIMIZERS.items():
 #
 # What does freezing cost in accuracy? For each frozen depth from 0 (everything learns) to 5 (only the head learns),
 # fine-tune on 100 labels of `mnist` and measure both domains. Do it in two ways. Their rates come from notebook 03, so
-# nothing is tuned here:
+# nothing is tuned here. Both have six epochs, fewer than there, to save time:
 #
 # - **rough**: start from a new random head, at a learning rate of 3e-3;
 # - **gentle**: start from the best head on the frozen features (`fit_probe`), at a tenth of that rate.
@@ -702,11 +721,11 @@ assert protected.source > rough_run.source + 0.1
 assert (lab.audit["verdict"].str.endswith("as meant")).all()
 
 # %% [markdown]
-# Freezing protects here, too: with stages 1 to 4 frozen the same rate leaves more of the source. Now find settings that
-# keep the source *and* raise the target's **live** score, which is taken on held-out images. Look at the test scores of
-# the table once, when you have chosen: if you choose by test scores, you have nothing left to test with. Everything
-# that you set with the mouse can be set by a program: `lab.freeze_to(3)`, `lab.head_first = True`, `lab.train()`,
-# `lab.results`.
+# Freezing protects here, too: with stages 1 to 4 frozen the same rate leaves more of the source. (The scores are not
+# those of section 6, which has six epochs, ten draws and fewer test images.) Now find settings that keep the source
+# *and* raise the target's **live** score, which is taken on held-out images. Look at the test scores of the table once,
+# when you have chosen: if you choose by test scores, you have nothing left to test with. Everything that you set with
+# the mouse can be set by a program: `lab.freeze_to(3)`, `lab.head_first = True`, `lab.train()`, `lab.results`.
 
 # %% [markdown]
 # ## 8. The same in plain Keras

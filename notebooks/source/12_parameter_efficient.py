@@ -20,15 +20,13 @@
 # | full | every weight learns (in a ResNet all but BatchNorm's), as in notebook 05 |
 # | head only | the backbone is frozen; the baseline of every method here |
 #
-# ```mermaid
-# flowchart LR
-#   X["x"] --> W["W, frozen"]
-#   W --> S(("+"))
-#   X --> A["A, learns:<br/>inputs × rank"]
-#   A --> B["B, learns, 0 at first:<br/>rank × outputs"]
-#   B --> S
-#   S --> H["h"]
-# ```
+# The picture shows LoRA, which section 1 writes out:
+#
+# ![A vector x goes two ways. Above, through the matrix W, which has d times k weights and is frozen. Below, through A,
+# a matrix of d times r weights that is random at first, then through B, a matrix of r times k weights that is zero at
+# first. A and B learn, and the result is multiplied by alpha divided by r. The sum of both ways is h. So r (d + k)
+# weights learn instead of d k: few, if the rank r is small. Alpha is a constant that you choose. It says how much the
+# added part counts. The division by r is meant to keep that part about as large at another rank.](pictures/lora.svg)
 
 # %%
 import gc
@@ -63,6 +61,11 @@ EPOCHS, BATCH = 8, 8
 # $$h = xW + \frac{\alpha}{r}\,(xA)\,B \qquad W: d \times k \quad A: d \times r \quad B: r \times k$$
 #
 # $W$ stays frozen. $A$ starts random and $B$ at zero. That is $r(d+k)$ weights instead of $dk$.
+#
+# The constant $\alpha$ is yours to choose. It says how much the added part counts; under Adam it acts nearly as a
+# learning rate does (§ 4.1 there). The division by $r$ is meant to keep the added part about as large when you try
+# another rank, so that you need not choose the rate anew. With $\alpha = r$ the factor is 1: this is what
+# `tlkit.add_lora` takes if you name no other.
 #
 # A toy: a layer of 12 inputs and 8 outputs, and a target that differs from it by a matrix of rank 2.
 

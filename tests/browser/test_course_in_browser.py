@@ -1,11 +1,12 @@
-"""A learner's copy of the course in a real JupyterLab: notebooks open as saved, and lead on."""
+"""A learner's copy of the course in a real JupyterLab: notebooks open as saved, show their pictures, and lead on."""
 
 from typing import Any
 
 import build_notebooks
+import draw_ideas
 import nbformat
 import pytest
-from lab_in_browser import Server, open_notebook, run_all
+from lab_in_browser import Server, open_notebook, run_all, set_theme
 from nbclient import NotebookClient
 from playwright.sync_api import expect
 
@@ -70,3 +71,24 @@ def test_a_result_stays_hidden_until_its_cell_is_run_and_meets_the_guess(
     run_all(page)
     expect(answer).to_be_visible()
     expect(page.get_by_text("How much is it? It is 0.50. Your range, 0.00 to 0.75, holds it.")).to_be_visible()
+
+
+SIZES = """() => [...document.querySelectorAll('.jp-RenderedMarkdown img')].map(
+    img => [img.complete && img.naturalWidth, img.clientWidth, img.parentElement.clientWidth])"""
+
+
+def test_pictures_are_shown_whole_at_800_pixels(page: Any, server: Server) -> None:
+    copy_course(server.folder / "mine")
+    shown = "\n\n".join(f"![{said}](pictures/{name}.svg)" for name, said in draw_ideas.descriptions().items())
+    notebook = nbformat.read(server.folder / "mine" / FIRST_NOTEBOOK, as_version=4)
+    notebook.cells = [nbformat.v4.new_markdown_cell(shown)]
+    nbformat.write(notebook, server.folder / "mine" / "notebooks" / "ideas.ipynb")
+    page.set_viewport_size({"width": 800, "height": 4_600})
+    open_notebook(page, server, "mine/notebooks/ideas.ipynb")
+    page.wait_for_function(f"() => ({SIZES})().filter(([width]) => width).length === {len(draw_ideas.DRAW)}")
+    for theme in ("Dark", "Light"):
+        set_theme(page, f"JupyterLab {theme}")
+        page.screenshot(path=page.shots / f"ideas_{theme}_800.png")
+    for whole, width, room in page.evaluate(SIZES):
+        assert whole == draw_ideas.WIDTH
+        assert 0.85 * draw_ideas.WIDTH < width <= room

@@ -17,11 +17,13 @@ __all__ = ["FIRST_NOTEBOOK", "FOLDED", "CopiedCourse", "copy_course", "course_fi
 FIRST_NOTEBOOK = "notebooks/00_start_here.ipynb"
 FOLDED = "The result is folded. Write your guess down, then run the cell."
 
-# What belongs to the course; pictures have a licence of their own, which lies in each folder.
+# What belongs to the course; photographs and drawings have a licence of their own, which lies in each folder.
 _PATTERNS = (
     "notebooks/*.ipynb",
+    "notebooks/glossary.md",
     "notebooks/photos/**/*",
     "notebooks/drawings/**/*",
+    "notebooks/pictures/*.svg",
     "exercises/release/*/*.ipynb",
     "exercises/STUDENTS.md",
 )

@@ -191,13 +191,13 @@ class GradientExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets shi
 
     def _build(self) -> None:
         # In a column a control is as wide as there is room for it and its margins.
-        look = {"style": {"description_width": "104px"}, "layout": ipywidgets.Layout(width="auto")}
+        look = {"style": {"description_width": "124px"}, "layout": ipywidgets.Layout(width="auto")}
         self._sliders = [
             ipywidgets.FloatSlider(
                 min=-_SLIDER_REACH,
                 max=_SLIDER_REACH,
                 step=_SLIDER_STEP,
-                description=f"logit of {shortened(name, 10)}",
+                description=f"logit of {shortened(name, 9)}",
                 tooltip=f"The logit of class {name}: any real number; only differences between logits count.",
                 **look,
             ).add_class(f"tlkit-logit-{i}")

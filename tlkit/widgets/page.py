@@ -1,4 +1,4 @@
-"""What only the page can do for a widget: describe controls to screen readers, and tell what was pressed in a drawing."""
+"""What only the page can do: describe controls to screen readers, and tell what was pressed in a drawing."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from matplotlib.ticker import MaxNLocator
 
 from tlkit.domains import Domain
 from tlkit.folders import FolderReport, Unpacked, inspect_folder, load_folder, unpack_pictures
-from tlkit.folders.adding import Contents, NewPicture, add_pictures, contents, no_label, shown_name
+from tlkit.folders.adding import THERE, Contents, NewPicture, add_pictures, contents, no_label, shown_name
 from tlkit.folders.groups import Groups
 from tlkit.plots import SOURCE_COLOR
 from tlkit.widgets.receiving import PIECE, Reception, is_zip_name, read_announcement
@@ -35,6 +35,7 @@ __all__ = ["PictureUpload"]
 _MB = 10**6
 _PACE = 0.2  # seconds between two words about progress
 _NAMED = 5  # files left out that the sentence names
+_NO_PICTURE = ("not a picture", "a hidden name")  # how reasons begin for what nobody takes for a picture
 _NOTHING = "Cancelled: nothing was added."
 _BARS = 12  # classes that the picture shows
 
@@ -491,9 +492,15 @@ def _size(path: Path) -> int:
 
 
 def _summary(result: Unpacked) -> str:
-    n = len(result.pictures)
-    words = f"{counted(n, 'picture')} added" if n else "No picture was added"
-    if not result.skipped:
-        return f"{words}."
-    named = some_of([f"{name} ({why})" for name, why in result.skipped.items()], _NAMED)
-    return f"{words}; {counted(len(result.skipped), 'file')} left out: {named}."
+    parts = [f"{counted(len(result.pictures), 'picture')} added" if result.pictures else "No picture was added"]
+    there = list(result.skipped.values()).count(THERE)
+    if there:
+        parts.append(f"{there:,} {'is' if there == 1 else 'are'} there already")
+    # First what somebody may want to mend.
+    others = sorted(
+        (item for item in result.skipped.items() if item[1] != THERE), key=lambda item: item[1].startswith(_NO_PICTURE)
+    )
+    if others:
+        named = some_of([f"{name} ({why})" for name, why in others], _NAMED)
+        parts.append(f"{counted(len(others), 'file')} left out: {named}")
+    return f"{'; '.join(parts)}."

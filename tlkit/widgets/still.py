@@ -23,12 +23,13 @@ _PAUSE = 1.0  # seconds without a change after which the picture is drawn anew
 
 # JupyterLab gives the class jupyter-widgets to an output whose widget is gone. Where there is one, the picture is seen
 # in its place. Elsewhere (GitHub, an untrusted notebook) rules are taken away, and the attribute `hidden` holds.
-_DEAD = "> .jp-OutputArea-child > .jp-OutputArea-output.jupyter-widgets"
+_DEAD = "> .jp-OutputArea-output.jupyter-widgets"
 _RULES = f"""
-.jp-OutputArea:not(:has({_DEAD})) > .jp-OutputArea-child:has(.tlkit-still) {{ display: none; }}
-.jp-OutputArea:has(.tlkit-still) > .jp-OutputArea-child:has(> .jp-OutputArea-output.jupyter-widgets) {{ display: none; }}
+.jp-OutputArea:not(:has(> .jp-OutputArea-child {_DEAD})) > .jp-OutputArea-child:has(.tlkit-still) {{ display: none; }}
+.jp-OutputArea:has(.tlkit-still) > .jp-OutputArea-child:has({_DEAD}) {{ display: none; }}
 .jp-OutputArea .tlkit-still[hidden] {{ display: block !important; }}
-.tlkit-still::before {{ content: "The widget as it was last. To use it, run its cell."; color: var(--jp-ui-font-color2); }}
+.tlkit-still::before {{ color: var(--jp-ui-font-color2);
+  content: "The widget as it was last. To use it, run its cell."; }}
 """
 
 
@@ -63,7 +64,7 @@ class Still:
         data = dict(bundle[0] if isinstance(bundle, tuple) else bundle)
         picture, words = self._picture(), self._words()
         if _for_a_page():
-            self._output = display(self._hidden(picture), raw=True, display_id=True)
+            self._output = display(self._hidden(picture), raw=True, display_id=True)  # type: ignore[no-untyped-call]
         return {**data, "image/png": base64.b64encode(picture).decode(), "text/plain": words}
 
     def renew(self) -> None:

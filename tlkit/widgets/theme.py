@@ -16,6 +16,7 @@ _STYLE = f"""<style>
 .tlkit {{
   --tlkit-source: {SOURCE_COLOR}; --tlkit-target: {TARGET_COLOR}; --tlkit-go: #0f766e; --tlkit-wrong: #97266d;
   --tlkit-frozen-fill: #e6f0fb; --tlkit-learns-fill: #fdede3; --tlkit-go-fill: #ecf6f4;
+  --tlkit-wrong-fill: #fbeaf2;
   --tlkit-text: var(--jp-ui-font-color1, #1f2937); --tlkit-quiet: var(--jp-ui-font-color2, #5b6573);
   --tlkit-line: var(--jp-border-color2, #d4dae2); --tlkit-paper: var(--jp-layout-color1, #ffffff);
   color: var(--tlkit-text); max-width: 1280px;
@@ -23,6 +24,7 @@ _STYLE = f"""<style>
 [data-jp-theme-light="false"] .tlkit {{
   --tlkit-source: #7fb3f0; --tlkit-target: #f59a6b; --tlkit-go: #5fcbbd; --tlkit-wrong: #f08bc4;
   --tlkit-frozen-fill: #1d3350; --tlkit-learns-fill: #4a2a1a; --tlkit-go-fill: #12332f;
+  --tlkit-wrong-fill: #3d1a2f;
 }}
 .tlkit .widget-html-content {{ line-height: 1.4; }}
 .tlkit h4 {{ margin: 0; font-size: 15px; }}
