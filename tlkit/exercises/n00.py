@@ -14,7 +14,7 @@ RATE = 3e-5  # of notebook 00's section 6
 
 
 def check_1(answer: Any) -> None:
-    """Few weights learn, and a hundred photographs are enough for them: the base keeps its more than three million."""
+    """Few weights learn, so few photographs can do: the base keeps its more than three million as they are."""
     head = keras.layers.Dense(7)
     head.build((None, 1280))
     check_numbers(answer, head.count_params(), hint="Each class has one weight per feature, and one bias.")
