@@ -1030,7 +1030,7 @@ def choose(candidates, y): ...  # your code
 check("08.3", choose)
 
 # %% [markdown]
-# **4. LogME, centred** (an experiment, without a check). LogME's model has no intercept, while the linear probe has one. Subtract its mean from each feature
-# before `log_me` (`x - x.mean(axis=0)`) and add this to `SCORES` as "LogME, centred". Predict first: does $\tau$ rise,
-# and on which target most? Then predict which of the asserts of section 5 hold with `PER_CLASS = 30`, and look: with
-# 300 images, does the H-score recover?
+# **4. LogME, centred** (an experiment, without a check). LogME's model has no intercept, while the linear probe has
+# one. Subtract its mean from each feature before `log_me` (`x - x.mean(axis=0)`) and add this to `SCORES` as "LogME,
+# centred". Predict first: does $\tau$ rise, and on which target most? Then predict which of the asserts of section 5
+# hold with `PER_CLASS = 30`, and look: with 300 images, does the H-score recover?

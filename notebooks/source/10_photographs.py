@@ -669,6 +669,6 @@ def finished(base, head, side): ...  # your code
 check("10.3", finished)
 
 # %% [markdown]
-# **4. Your own pictures** (an experiment, without a check). Set `FOLDER` to a folder of your own, with a folder per class and 20 pictures or more in each. Before you
-# run the notebook, write down four guesses: raw pixels, as printed, prepared, all labels. Then look at the five pictures
-# of section 7 and decide for each whether its label is right.
+# **4. Your own pictures** (an experiment, without a check). Set `FOLDER` to a folder of your own, with a folder per
+# class and 20 pictures or more in each. Before you run the notebook, write down four guesses: raw pixels, as printed,
+# prepared, all labels. Then look at the five pictures of section 7 and decide for each whether its label is right.
