@@ -132,7 +132,8 @@ compare.model = "zero-shot"
 compare.pick_largest_error("target")
 cell_sizes = {}
 for compare.model in ("frozen", "zero-shot"):
-    cell_sizes[compare.model] = {**compare.scores["accuracy"].round(3), "images in the cell": len(compare.cell_images)}
+    in_cell = compare.confusion("target").iloc[row, column]
+    cell_sizes[compare.model] = {**compare.scores["accuracy"].round(3), "images in the cell": in_cell}
 pd.DataFrame(cell_sizes)
 
 # %%
