@@ -25,6 +25,7 @@ from tlkit.folders import FolderReport, Unpacked, inspect_folder, load_folder, u
 from tlkit.folders.adding import THERE, Contents, NewPicture, add_pictures, contents, no_label, shown_name
 from tlkit.folders.groups import Groups
 from tlkit.plots import SOURCE_COLOR
+from tlkit.widgets.page import Page
 from tlkit.widgets.receiving import PIECE, Reception, is_zip_name, read_announcement
 from tlkit.widgets.still import Still
 from tlkit.widgets.theme import escape, literal, style_sheet
@@ -133,7 +134,7 @@ class PictureUpload(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
         self._view = ipywidgets.HTML().add_class("tlkit-upload-report")
         self._still = Still(self._draw, self._picture_size, self._words)
         heading = ipywidgets.HTML(f"<h4>Your pictures: {escape(shortened(self._name, 60))}</h4>")
-        super().__init__([style_sheet(_RULES), heading, self._zone, self._view])
+        super().__init__([style_sheet(_RULES), Page(), heading, self._zone, self._view])
         self.add_class("tlkit")
         self.add_class("tlkit-upload")
         self._zone.on_msg(self._heard)
