@@ -16,11 +16,13 @@ PYTEST := $(BIN)/python $(RUN)
 LAB := $(VENV)/.lab
 LIGHT := $(VENV)/.light
 STAMP := $(VENV)/.installed
-# `make lab TENSORFLOW=tensorflow-cpu` takes TensorFlow without CUDA, 0.6 GB less, where it is made (Linux on x86, Windows).
+# `make lab TENSORFLOW=tensorflow-cpu` takes TensorFlow without CUDA, 0.6 GB less; it is made for Linux on x86.
 # What an environment was made with it keeps: the two packages hold the same files and cannot stand side by side.
-TENSORFLOW ?= $(if $(wildcard $(VENV)/lib/python3*/site-packages/tensorflow_cpu-*),tensorflow-cpu,tensorflow)
+SITE := $(VENV)/lib/python3*/site-packages
+TENSORFLOW ?= $(if $(wildcard $(SITE)/tensorflow_cpu-*),tensorflow-cpu,tensorflow)
 ifeq ($(TENSORFLOW),tensorflow-cpu)
-FOR_LAB = $(PIP) --requirement binder/requirements.txt && $(PIP) --no-deps --editable .
+FOR_LAB = $(if $(wildcard $(SITE)/tensorflow-*),$(error tensorflow-cpu needs a new environment: first make clean))\
+          $(PIP) --requirement binder/requirements.txt && $(PIP) --no-deps --editable .
 FOR_CHECK = $(FOR_LAB) && $(PIP) --group check
 else
 FOR_LAB = $(PIP) --editable '.[lab,exercises,text]'

@@ -1,6 +1,7 @@
 """What others meet who join: workflows, templates, citation, versions, and what the project's own files ask for."""
 
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -113,6 +114,31 @@ def test_workflows_make_what_the_makefile_knows() -> None:
     lines = [step["run"] for path in WORKFLOWS for step in steps(path) if "run" in step]
     made = {name for line in lines for name in re.findall(r"^make (\S+)", line, re.MULTILINE)}
     assert {"check", "lint", "test", "docs", "dist", "lowest", "newest"} <= made <= targets()
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+@pytest.mark.parametrize("stamp", [".lab", ".light"])
+def test_tensorflow_without_cuda_is_installed_alone_and_stays(tmp_path: Path, stamp: str) -> None:
+    def make(venv: Path, *settings: str) -> subprocess.CompletedProcess[str]:
+        command = ["make", "--dry-run", f"{venv}/{stamp}", f"VENV={venv}", *settings]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    def installed(package: str) -> Path:
+        (tmp_path / package / "lib" / "python3.11" / "site-packages" / f"{package}-2.21.0.dist-info").mkdir(
+            parents=True
+        )
+        return tmp_path / package
+
+    cpu, other = installed("tensorflow_cpu"), installed("tensorflow")
+    asked, kept = make(tmp_path / "new", "TENSORFLOW=tensorflow-cpu").stdout, make(cpu).stdout
+    assert asked.replace(str(tmp_path / "new"), str(cpu)) == kept
+    assert "--requirement binder/requirements.txt" in kept
+    assert re.findall(r".* --editable (\S+)", kept) == ["."]  # with no extra,
+    assert "--no-deps --editable ." in kept  # and nothing that tlkit asks for
+    assert "binder" not in make(other).stdout + make(tmp_path / "new").stdout
+    refused = make(other, "TENSORFLOW=tensorflow-cpu")
+    assert refused.returncode != 0
+    assert "tensorflow-cpu needs a new environment: first make clean" in refused.stderr
 
 
 def test_windows_runs_the_lines_of_make_check() -> None:
