@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import posixpath
 import re
+import shutil
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import check_links
+import lab_in_browser
 import nbformat
 import pytest
 import typer.main
@@ -165,6 +167,11 @@ def test_notebooks_have_a_page_with_their_outputs(site: Site, notebook: Path) ->
     assert len([load for load in page.loads if load.startswith(f"{notebook.stem}-")]) == len(pictures)
     assert page.text.count('<div class="output">') == len(outputs)
     assert page.tags.count("table") >= len(tables)
+    cells = [
+        cell for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == "code" and cell.id != "setup"
+    ]
+    hidden = [cell for cell in cells if cell.outputs and cell.metadata.get("jupyter", {}).get("outputs_hidden")]
+    assert page.text.count("<summary>What came out</summary>") == len(hidden)
 
 
 @pytest.mark.slow
@@ -192,6 +199,37 @@ def test_nothing_is_left_in_the_notation_of_another_tool(site: Site) -> None:
         prose = re.sub(r"<pre.*?</pre>", "", page.text, flags=re.S)
         for left in ('class="arithmatex"', "<merror", "```", ":func:`", ":class:`", ":mod:`", "<p>:::"):
             assert left not in prose, f"{name} has {left}"
+
+
+@pytest.mark.slow
+def test_each_command_is_summed_up_in_a_whole_sentence(site: Site) -> None:
+    items = dict(re.findall(r"<li><code>([\w-]+)</code>: ([^<]*)", site["api/cli.html"].text))
+    for path in commands(typer.main.get_command(app), ()):
+        if path:
+            assert items[path[-1]].endswith("."), path
+            assert "..." not in items[path[-1]]
+    assert "the same few labels" in items["demo"]
+
+
+@pytest.mark.slow
+def test_a_site_that_was_opened_from_its_folder_can_be_searched(folder: Path) -> None:
+    pytest.importorskip("playwright", reason="needs the dependency group test")
+    if lab_in_browser.find_browser() is None and not shutil.which("playwright"):
+        pytest.skip("no Chromium or Chrome on this machine")
+    with lab_in_browser.browser() as browser:
+        page = browser.new_page()
+        page.set_default_timeout(60_000)
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto((folder / "notebooks" / "07_evaluation.html").as_uri())
+        page.locator("input.md-search__input").click()
+        page.keyboard.type("bootstrap_interval")
+        found = page.locator(".md-search-result__item a").first
+        found.wait_for()
+        found.click()
+        page.wait_for_url("**/api/evaluation.html**")
+        assert "bootstrap_interval" in page.locator("article").inner_text()
+    assert {urlsplit(address).scheme for address in asked} == {"file"}
 
 
 # How pages are made

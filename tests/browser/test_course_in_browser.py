@@ -2,12 +2,15 @@
 
 from typing import Any
 
+import build_notebooks
 import draw_ideas
 import nbformat
-from lab_in_browser import Server, open_notebook, set_theme
+import pytest
+from lab_in_browser import Server, open_notebook, run_all, set_theme
+from nbclient import NotebookClient
 from playwright.sync_api import expect
 
-from tlkit.files.course import FIRST_NOTEBOOK, copy_course
+from tlkit.files.course import FIRST_NOTEBOOK, FOLDED, copy_course
 
 IS_DIRTY = "() => window.jupyterapp.shell.currentWidget.context.model.dirty"
 KNOWS_KERNEL = "() => window.jupyterapp.shell.currentWidget.context.model.getMetadata('language_info').version"
@@ -24,6 +27,50 @@ def test_a_notebook_opens_as_saved_and_leads_to_its_exercise(page: Any, server: 
     expect(page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) h1").first).to_contain_text("ps8")
     page.wait_for_timeout(1_000)
     assert page.evaluate(IS_DIRTY) is False
+
+
+PREDICTION = """# %% [markdown]
+# **Predict before you run:** how much is it?
+
+# %%
+from tlkit.widgets import Predict
+
+guess = Predict("How much is it?", between=(0, 1))
+guess
+
+# %%
+"the answer is " + str(1 / 2)
+
+# %%
+guess.compare(0.5)
+"""
+
+
+def test_a_result_stays_hidden_until_its_cell_is_run_and_meets_the_guess(
+    page: Any, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tlkit.files.course._PACKAGE", server.folder)
+    (server.folder / "course" / "notebooks").mkdir(parents=True)
+    source = server.folder / "00_prediction.py"
+    source.write_text(PREDICTION, encoding="utf-8")
+    notebook = build_notebooks.read_source(source)
+    NotebookClient(notebook).execute()
+    nbformat.write(notebook, server.folder / "course" / FIRST_NOTEBOOK)
+    copy_course(server.folder)
+    open_notebook(page, server, FIRST_NOTEBOOK)
+    answer = page.get_by_text("the answer is 0.5")
+    expect(page.get_by_text(FOLDED).first).to_be_visible()
+    expect(answer).to_be_hidden()
+    page.get_by_text("guess = Predict").click()
+    page.keyboard.press("Shift+Enter")
+    page.get_by_role("slider").first.focus()
+    page.keyboard.press("Home")
+    page.get_by_role("button", name="This is my guess").click()
+    expect(page.get_by_text("Recorded: 0.00 to 0.75.")).to_be_visible()
+    expect(answer).to_be_hidden()
+    run_all(page)
+    expect(answer).to_be_visible()
+    expect(page.get_by_text("How much is it? It is 0.50. Your range, 0.00 to 0.75, holds it.")).to_be_visible()
 
 
 SIZES = """() => [...document.querySelectorAll('.jp-RenderedMarkdown img')].map(
