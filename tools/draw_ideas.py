@@ -103,7 +103,7 @@ def line(*points: Point, color: str = "quiet", dashed: bool = False, width: floa
     return f'<path d="{path}" fill="none" stroke="{COLORS[color]}" stroke-width="{number(width)}"{dashes}/>'
 
 
-def arrow(*points: Point, color: str = "quiet", dashed: bool = False) -> str:
+def arrow(*points: Point, color: str = "quiet") -> str:
     """A line through points with a head at the last one."""
     (x0, y0), (x1, y1) = points[-2:]
     length = math.hypot(x1 - x0, y1 - y0)
@@ -111,7 +111,7 @@ def arrow(*points: Point, color: str = "quiet", dashed: bool = False) -> str:
     back_x, back_y = x1 - 8 * dx, y1 - 8 * dy
     corners = [(x1, y1), (back_x - 4 * dy, back_y + 4 * dx), (back_x + 4 * dy, back_y - 4 * dx)]
     head = " ".join(f"{number(x)},{number(y)}" for x, y in corners)
-    shaft = line(*points[:-1], (back_x, back_y), color=color, dashed=dashed)
+    shaft = line(*points[:-1], (back_x, back_y), color=color)
     return f'{shaft}\n<polygon points="{head}" fill="{COLORS[color]}"/>'
 
 
@@ -127,9 +127,9 @@ def plus(x: float, y: float) -> str:
     return f'{circle} stroke-width="1.5"/>\n{cross}'
 
 
-def bracket(x0: float, x1: float, y: float, words: str, kind: str = "quiet") -> str:
+def bracket(x0: float, x1: float, y: float, words: str) -> str:
     """A line over what lies between two places, with text above it."""
-    ends = line((x0, y + 7), (x0, y), (x1, y), (x1, y + 7), color=kind)
+    ends = line((x0, y + 7), (x0, y), (x1, y), (x1, y + 7))
     return f"{ends}\n{text((x0 + x1) / 2, y - 14, words, size=SMALL)}"
 
 

@@ -107,10 +107,10 @@ assert "[UNK]" not in tokens_of(ids[3])
 # ## 3. Attention, written out
 #
 # A toy sentence of four words, and one padding. Each token has three short vectors. Its **query** says what it looks
-# for, its **key** what it offers to those who look, its **value** what they get. In a Transformer all three are learned linear
-# maps of the same vector $x$, the token's: $q = xW_q$, $k = xW_k$, $v = xW_v$, with the same three matrices for every token.
-# (The bias is left out.) Section 4 takes them from the network. Here $q$, $k$ and $v$ are set by hand: "film" looks
-# for properties (first axis), "good" looks for negations (second axis), the others look for nothing.
+# for, its **key** what it offers to those who look, its **value** what they get. In a Transformer all three
+# are learned linear maps of the same vector, that of the token: $q = xW_q$, $k = xW_k$ and $v = xW_v$ (biases left out),
+# with the same three matrices for every token. Section 4 takes them from the network. Here $q$, $k$ and $v$ are set by
+# hand: "film" looks for properties (first axis), "good" looks for negations (second axis), the others look for nothing.
 
 # %%
 words = ["not", "a", "good", "film", "[PAD]"]
@@ -147,8 +147,8 @@ for ax, (title, weights) in zip(axes, maps.items(), strict=True):
 
 # %% [markdown]
 # Two tables, a row for each word that looks. Without the mask, padding takes part of every row. With it, "film" looks at
-# "good", "good" looks at "not", and who looks for nothing looks everywhere alike. The picture follows the row of "film" through
-# all steps, from the learned matrices on:
+# "good", "good" looks at "not", and who looks for nothing looks everywhere alike. The picture follows "film" through all
+# steps, from the learned matrices on:
 #
 # ![Four tokens, not, a, good and film, each with a vector x. Three learned matrices, the same for all tokens, turn each
 # x into a query q, a key k and a value v. The softmax of q times k, divided by the root of d, with the query of film

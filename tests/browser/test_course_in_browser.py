@@ -91,4 +91,4 @@ def test_pictures_are_shown_whole_at_800_pixels(page: Any, server: Server) -> No
         page.screenshot(path=page.shots / f"ideas_{theme}_800.png")
     for whole, width, room in page.evaluate(SIZES):
         assert whole == draw_ideas.WIDTH
-        assert 0.85 * draw_ideas.WIDTH < width <= room
+        assert 0.8 * draw_ideas.WIDTH < width <= room
