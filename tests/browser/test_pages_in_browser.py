@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 pytest.importorskip("nbgrader", reason="needs tlkit[exercises]")
-import itertools
 
 from test_feedback import REASON, checks_of, page_of
 
