@@ -108,7 +108,7 @@ def _row(name: Any, rows: pd.DataFrame, checks: list[str]) -> dict[str, Any]:
         "points": float(rows["points"].sum()),
         "touched": str(rows["tests_touched"].iloc[0]),
         "cells": cells,
-        # Who fails early comes first among those with as many points.
+        # Equal patterns come together; of those with as many points, who fails late comes first.
         "pattern": [0 if cell is None else list(_MARKS).index(cell["state"]) for cell in cells],
     }
 
