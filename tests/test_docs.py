@@ -241,6 +241,8 @@ def test_links_between_files_become_links_between_pages(pages: ModuleType) -> No
 
     assert relinked("[a](../README.md#the-course)") == "[a](../index.md#the-course)"
     assert relinked("[`b`](../notebooks/04_freezing.ipynb)") == "[`b`](../notebooks/04_freezing.md)"
+    section = '[b](../notebooks/04_freezing.ipynb#cell-id=section-3 "BatchNorm")'
+    assert relinked(section) == '[b](../notebooks/04_freezing.md#3-batchnorm-moves-without-a-gradient "BatchNorm")'
     assert relinked("[c](../tlkit/audit/moved.py)") == "[c](../api/audit.md)"
     assert relinked("![d](../docs/audit.png)") == "![d](../audit.png)"
     beside = "![d,\ne](pictures/lora.svg)"
@@ -251,6 +253,15 @@ def test_links_between_files_become_links_between_pages(pages: ModuleType) -> No
     )
     for same in ("[nowhere](nowhere.md)", "[f](#here)", "`layers[0](../Makefile)`", "```\n[g](../Makefile)\n```\n"):
         assert relinked(same) == same
+
+
+def test_an_output_in_markdown_is_a_part_of_the_page(pages: ModuleType, tmp_path: Path) -> None:
+    data = {"text/markdown": "| a |\n|---|\n| [b](04_freezing.ipynb) |", "text/plain": "<an object>"}
+    cell = nbformat.v4.new_code_cell("a", outputs=[nbformat.v4.new_output("execute_result", data)])
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "a.ipynb")
+    page, _ = pages.notebook_page(tmp_path / "a.ipynb")
+    assert f'<div class="output" markdown>\n\n{data["text/markdown"]}\n\n</div>' in page
+    assert "an object" not in page
 
 
 def test_a_diagram_becomes_lines_of_arrows(pages: ModuleType) -> None:

@@ -84,7 +84,9 @@ def way_on(source: Path) -> str:
 def read_source(source: Path) -> Any:
     """The notebook without outputs, with the set-up cell before its first code and the way on at its end.
 
-    Ids count the cells of the source, so that a rebuild changes only what changed.
+    Ids count the cells of the source, so that a rebuild changes only what changed. Where a section begins, the id is
+    its number: JupyterLab follows a link to ``05_fine_tuning.ipynb#cell-id=section-2``, but none to a heading that it has
+    not drawn yet (4.6).
     """
     notebook = jupytext.read(source)
     notebook.metadata = {
@@ -92,7 +94,8 @@ def read_source(source: Path) -> Any:
         "language_info": {"name": "python"},
     }
     for number, cell in enumerate(notebook.cells, start=1):
-        cell.id = f"cell-{number:02d}"
+        section = re.match(r"## (\d+)\. ", cell.source)
+        cell.id = f"section-{section[1]}" if section else f"cell-{number:02d}"
     first = next((place for place, cell in enumerate(notebook.cells) if cell.cell_type == "code"), len(notebook.cells))
     folded = {"tags": [SETUP_TAG], "jupyter": {"source_hidden": True}}  # JupyterLab shows three dots
     notebook.cells.insert(first, new_code_cell(SETUP, id="setup", metadata=folded))

@@ -47,7 +47,7 @@ PAGES = {
 
 # Code is skipped: `layers[0](x)` is no link.
 CODE = r"(?P<code>^(?P<fence>```+|~~~+).*?^(?P=fence)|`[^`\n]+`)"
-LINK = re.compile(CODE + r"|(?P<image>!?)\[(?P<text>(?:[^\[\]`]|`[^`]*`)*)\]\((?P<to>[^()\s]+)\)", re.M | re.S)
+LINK = re.compile(CODE + r"|(?P<image>!?)\[(?P<text>(?:[^\[\]`]|`[^`]*`)*)\]\((?P<to>[^()\s]+)(?P<title> \"[^\"]*\")?\)", re.M | re.S)
 PICTURE_ELSEWHERE = re.compile(CODE + r"|!\[(?P<text>[^\[\]]*)\]\(\w+:[^()\s]+\)", re.M | re.S)
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', re.S)
 MERMAID = re.compile(r"^```mermaid\n(.*?)^```", re.M | re.S)
@@ -213,7 +213,7 @@ def relink(markdown: str, source: str, uri: str) -> str:
         if path in page_of():
             there = posixpath.relpath(page_of()[path], posixpath.dirname(uri) or ".")
             anchor = anchors(ROOT / path).get(anchor, anchor) if path.endswith(".ipynb") else anchor
-            return f"{match['image']}[{match['text']}]({there}{'#' if anchor else ''}{anchor})"
+            return f"{match['image']}[{match['text']}]({there}{'#' if anchor else ''}{anchor}{match['title'] or ''})"
         return match["text"] if (ROOT / path).exists() else match[0]
 
     # Pictures first: a badge is a picture within a link.
@@ -226,11 +226,10 @@ def relink(markdown: str, source: str, uri: str) -> str:
 
 @functools.cache
 def anchors(path: Path) -> dict[str, str]:
-    """The site's anchor of each heading of a notebook, by the one that JupyterLab gives it: its text, - for a space."""
+    """The site's anchor of each heading of a notebook, by JupyterLab's of the cell that begins with it."""
     cells = nbformat.read(path, as_version=4).cells
-    headings = [h for cell in cells if cell.cell_type == "markdown" for h in re.findall(r"^#+ (.+)", cell.source, re.M)]
-    texts = [heading.replace("`", "") for heading in headings]
-    return {text.replace(" ", "-"): slugify(text, "-") for text in texts}
+    headings = {cell.id: re.match(r"#+ (.+)", cell.source) for cell in cells if cell.cell_type == "markdown"}
+    return {f"cell-id={name}": slugify(match[1].replace("`", ""), "-") for name, match in headings.items() if match}
 
 
 def notebook_page(path: Path) -> tuple[str, dict[str, bytes]]:

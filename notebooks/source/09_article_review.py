@@ -269,8 +269,9 @@ wanted
 # %% [markdown]
 # ## 6. A good performance, § 5.4
 #
-# 准确率达到了 85%，这是一个不错的性能: "the accuracy reached 85 %, which is a good performance". No data set is named and no baseline stands beside it. Is 85 % good? On handwritten digits it is what raw pixels and a
-# logistic regression reach with enough labels.
+# 准确率达到了 85%，这是一个不错的性能: "the accuracy reached 85 %, which is a good performance". No data set is named and no
+# baseline stands beside it. Is 85 % good? On handwritten digits it is what raw pixels and a logistic regression reach with
+# enough labels.
 #
 # **Predict before you run:** how many labels of each digit do raw pixels need to reach 85 %?
 
@@ -312,16 +313,17 @@ assert sum(worse) < 0  # and a lower target accuracy
 pd.Series({"gap": in_words(*gap), "target": in_words(*worse)}, name="base, then head − head alone").to_frame()
 
 # %% [markdown]
-# The smallest gap belongs to the training that *forgot* its source, and its target accuracy is the lower one. A gap shrinks when the target gets better and also
-# when the source gets worse. Whether transfer helped is another question, and only the target accuracy beside a baseline
-# without transfer answers it.
+# The smallest gap belongs to the training that *forgot* its source, and its target accuracy is the lower one. A gap shrinks
+# when the target gets better and also when the source gets worse. Whether transfer helped is another question, and only the
+# target accuracy beside a baseline without transfer answers it.
 
 # %% [markdown]
 # ## 8. Access to the source data, § 3.3 and question 6
 #
-# 我们需要访问源域的数据集: "we need access to the data set of the source domain". A new head and fine-tuning need the *weights*. No source image has entered the training of any head in this notebook: only target images have.
-# (Other methods do need source images: CORAL, in notebook 02, trains its classifier on them. Adaptive BatchNorm, there too,
-# adapts with target images alone.)
+# 我们需要访问源域的数据集: "we need access to the data set of the source domain". A new head and fine-tuning need the
+# *weights*. No source image has entered the training of any head in this notebook: only target images have. (Other methods
+# do need source images: CORAL, in notebook 02, trains its classifier on them. Adaptive BatchNorm, there too, adapts with
+# target images alone.)
 #
 # That does not make privacy a non-issue, since weights can betray what they were trained on (Shokri et al., 2016,
 # arXiv:1610.05820); but you never hold the data.
@@ -394,7 +396,8 @@ assert low < 0 < high
 # %% [markdown]
 # With the base from print the probe reads the unseen digits of the target far better than raw pixels do, and those of the
 # third domain by an even larger difference. With the base from clothes no difference shows on the third domain. So § 3.3 is
-# right for a related source.
+# right for a related source. (The two sources differ in size, too. But neither base is the better one everywhere: on clothes
+# the base from clothes wins, see notebook 08.)
 #
 # Question 4 is right for a careless training. Notebook 05 has let the base learn below an untrained head, as in section 2:
 # from print it then read the third domain less well than with the head first, and the source less well, too.
@@ -445,7 +448,7 @@ with threadpool_limits(1):  # on arrays this small, several threads wait for eac
 flattered = tuned["the 100 that chose"] - tuned["1,900 fresh images"]
 row = tuned.agg(lambda values: accuracy_in_words(*tlkit.mean_interval(values)))
 row["difference"] = in_words(*tlkit.mean_interval(flattered))
-row.to_frame("accuracy of the chosen setting").T
+row.to_frame("accuracy of the chosen setting")
 
 # %%
 mean, half = tlkit.mean_interval(flattered)

@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 from tlkit.files.course import FIRST_NOTEBOOK, FOLDED, copy_course
 
 IS_DIRTY = "() => window.jupyterapp.shell.currentWidget.context.model.dirty"
+WIDGETS = "const notebook = jupyterapp.shell.currentWidget.content, cells = notebook.model.sharedModel.cells"
 KNOWS_KERNEL = "() => window.jupyterapp.shell.currentWidget.context.model.getMetadata('language_info').version"
 
 
@@ -92,3 +93,21 @@ def test_pictures_are_shown_whole_at_800_pixels(page: Any, server: Server) -> No
     for whole, width, room in page.evaluate(SIZES):
         assert whole == draw_ideas.WIDTH
         assert 0.8 * draw_ideas.WIDTH < width <= room
+
+
+@pytest.mark.parametrize(
+    ("part", "label", "heading"),
+    [("1", "10 § 4", "4. The article's program, as printed"), ("5", "09 § 5", "5. The program, § 5.2")],
+)
+def test_a_verdict_on_the_article_leads_to_the_section_that_shows_it(
+    page: Any, server: Server, part: str, label: str, heading: str
+) -> None:
+    """The table is a stored output, and a link in it leads to a cell by its id."""
+    copy_course(server.folder / "judged")
+    open_notebook(page, server, "judged/notebooks/09_article_review.ipynb")
+    code = f'judged("{part}")'
+    page.evaluate(f"() => {{ {WIDGETS}; notebook.scrollToItem(cells.findIndex(cell => cell.source === {code!r})) }}")
+    page.get_by_role("link", name=label, exact=True).first.click()
+    # The cell, not its heading: JupyterLab scrolls there first, and draws the pictures above it afterwards.
+    cell = page.locator(".jp-MarkdownCell").filter(has=page.get_by_role("heading", name=heading))
+    expect(cell).to_be_in_viewport()
