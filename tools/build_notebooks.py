@@ -85,8 +85,8 @@ def read_source(source: Path) -> Any:
     """The notebook without outputs, with the set-up cell before its first code and the way on at its end.
 
     Ids count the cells of the source, so that a rebuild changes only what changed. Where a section begins, the id is
-    its number: JupyterLab follows a link to ``05_fine_tuning.ipynb#cell-id=section-2``, but none to a heading that it has
-    not drawn yet (4.6).
+    its number: JupyterLab (4.6) follows a link to ``05_fine_tuning.ipynb#cell-id=section-2``, but none to a heading
+    that it has not drawn yet.
     """
     notebook = jupytext.read(source)
     notebook.metadata = {

@@ -47,7 +47,9 @@ PAGES = {
 
 # Code is skipped: `layers[0](x)` is no link.
 CODE = r"(?P<code>^(?P<fence>```+|~~~+).*?^(?P=fence)|`[^`\n]+`)"
-LINK = re.compile(CODE + r"|(?P<image>!?)\[(?P<text>(?:[^\[\]`]|`[^`]*`)*)\]\((?P<to>[^()\s]+)(?P<title> \"[^\"]*\")?\)", re.M | re.S)
+LINK = re.compile(
+    CODE + r"|(?P<image>!?)\[(?P<text>(?:[^\[\]`]|`[^`]*`)*)\]\((?P<to>[^()\s]+)(?P<title> \"[^\"]*\")?\)", re.M | re.S
+)
 PICTURE_ELSEWHERE = re.compile(CODE + r"|!\[(?P<text>[^\[\]]*)\]\(\w+:[^()\s]+\)", re.M | re.S)
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', re.S)
 MERMAID = re.compile(r"^```mermaid\n(.*?)^```", re.M | re.S)
