@@ -58,12 +58,14 @@ def _models(x: Any, y: Any) -> dict[str, Any]:
     from tlkit._keras import keras
 
     def built(name: str) -> Any:
-        one, norm = keras.layers.Dense(5, name="one"), keras.layers.BatchNormalization(name="norm")
-        model = keras.Sequential([keras.Input((6,)), one, norm, keras.layers.Dense(3, name="two")], name=name)
+        one, two = (
+            keras.layers.Dense(units, kernel_initializer=keras.initializers.GlorotUniform(seed=1302), name=layer)
+            for units, layer in ((5, "one"), (3, "two"))
+        )
+        model = keras.Sequential([keras.Input((6,)), one, keras.layers.BatchNormalization(name="norm"), two], name=name)
         model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
         return model
 
-    keras.utils.set_random_seed(1302)
     late, drifting, frozen = built("late"), built("drifting"), built("frozen")
     late.fit(x, y, verbose=0)
     late.get_layer("one").trainable = late.get_layer("norm").trainable = False
