@@ -334,7 +334,7 @@ assert undecided("target", "base first", "head first")
 # it jumps?
 
 # %%
-guess_loss = Predict("Which way does the loss go at first, while the rate grows?", choices=["down", "up"])
+guess_loss = Predict("What does the loss do first while the rate grows?", choices=["falls", "rises"])
 guess_loss
 
 # %%
@@ -370,7 +370,7 @@ assert (behind > 10 * loss.min()).all()
 pd.DataFrame({"rate of the lowest loss": lowest.map("{:.1e}".format), "loss near the fast rate": behind.round(2)}).T
 
 # %%
-guess_loss.compare("down" if (loss.min() < loss.iloc[0]).all() else "up")
+guess_loss.compare("falls" if (loss.min() < loss.iloc[0]).all() else "rises")
 
 # %% [markdown]
 # In most draws the loss is lowest *below* the gentle rate. One step above that rate, it has at least tripled in most
