@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import typer
 from build_notebooks import EXERCISE_AFTER, NOTEBOOKS, sources
 
-from tlkit.widgets.theme import escape, style_sheet
+from tlkit.widgets.theme import STYLE, escape
 
 PICTURES = NOTEBOOKS / "pictures"
 WIDTH = 700
@@ -29,7 +29,7 @@ SIZE, SMALL = 15, 14  # of text; JupyterLab shows a picture at 85 % of its size 
 FONTS = "system-ui, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
 # The style sheet has the light theme first, each colour by the name of its variable.
 COLORS: dict[str, str] = {}
-for _name, _color in re.findall(r"--tlkit-([\w-]+): (?:var\([^,]+, )?(#\w{6})", style_sheet().value):
+for _name, _color in re.findall(r"--tlkit-([\w-]+): (?:var\([^,]+, )?(#\w{6})", STYLE):
     COLORS.setdefault(_name, _color)
 # Kinds of boxes: fill and outline. Blue is frozen, or the source; orange learns, or is the target, as in tlkit.plots.
 KINDS = {

@@ -8,11 +8,11 @@ import ipywidgets
 
 from tlkit.plots import SOURCE_COLOR, TARGET_COLOR
 
-__all__ = ["escape", "literal", "style_sheet", "svg_text"]
+__all__ = ["STYLE", "escape", "literal", "style_sheet", "svg_text"]
 
 # Blue is the source and what is frozen, orange the target and what learns, as in tlkit.plots. On a dark theme both are
 # lighter, so that text in them keeps a contrast of 4.5 to 1.
-_STYLE = f"""<style>
+STYLE = f"""<style>
 .tlkit {{
   --tlkit-source: {SOURCE_COLOR}; --tlkit-target: {TARGET_COLOR}; --tlkit-go: #0f766e; --tlkit-wrong: #97266d;
   --tlkit-frozen-fill: #e6f0fb; --tlkit-learns-fill: #fdede3; --tlkit-go-fill: #ecf6f4;
@@ -51,7 +51,7 @@ def style_sheet(more: str = "") -> ipywidgets.HTML:
     JupyterLab's theme.
     """
     rules = f"<style>{more}</style>" if more else ""
-    return ipywidgets.HTML(_STYLE + rules, layout=ipywidgets.Layout(height="0", margin="0", overflow="hidden"))
+    return ipywidgets.HTML(STYLE + rules, layout=ipywidgets.Layout(height="0", margin="0", overflow="hidden"))
 
 
 def escape(text: object) -> str:
