@@ -262,6 +262,6 @@ def draw_figure(
     grid["runs"].axis("off")
     drawn = grid["runs"].table(table[1:], colLabels=table[0], loc="center", edges="horizontal")
     drawn.auto_set_font_size(False)
-    drawn.set_fontsize(7)
+    drawn.set_fontsize(8)
     drawn.auto_set_column_width(list(range(len(table[0]))))
     plot_audit(runs[-1].audit, ax=grid["strip"])
