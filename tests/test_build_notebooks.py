@@ -65,6 +65,55 @@ def test_where_pip_fails_the_cell_says_what_to_change(monkeypatch, capsys):
     assert capsys.readouterr().out == "no such repository\n"
 
 
+# What is folded away
+
+FOLDED = """\
+# %% [markdown]
+# # 00
+#
+# Where it says **Predict before you run**, write your guess down.
+
+# %%
+1
+
+# %% [markdown]
+# **Predict before
+# you run:** how much?
+
+# %%
+much = Predict("How much?", between=(0, 1))
+much
+
+# %%
+x = 0.5
+x
+
+# %% [markdown]
+# It is half.
+
+# %%
+assert x < 1
+assert x > 0
+
+# %% tags=["plumbing"]
+def read():
+    assert x
+"""
+
+
+def test_results_are_hidden_from_the_question_to_the_next_text_and_code_that_teaches_nothing_is(tmp_path):
+    source = tmp_path / "00_folded.py"
+    source.write_text(FOLDED, encoding="utf-8")
+    cells = build_notebooks.code_cells(build_notebooks.read_source(source))
+    assert [cell.metadata.get("jupyter") for cell in cells] == [
+        None,
+        None,
+        {"outputs_hidden": True},
+        {"source_hidden": True},
+        {"source_hidden": True},
+    ]
+
+
 # What is stored of what a cell gave
 
 
@@ -95,13 +144,13 @@ SMALL = "# %% [markdown]\n# Text.\n\n# %%\nx = 1\n\n# %%\nx + 1\n"
 
 @pytest.fixture
 def small(tmp_path, monkeypatch):
-    """A source whose notebook was built before there was a set-up cell."""
+    """A source whose notebook was built before there were a set-up cell and a way on."""
     monkeypatch.setattr(build_notebooks, "NOTEBOOKS", tmp_path)
     source = tmp_path / "source" / "00_small.py"
     source.parent.mkdir()
     source.write_text(SMALL, encoding="utf-8")
     old = build_notebooks.read_source(source)
-    old.cells = [cell for cell in old.cells if cell.id != "setup"]
+    old.cells = [cell for cell in old.cells if cell.id not in ("setup", "way-on")]
     for count, cell in enumerate((cell for cell in old.cells if cell.cell_type == "code"), start=1):
         cell.execution_count = count
     old.cells[-1].outputs = [nbformat.v4.new_output("execute_result", {"text/plain": "2"}, execution_count=2)]
@@ -114,7 +163,7 @@ def test_a_refresh_puts_the_new_text_around_the_old_outputs(small):
     small.write_text(SMALL.replace("Text.", "Other text."), encoding="utf-8")
     build_notebooks.refresh(small)
     assert build_notebooks.differences(small) == []
-    last = nbformat.read(build_notebooks.built(small), as_version=4).cells[-1]
+    last = build_notebooks.code_cells(nbformat.read(build_notebooks.built(small), as_version=4))[-1]
     assert last.outputs[0].data["text/plain"] == "2"
     assert (last.execution_count, last.outputs[0].execution_count) == (3, 3)
 

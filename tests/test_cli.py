@@ -2,18 +2,25 @@
 
 import importlib.util
 import json
+import os
 import re
 import shutil
+import socket
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 from helpers import run_python
 from PIL import Image
+from rich.console import Console
+from rich.progress import Progress
 
 import tlkit
 from tlkit import assets, cli
@@ -80,7 +87,7 @@ def quick_demo(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
     """The demo's computation replaced, its calls noted."""
     calls: list[dict[str, object]] = []
 
-    def run_demo(target: str, **options: int):
+    def run_demo(target: str, *, starting: Callable[[int, str], None], **options: int):
         calls.append({"target": target, **options})
         return fake_rows(target, **options)
 
@@ -164,6 +171,28 @@ def test_demo_on_photographs_says_nothing_of_a_source(tlkit_command: Command, qu
 def test_demo_of_one_seed(tlkit_command: Command, quick_demo) -> None:
     rows = check_schema(tlkit_command("demo", "--json", "--seeds", "1").out, "mnist")
     assert all(row["target_ci95"] is None for row in rows.values())
+
+
+def test_demo_names_the_method_that_runs(tlkit_command: Command, quick_demo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the bar says while a method works is the name of that method, and not of the one before."""
+    said: list[str] = []
+    bars: list[Progress] = []
+
+    def noted(console: Console) -> Progress:
+        bars.append(Progress(console=console, disable=True))
+        return bars[-1]
+
+    def run_demo(target: str, *, starting: Callable[[int, str], None], **options: int):
+        for row in fake_rows(target, **options):
+            starting(row["seed"], row["method"])
+            said.append(bars[0].tasks[0].description)
+            yield row
+
+    monkeypatch.setattr(cli, "_progress", noted)
+    monkeypatch.setattr("tlkit.demo.run_demo", run_demo)
+    assert tlkit_command("demo", "--seeds", "2").code == 0
+    assert said == [f"seed {seed}: {method}" for seed in (0, 1) for method in METHODS]
+    assert bars[0].tasks[0].completed == len(said)
 
 
 @pytest.mark.parametrize("target", ["minst", "fashion", "printed", "", "a/b", "../mnist"])
@@ -277,6 +306,18 @@ def test_info_names_a_package_that_is_not_installed(tlkit_command: Command, monk
     assert re.search(r"jupyterlab +not installed", tlkit_command("info", "--no-devices").out)
 
 
+def test_info_finds_tensorflow_under_its_other_name(tlkit_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.metadata
+
+    def version(package: str) -> str:
+        if package == "tensorflow":
+            raise importlib.metadata.PackageNotFoundError(package)
+        return {"tensorflow-cpu": "2.0"}.get(package, "1.0")
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    assert re.search(r"^ *tensorflow +2\.0$", tlkit_command("info", "--no-devices").out, re.MULTILINE)
+
+
 def test_a_broken_asset_is_one_line_in_the_demo(tlkit_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(target: str, **options: int):
         raise assets.AssetError("bundled file mnist.npz is missing: reinstall tlkit.")
@@ -288,95 +329,78 @@ def test_a_broken_asset_is_one_line_in_the_demo(tlkit_command: Command, monkeypa
 # lab
 
 
+COURSE = {
+    "notebooks/00_start_here.ipynb": '{"made": "first", "metadata": {}}',
+    "notebooks/01_second.ipynb": '{"made": "second", "metadata": {}}',
+    "notebooks/source/01_second.py": "",
+    "notebooks/photos/cat/tom.jpg": "a cat",
+    "exercises/release/ps1/ps1.ipynb": '{"made": "an exercise", "metadata": {}}',
+    "exercises/STUDENTS.md": "a guide",
+}
+
+
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """JupyterLab is not started; the commands that would start it are noted."""
+    """JupyterLab is not started; the options that it would get are noted."""
     calls: list[list[str]] = []
-
-    def call(command: list[str], *args: object, **kwargs: object) -> int:
-        calls.append(list(command))
-        return 0
-
-    monkeypatch.setattr(cli.subprocess, "call", call)
+    monkeypatch.setattr(cli, "_run_jupyterlab", calls.append)
     return calls
 
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An installation from a wheel, with a course of two notebooks and a picture."""
+    """An installation from a wheel, with a course of two notebooks, a picture and an exercise."""
     package = tmp_path_factory.mktemp("site-packages") / "tlkit"
-    course = package / "course" / "notebooks"
-    (course / "source").mkdir(parents=True)
-    for name in ("01_first", "02_second"):
-        (course / f"{name}.ipynb").write_text(f'{{"made": "{name}"}}')
-    (course / "source" / "01_first.py").write_text("")
-    (course / "photos" / "cat").mkdir(parents=True)
-    (course / "photos" / "cat" / "tom.jpg").write_text("a cat")
-    monkeypatch.setattr(cli, "__file__", str(package / "cli.py"))
+    course = package / "course"
+    for name, text in COURSE.items():
+        (course / name).parent.mkdir(parents=True, exist_ok=True)
+        (course / name).write_text(text)
+    monkeypatch.setattr("tlkit.files.course._PACKAGE", package)
     return course
 
 
-def root_dir(command: list[str]) -> Path:
-    (option,) = (part for part in command if part.startswith("--ServerApp.root_dir="))
+def root_dir(options: list[str]) -> Path:
+    (option,) = (part for part in options if part.startswith("--ServerApp.root_dir="))
     return Path(option.split("=", 1)[1])
 
 
 @needs_lab
-def test_lab_in_a_checkout_opens_its_notebooks(tlkit_command: Command, started, tmp_path: Path) -> None:
-    assert tlkit_command("lab").code == 0
-    (command,) = started
-    assert command[:3] == [sys.executable, "-m", "jupyterlab"]
-    assert "--no-browser" not in command
-    assert root_dir(command) == Path(cli.__file__).resolve().parents[1] / "notebooks"
-    assert list(tmp_path.iterdir()) == []
-
-
-@needs_lab
-def test_lab_with_a_folder_in_a_checkout_copies_the_notebooks(tlkit_command: Command, started, tmp_path: Path) -> None:
-    assert tlkit_command("lab", "mine").code == 0
-    course = Path(cli.__file__).resolve().parents[1] / "notebooks"
-    assert course.is_dir()
-    names = {path.name for path in course.glob("*.ipynb")}
-    assert names
-    assert {path.name for path in (tmp_path / "mine").glob("*.ipynb")} == names
-    for folder in ("photos", "drawings"):
-        there = sorted(path.relative_to(course) for path in (course / folder).rglob("*") if path.is_file())
-        assert Path(folder, "LICENSE.txt") in there
-        assert all((tmp_path / "mine" / path).read_bytes() == (course / path).read_bytes() for path in there)
-
-
-@needs_lab
 @pytest.mark.parametrize("folder", ["mine", "deep/er/mine", None])
-def test_lab_copies_the_course_of_a_wheel(
+def test_lab_opens_a_copy_of_the_course_in_one_tree(
     tlkit_command: Command, started, installed: Path, tmp_path: Path, folder: str | None
 ) -> None:
     assert tlkit_command("lab", *([folder] if folder else []), "--no-browser").code == 0
     target = tmp_path / (folder or "tlkit-course")
-    (command,) = started
-    assert root_dir(command) == target.resolve()
-    assert "--no-browser" in command
-    for name in ("01_first.ipynb", "02_second.ipynb"):
-        assert (target / name).read_bytes() == (installed / name).read_bytes()
-    assert (target / "photos" / "cat" / "tom.jpg").read_text() == "a cat"
+    (options,) = started
+    assert root_dir(options) == target.resolve()
+    assert "--no-browser" in options
+    assert "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb" in options
+    copied = {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()}
+    assert copied == {*COURSE, ".tlkit-course.json"} - {"notebooks/source/01_second.py"}
+
+    assert tlkit_command("lab", *([folder] if folder else [])).code == 0
+    assert not [option for option in started[1] if "default_url" in option]  # the second time as it was left
+    assert "--no-browser" not in started[1]
 
 
 @needs_lab
-def test_lab_keeps_the_learners_work(tlkit_command: Command, started, installed: Path, tmp_path: Path) -> None:
+def test_lab_keeps_the_learners_work_and_brings_the_rest_up_to_date(
+    tlkit_command: Command, started, installed: Path, tmp_path: Path
+) -> None:
     mine = tmp_path / "mine"
-    mine.mkdir()
-    (mine / "01_first.ipynb").write_text("my own notes")
+    assert tlkit_command("lab", "mine").out == ""
+    (mine / "notebooks" / "00_start_here.ipynb").write_text("my own notes")
     (mine / "other.txt").write_text("more")
-    result = tlkit_command("lab", "mine")
-    assert result.code == 0
-    assert (mine / "01_first.ipynb").read_text() == "my own notes"
+    for name in ("00_start_here", "01_second"):
+        (installed / "notebooks" / f"{name}.ipynb").write_text('{"made": "anew", "metadata": {}}')
+    said = tlkit_command("lab", "mine").out
+    assert said.splitlines() == [
+        "mine: 1 notebook brought up to date.",
+        "mine: 1 notebook with work of yours left alone.",
+    ]
+    assert (mine / "notebooks" / "00_start_here.ipynb").read_text() == "my own notes"
     assert (mine / "other.txt").read_text() == "more"
-    assert (mine / "02_second.ipynb").is_file()
-    assert "1 notebook" in result.out
-    (mine / "photos" / "cat" / "tom.jpg").write_text("another cat")
-    again = tlkit_command("lab", "mine")
-    assert "2 notebooks" in again.out
-    assert (mine / "photos" / "cat" / "tom.jpg").read_text() == "another cat"
-    assert (mine / "01_first.ipynb").read_text() == "my own notes"
+    assert json.loads((mine / "notebooks" / "01_second.ipynb").read_text())["made"] == "anew"
 
 
 @needs_lab
@@ -401,9 +425,51 @@ def test_lab_without_jupyterlab(
 
 
 @needs_lab
-def test_lab_passes_jupyters_exit_code_on(tlkit_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli.subprocess, "call", lambda *args, **kwargs: 3)
-    assert tlkit_command("lab").code == 3
+def test_lab_refuses_what_is_no_port(tlkit_command: Command, started) -> None:
+    for port in ("0", "-1", "65536"):
+        assert_one_line_refusal(tlkit_command("lab", f"--port={port}"), f"--port must be 1 to 65535, got {port}.")
+    assert started == []
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@needs_lab
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal as the system does")
+def test_lab_ends_with_its_process_and_frees_its_port(tmp_path: Path) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "tlkit", "lab", "mine", "--no-browser", "--port", str(port)]
+    places = {f"JUPYTER_{name}_DIR": str(tmp_path / name) for name in ("CONFIG", "DATA", "RUNTIME")}
+    environment = {**os.environ, **places, "PYTHONPATH": str(Path(cli.__file__).resolve().parents[1])}
+    with (tmp_path / "log").open("wb") as log:
+        lab = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log)
+    try:
+        until = time.monotonic() + 90
+        while not is_taken(port):
+            assert lab.poll() is None, (tmp_path / "log").read_text()
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        # Who asks for this port gets this port or nothing, and JupyterLab's exit code.
+        second = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=90)
+        assert second.returncode == 1
+        assert f"port {port} is not available" in second.stderr
+        started_by_it = psutil.Process(lab.pid).children(recursive=True)
+        lab.terminate()
+        lab.wait(20)
+        assert not is_taken(port)
+        assert not any(process.is_running() for process in started_by_it)
+    finally:
+        lab.kill()
+        lab.wait()
 
 
 # The feature store

@@ -465,12 +465,21 @@ def test_reliability_points_are_the_filled_bins() -> None:
     ax = DRAW["calibration"]()
     diagonal, *lines = ax.get_lines()
     np.testing.assert_array_equal(diagonal.get_xdata(), diagonal.get_ydata())
-    for (name, table), line in zip(TABLES.items(), lines, strict=True):
+    for (name, table), line, points in zip(TABLES.items(), lines, ax.collections, strict=True):
         filled = table[table["count"] > 0]
-        np.testing.assert_allclose(line.get_xydata(), filled[["confidence", "accuracy"]].to_numpy())
+        for drawn in (points.get_offsets(), line.get_xydata()):  # each bin has a hundredth of the examples or more
+            np.testing.assert_allclose(drawn, filled[["confidence", "accuracy"]].to_numpy())
         assert line.get_label() == f"{name} (error {calibration_error(table):.3f})"
     assert not colors.same_color(lines[0].get_color(), lines[1].get_color())
     copies = {name: table.copy() for name, table in TABLES.items()}
     DRAW["calibration"]()
     for name, table in TABLES.items():
         pd.testing.assert_frame_equal(table, copies[name])
+
+
+def test_no_reliability_line_joins_a_bin_with_less_than_a_hundredth() -> None:
+    sure = np.repeat([0.55, 0.75, 0.95], [1, 79, 120])
+    table = calibration(np.zeros(200, dtype=int), np.column_stack([sure, 1 - sure]), bins=10)
+    ax = plots.plot_calibration({"few in one bin": table})
+    np.testing.assert_allclose(ax.collections[0].get_offsets(), [[0.55, 1], [0.75, 1], [0.95, 1]])
+    np.testing.assert_allclose(ax.get_lines()[1].get_xydata(), [[0.75, 1], [0.95, 1]])

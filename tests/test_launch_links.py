@@ -1,4 +1,4 @@
-"""The links that open the course elsewhere lead to files that are there, and the README holds them."""
+"""The links that open the course elsewhere lead to files that are there, and README and page hold them."""
 
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -10,10 +10,9 @@ from helpers import ROOT, raises_one_line
 REPO, REF, HUB = "ada/tlkit-course", "term/2027", "https://hub.example.org/"
 
 
-def test_the_readme_holds_the_links_that_the_tool_writes():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    block = launch_links.block(launch_links.repository(), launch_links.REF, launch_links.HUB)
-    assert launch_links.with_block(readme, block) == readme, "run: python tools/launch_links.py --write"
+def test_readme_and_page_hold_the_links_that_the_tool_writes():
+    for path, text in launch_links.written(launch_links.repository(), launch_links.REF, launch_links.HUB).items():
+        assert path.read_text(encoding="utf-8") == text, "run: python tools/launch_links.py --write"
 
 
 def test_each_notebook_and_each_exercise_has_its_row():
@@ -42,13 +41,17 @@ def test_links_to_a_notebook_can_be_taken_apart_again(path):
     }
 
 
-def test_while_the_address_is_unknown_the_readme_says_so_and_shows_no_badge():
-    unknown, known = (launch_links.block(repo, REF, HUB) for repo in (launch_links.PLACEHOLDER, REPO))
+def test_while_the_address_is_unknown_the_page_says_so():
+    unknown, known = (launch_links.page_block(repo, REF, HUB) for repo in (launch_links.PLACEHOLDER, REPO))
     assert "does not know its public address" in unknown
-    assert "badge" not in unknown
     assert "does not know" not in known
-    assert known.count("badge") == 2
-    assert "YOUR_" not in known
+    assert "YOUR_" not in known + launch_links.readme_block(REPO, REF)
+
+
+def test_the_readme_says_where_to_clone_and_into_which_folder_that_goes():
+    assert "git clone https://github.com/ada/tlkit-course\n    cd tlkit-course\n" in launch_links.readme_block(
+        REPO, REF
+    )
 
 
 @pytest.mark.parametrize(
@@ -75,4 +78,4 @@ def test_an_address_elsewhere_is_refused(tmp_path, monkeypatch):
 
 def test_a_readme_without_its_marks_is_refused():
     with raises_one_line(ValueError, launch_links.BEGIN, "once"):
-        launch_links.with_block("# tlkit\n", "links")
+        launch_links.with_block("# tlkit\n", "links", "README.md")

@@ -156,7 +156,7 @@ def test_what_is_no_whole_picture_is_left_out_and_named(upload: PictureUpload, p
     for words in (
         "cut.png (",
         "empty.png (empty file)",
-        "program.png (not one of these inside",
+        "program.png (no picture inside",
         "words.txt (not a pic",
     ):
         assert words in said

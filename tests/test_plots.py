@@ -1,6 +1,7 @@
 """Plots: what is drawn is what was given, the axes say what they show, and nothing outside the figure changes."""
 
 import io
+import itertools
 import math
 
 import matplotlib as mpl
@@ -17,7 +18,7 @@ from PIL import Image
 
 from tlkit.domains import Domain, Split
 from tlkit.evaluation import mean_interval
-from tlkit.plots import SOURCE_COLOR, TARGET_COLOR, plot_demo, plot_examples, plot_few_shot, plot_history
+from tlkit.plots import PALETTE, SOURCE_COLOR, TARGET_COLOR, plot_demo, plot_examples, plot_few_shot, plot_history
 
 HISTORY = pd.DataFrame(
     {
@@ -172,6 +173,44 @@ def test_few_shot_shows_every_method() -> None:
     assert list(drawn_lines(plot_few_shot(many))) == [f"method {i}" for i in range(12)]
 
 
+def test_few_shot_lines_differ_in_colour_or_shape() -> None:
+    many = pd.concat([CURVE[CURVE["method"] == "frozen"].assign(method=f"method {i}") for i in range(12)])
+    looks = {(line.get_color(), line.get_marker()) for line in plot_few_shot(many).get_lines()}
+    assert len(looks) == 12
+
+
+# What a colour becomes for those who lack one kind of cones, in linear RGB (Machado, Oliveira & Fernandes, 2009).
+SEEN_BY = {
+    "all cones": np.eye(3),
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+
+
+def lab(color: str, seen: np.ndarray) -> np.ndarray:
+    """A colour in CIE's L*a*b*, white of D65."""
+    rgb = np.array(colors.to_rgb(color))
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    x, y, z = np.cbrt(np.maximum(TO_XYZ @ (seen @ linear).clip(0, 1) / TO_XYZ.sum(axis=1), 0.008856))
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def nearest(palette: tuple[str, ...], seen: np.ndarray) -> float:
+    places = [lab(color, np.asarray(seen)) for color in palette]
+    return min(np.linalg.norm(a - b) for a, b in itertools.combinations(places, 2))
+
+
+@pytest.mark.parametrize("eyes", SEEN_BY)
+def test_the_palette_stays_apart_for_colour_blind_readers(eyes: str) -> None:
+    assert nearest(PALETTE, SEEN_BY[eyes]) > 20  # seaborn's "colorblind" has 13 for five colours
+
+
+def test_the_measure_tells_a_palette_that_is_not_safe() -> None:
+    assert nearest(("#2ca02c", "#d62728"), SEEN_BY["deuteranopia"]) < 10  # matplotlib's green and red
+
+
 def test_demo_bars_and_diamonds_are_the_table() -> None:
     ax = plot_demo(DEMO)
     ax.get_figure().canvas.draw()
@@ -203,6 +242,14 @@ def test_demo_error_bars_are_the_intervals() -> None:
         ends,
         [(row.target_accuracy - row.target_ci95, row.target_accuracy + row.target_ci95) for row in known.itertuples()],
     )
+
+
+def test_demo_of_one_draw_names_no_interval() -> None:
+    def words(table: pd.DataFrame) -> list[str]:
+        return [text.get_text() for text in plot_demo(table).get_legend().get_texts()]
+
+    assert "target accuracy (95 % interval)" in words(DEMO)
+    assert "target accuracy" in words(DEMO.assign(target_ci95=float("nan")))
 
 
 def test_source_and_target_keep_their_colours_and_differ_in_lightness() -> None:

@@ -12,9 +12,7 @@ import importlib.util
 import json
 import math
 import os
-import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import tlkit
-from tlkit.words import nearest_name, printable
+from tlkit.words import counted, must_install, nearest_name, printable, some_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -110,14 +108,19 @@ def demo(
         from tlkit.demo import methods_for, run_demo, summarise
         from tlkit.plots import plot_demo
 
-        rows = run_demo(target, per_class=per_class, seeds=seeds)
+        progress = _progress(console)
+        task = progress.add_task("pretrained network on the test images", total=seeds * len(methods_for(target)))
+
+        def name(seed: int, method: str) -> None:
+            progress.update(task, description=f"seed {seed}: {method}")
+
+        rows = run_demo(target, per_class=per_class, seeds=seeds, starting=name)
 
     runs: list[dict[str, Any]] = []
-    with _interrupt_leaves(), _progress(console) as progress:
-        task = progress.add_task("pretrained network on the test images", total=seeds * len(methods_for(target)))
+    with _interrupt_leaves(), progress:
         for row in rows:
             runs.append(row)
-            progress.update(task, advance=1, description=f"seed {row['seed']}: {row['method']}")
+            progress.update(task, advance=1)
     table = summarise(pd.DataFrame(runs))
 
     axes = plot_demo(table)
@@ -203,57 +206,46 @@ def _print_table(table: Any, target: str, per_class: int, seeds: int) -> None:
     typer.echo(words)
 
 
-def _course_in_checkout() -> Path | None:
-    root = Path(__file__).resolve().parents[1]
-    return root / "notebooks" if (root / "pyproject.toml").is_file() and (root / "notebooks").is_dir() else None
-
-
-# What the notebooks read beside them: pictures under a licence of their own, which lies in each folder.
-_PICTURES = ("photos", "drawings")
-
-
-def _copy_course(folder: Path) -> None:
-    """Copy notebooks and pictures into ``folder``; a file that is there already is the learner's work and stays."""
-    course = _course_in_checkout() or Path(__file__).parent / "course" / "notebooks"
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"folder must be a folder, got the file {str(folder)!r}.")
-    folder.mkdir(parents=True, exist_ok=True)
-    kept = 0
-    for notebook in sorted(course.glob("*.ipynb")):
-        if (folder / notebook.name).exists():
-            kept += 1
-        else:
-            shutil.copyfile(notebook, folder / notebook.name)
-    for picture in sorted(path for name in _PICTURES for path in (course / name).rglob("*") if path.is_file()):
-        copy = folder / picture.relative_to(course)
-        if not copy.exists():
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(picture, copy)
-    if kept:
-        typer.echo(f"{kept} notebooks were in {folder} already and were left as they are.")
-
-
 @app.command()
 def lab(
     folder: Annotated[
         Path | None,
-        typer.Argument(help="Where to put the course's notebooks; in a checkout, its own notebooks/ is opened."),
+        typer.Argument(help="Where your copy of the course is, or shall be; tlkit-course by default."),
     ] = None,
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
+    port: Annotated[
+        int | None, typer.Option(help="Listen there or not at all; by default the first free port from 8888 on.")
+    ] = None,
 ) -> None:
-    """Open the course in JupyterLab."""
+    """Open your copy of the course in JupyterLab: notebooks and exercises; the copy is made, or brought up to date."""
     if importlib.util.find_spec("jupyterlab") is None:
-        raise ValueError("JupyterLab must be installed for this: pip install 'tlkit[lab]'.")
-    course = _course_in_checkout() if folder is None else None
-    if course is None:
-        course = folder or Path("tlkit-course")
-        _copy_course(course)
-    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={course.resolve()}"]
+        raise ValueError(must_install("JupyterLab", "lab"))
+    if port is not None and not 1 <= port <= 65535:
+        raise ValueError(f"--port must be 1 to 65535, got {port}.")
+    from tlkit.files.course import FIRST_NOTEBOOK, copy_course
+
+    course = folder or Path("tlkit-course")
+    copied = copy_course(course)
+    for names, what in ((copied.updated, "brought up to date"), (copied.kept, "with work of yours left alone")):
+        if count := sum(name.endswith(".ipynb") for name in names):
+            typer.echo(f"{course}: {count} notebook{'s' * (count > 1)} {what}.")
+    options = [f"--ServerApp.root_dir={course.resolve()}"]
+    if FIRST_NOTEBOOK in copied.new:
+        options.append(f"--LabApp.default_url=/lab/tree/{FIRST_NOTEBOOK}")
     if not browser:
-        command.append("--no-browser")
+        options.append("--no-browser")
+    if port is not None:
+        options += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
-        command.append("--allow-root")  # root is the only user of many containers, and JupyterLab would refuse it
-    raise SystemExit(subprocess.call(command))
+        options.append("--allow-root")  # root is the only user of many containers, and JupyterLab would refuse it
+    _run_jupyterlab(options)
+
+
+def _run_jupyterlab(options: list[str]) -> None:
+    """Be JupyterLab from now on: a process of its own would outlive a signal that ends this one, and keep the port."""
+    from jupyterlab.labapp import LabApp
+
+    LabApp.launch_instance(options)
 
 
 @app.command()
@@ -266,15 +258,20 @@ def check(
     intended_stage: Annotated[
         int | None, typer.Option(help="What was meant for the backbone: 0, it learns; 1, it is frozen.")
     ] = None,
+    unchecked: Annotated[
+        bool, typer.Option("--unchecked", help="Also name each rule that could not be applied, and the reason.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Search a saved model for the traps of fine-tuning; exit code 1 when an error is found."""
     from rich.console import Console
 
-    from tlkit.audit import diagnose
-    from tlkit.export import load_safely
+    console = Console(stderr=True)
+    with console.status(f"loading TensorFlow and {printable(model.name)}"):
+        from tlkit.audit import RULES, diagnose
+        from tlkit.export import load_safely
 
-    loaded = load_safely(model, "MODEL")
+        loaded = load_safely(model, "MODEL")
     base = None
     if backbone is None and intended_stage is not None:
         raise ValueError(f"--intended-stage needs --backbone NAME, whose stage it is, got {intended_stage} alone.")
@@ -284,17 +281,22 @@ def check(
             raise ValueError(f"backbone must be a nested model of {model.name} ({', '.join(names)}), got {backbone!r}.")
         base = loaded.get_layer(backbone)
     domain = None if data is None else _domain_for(data, loaded.input_shape)
-    findings = diagnose(
-        loaded,
-        None if domain is None else domain.train,
-        test=None if domain is None else domain.test,
-        backbone=base,
-        intended_stage=intended_stage,
-    )
+    with console.status(f"applying {len(RULES)} rules"):
+        findings = diagnose(
+            loaded,
+            None if domain is None else domain.train,
+            test=None if domain is None else domain.test,
+            backbone=base,
+            intended_stage=intended_stage,
+        )
     if as_json:
         typer.echo(json.dumps({"findings": _json_rows(findings.to_frame()), "unchecked": findings.unchecked}, indent=2))
     else:
-        Console().print(findings)
+        Console().print(findings.report(unchecked=unchecked))
+        if findings.unchecked and not unchecked:
+            most = sorted(findings.reasons().items(), key=lambda item: -len(item[1]))
+            why = some_of([f"{reason} ({len(rules)})" for reason, rules in most])
+            typer.echo(f"{counted(len(findings.unchecked), 'rule')} not checked: {why}. --unchecked names each rule.")
     if any(finding.severity == "error" for finding in findings):
         raise SystemExit(1)
 
@@ -470,8 +472,8 @@ def grade(
         )
     remarks = sum(bool(row.remark) for row in rows)
     typer.echo(f"{len(rows)} submissions graded, {len(before)} of them before, {remarks} with a remark.")
-    for name in ("grades", "checks"):
-        typer.echo(f"{out / f'{name}_{assignment}.csv'}")
+    for name in (f"grades_{assignment}.csv", f"checks_{assignment}.csv", f"overview_{assignment}.html"):
+        typer.echo(str(out / name))
 
 
 def _report(progress: Progress, task: TaskID, tests: int, before: list[str], graded: Graded, from_before: bool) -> None:
@@ -491,6 +493,15 @@ def _exercises_in_checkout() -> Path | None:
     return exercises if (exercises / "nbgrader_config.py").is_file() else None
 
 
+def _installed(package: str) -> str:
+    """The version of a package, or that it is not installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        # Without CUDA it has another name, on Binder for example.
+        return _installed("tensorflow-cpu") if package == "tensorflow" else "not installed"
+
+
 @app.command()
 def info(
     devices: Annotated[bool, typer.Option(help="List the devices that TensorFlow sees (loads TensorFlow).")] = True,
@@ -500,11 +511,7 @@ def info(
 
     typer.echo(f"tlkit {tlkit.__version__}, Python {sys.version.split()[0]}, {sys.platform}")
     for package in _SHOWN_PACKAGES:
-        try:
-            version = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            version = "not installed"
-        typer.echo(f"  {package:<14} {version}")
+        typer.echo(f"  {package:<14} {_installed(package)}")
     status = asset_status()
     typer.echo("bundled files")
     for name, state in status.items():

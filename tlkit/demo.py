@@ -23,6 +23,7 @@ from tlkit.clothes import load_clothes
 from tlkit.domains import DIGIT_DOMAINS, PHOTO_TARGETS, Domain, Split, load_pair
 from tlkit.evaluation import PairScores, accuracy, mean_interval
 from tlkit.features import cache_features, split_at
+from tlkit.files.course import course_folder
 from tlkit.folders import load_folder
 from tlkit.freezing import count_weights, freeze_to
 from tlkit.heads import build_head, join, load_source_head
@@ -154,18 +155,19 @@ def photos_folder() -> Path:
     Raises:
         ValueError: There are none.
     """
-    package = Path(__file__).resolve().parent
-    places = [package / "course" / "notebooks" / "photos", package.parent / "notebooks" / "photos"]
-    for place in places:
-        if place.is_dir():
-            return place
-    raise ValueError(
-        f"the course's photographs must lie in {places[1]} (a checkout) or in the package, got neither: install "
-        "tlkit's wheel, which has them."
-    )
+    folder = course_folder() / "notebooks" / "photos"
+    if not folder.is_dir():
+        raise ValueError(f"the course's photographs must lie in {folder}: install tlkit's wheel, which has them.")
+    return folder
 
 
-def run_demo(target: str = "mnist", *, per_class: int = 10, seeds: int = 5) -> Iterator[dict[str, Any]]:
+def run_demo(
+    target: str = "mnist",
+    *,
+    per_class: int = 10,
+    seeds: int = 5,
+    starting: Callable[[int, str], None] = lambda seed, method: None,
+) -> Iterator[dict[str, Any]]:
     """Run every method on every seed, and yield a row as soon as each is done.
 
     Args:
@@ -174,6 +176,7 @@ def run_demo(target: str = "mnist", *, per_class: int = 10, seeds: int = 5) -> I
             once by ``tlkit fetch clothes``).
         per_class: Target labels of each class to learn from.
         seeds: How many draws of those labels.
+        starting: Called with the seed and the method before each run.
 
     Yields:
         ``method``, ``seed``, ``target_accuracy``, ``source_accuracy`` (0..1; NaN where the method has no source head,
@@ -197,11 +200,15 @@ def run_demo(target: str = "mnist", *, per_class: int = 10, seeds: int = 5) -> I
         pair = load_pair("printed", target)
         source, domain = pair.source, pair.target
     draws = [domain.train.take(per_class, seed=seed) for seed in range(seeds)]
-    return _rows(source, domain, draws, methods_for(target))
+    return _rows(source, domain, draws, methods_for(target), starting)
 
 
 def _rows(
-    source: Domain | None, target: Domain, draws: list[Split], methods: tuple[str, ...]
+    source: Domain | None,
+    target: Domain,
+    draws: list[Split],
+    methods: tuple[str, ...],
+    starting: Callable[[int, str], None],
 ) -> Iterator[dict[str, Any]]:
     start = time.perf_counter()
     backbone = _load(target)
@@ -215,6 +222,7 @@ def _rows(
     for seed, few in enumerate(draws):
         task = _Task(source, target, few, frozen_test, before, seed)
         for method in methods:
+            starting(seed, method)
             start = time.perf_counter()
             scores, trainable = _RUN[method](task)
             seconds = zero_shot_seconds if method == "zero-shot" else time.perf_counter() - start

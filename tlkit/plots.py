@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = [
+    "PALETTE",
     "SOURCE_COLOR",
     "TARGET_COLOR",
     "plot_calibration",
@@ -29,10 +31,18 @@ __all__ = [
     "plot_history",
 ]
 
-# Blue is the source and what is frozen; orange is the target and what learns. They differ in lightness too, so that
-# they stay apart for colour-blind readers and in print.
+# Blue is the source and what is frozen; orange is the target and what learns.
 SOURCE_COLOR = "#2b6cb0"
 TARGET_COLOR = "#c2410c"
+# For what is neither: blue and orange, then amber, plum and sky. A test holds that they stay apart for colour-blind
+# readers; shapes do so in print.
+PALETTE = (SOURCE_COLOR, TARGET_COLOR, "#e0a030", "#4c1d4f", "#86c5da")
+_MARKERS = "osD^vX"  # one more than colours, so that a sixth line is not the first one again
+
+
+def _looks() -> Iterator[tuple[str, str]]:
+    """A colour and a marker for each line of a plot, as many as it has."""
+    return zip(cycle(PALETTE), cycle(_MARKERS))
 
 
 def _axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
@@ -112,10 +122,10 @@ def plot_few_shot(curve: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 
     ax = _axes(ax, (6, 3.8))
     methods = list(curve.groupby("method", sort=False))
-    for (method, rows), color in zip(methods, sns.color_palette("colorblind", len(methods)), strict=True):
+    for (method, rows), (color, marker) in zip(methods, _looks(), strict=False):
         points = [(k, *mean_interval(group["accuracy"].to_numpy())) for k, group in rows.groupby("per_class")]
         k, mean, half = (np.array(column, dtype=float) for column in zip(*points, strict=True))
-        ax.plot(k, mean, marker="o", color=color, label=str(method))
+        ax.plot(k, mean, marker=marker, color=color, label=str(method))
         ax.fill_between(k, mean - half, np.minimum(mean + half, 1), color=color, alpha=0.2, linewidth=0)
     ax.set_xscale("log")
     ticks: Sequence[int] = sorted(curve["per_class"].unique())
@@ -130,6 +140,8 @@ def plot_few_shot(curve: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 def plot_demo(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Target accuracy of each method as a bar with its 95 % interval, the source accuracy it leaves as a diamond.
 
+    One draw of labels has no interval, and the legend then names none.
+
     ``table`` is what :func:`tlkit.demo.summarise` returned.
     """
     ax = _axes(ax, (7.5, 3.6))
@@ -142,7 +154,7 @@ def plot_demo(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         alpha=0.85,
         height=0.6,
         error_kw={"ecolor": "0.25", "capsize": 3},
-        label="target accuracy (95 % interval)",
+        label="target accuracy (95 % interval)" if table["target_ci95"].notna().any() else "target accuracy",
     )
     if table["source_accuracy"].notna().any():
         ax.plot(table["source_accuracy"], positions, "D", color=SOURCE_COLOR, linestyle="none", label="source accuracy")
@@ -202,7 +214,8 @@ def plot_calibration(tables: Mapping[str, pd.DataFrame], *, ax: Axes | None = No
     """A reliability diagram: accuracy against confidence, a line a model; the dashes are perfect calibration.
 
     Below the dashes a model is too sure of itself, above them not sure enough. The area of a point grows with the
-    share of the examples in its bin; the legend gives the expected calibration error.
+    share of the examples in its bin. The line joins bins that hold a hundredth of the examples or more: what smaller
+    ones show is chance. The legend gives the expected calibration error.
 
     Args:
         tables: What :func:`tlkit.evaluation.calibration` returned, each under a name.
@@ -212,12 +225,15 @@ def plot_calibration(tables: Mapping[str, pd.DataFrame], *, ax: Axes | None = No
 
     ax = _axes(ax, (4.6, 4.2))
     ax.plot([0, 1], [0, 1], color="0.5", linestyle="--", linewidth=1)
-    for (name, table), color in zip(tables.items(), sns.color_palette("colorblind", len(tables)), strict=True):
+    for (name, table), (color, marker) in zip(tables.items(), _looks(), strict=False):
         filled = table[table["count"] > 0]
+        share = filled["count"] / filled["count"].sum()
+        joined = filled[share >= 0.01]
         label = f"{name} (error {calibration_error(table):.3f})"
-        ax.plot(filled["confidence"], filled["accuracy"], color=color, linewidth=1, label=label)
-        area = 8 + 300 * filled["count"] / filled["count"].sum()
-        ax.scatter(filled["confidence"], filled["accuracy"], s=area, color=color, alpha=0.7, linewidths=0)
+        across, upward = joined["confidence"], joined["accuracy"]
+        ax.plot(across, upward, color=color, linewidth=1, marker=marker, markersize=4, label=label)
+        places = filled["confidence"], filled["accuracy"]
+        ax.scatter(*places, s=12 + 300 * share, marker=marker, color=color, alpha=0.7, linewidths=0)
     ax.set(xlim=(0, 1.03), ylim=(0, 1.03), aspect="equal")
     ax.set(xlabel="confidence: probability of the answer", ylabel="accuracy: share of right answers")
     ax.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.15))

@@ -6,7 +6,8 @@ writes lines that differ from machine to machine. Of a widget the picture stays,
 with the tag `shows-fetched` is stored without its output: what `tlkit fetch` brings stays out of the repository.
 
 Before the first code cell the build puts one that no source has: it installs tlkit where that is missing, as on Colab,
-and loads TensorFlow without its start-up lines, so that a plain ``import keras`` says nothing.
+and loads TensorFlow without its start-up lines, so that a plain ``import keras`` says nothing. After the last cell it
+puts the way on: the graded exercise, if there is one, and the next notebook.
 
     python tools/build_notebooks.py              # all of them
     python tools/build_notebooks.py 03           # those whose name begins with 03
@@ -16,6 +17,8 @@ and loads TensorFlow without its start-up lines, so that a plain ``import keras`
 
 from __future__ import annotations
 
+import ast
+import re
 import sys
 import time
 from pathlib import Path
@@ -24,15 +27,22 @@ from typing import Annotated, Any
 import jupytext
 import nbformat
 import typer
-from launch_links import repository
+from launch_links import exercises, notebooks, repository
 from nbclient import NotebookClient
-from nbformat.v4 import new_code_cell
+from nbformat.v4 import new_code_cell, new_markdown_cell
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 MAX_BYTES = 500_000
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
+# The graded exercise that a notebook leads to; the text of the exercise says which notebooks to work through.
+EXERCISE_AFTER = {
+    "00": "ps8", "01": "ps1", "02": "ps2", "03": "ps3", "05": "ps4", "07": "ps5", "08": "ps6", "11": "ps7"
+}  # fmt: skip
+
 SETUP_TAG = "tlkit-setup"
+PLUMBING_TAG = "plumbing"  # tag of a cell that prepares what follows and teaches nothing
+PREDICT = re.compile(r"\*\*Predict\s+before\s+you\s+(run|look):\*\*")  # how a Markdown cell asks for a guess
 FETCHED_TAG = "shows-fetched"  # tag of a cell that shows what `tlkit fetch` brought: it is stored without its output
 # A folder that is called tlkit, such as a checkout's, is found as well, but has no origin.
 SETUP = f"""\
@@ -60,10 +70,23 @@ def built(source: Path) -> Path:
     return NOTEBOOKS / f"{source.stem}.ipynb"
 
 
-def read_source(source: Path) -> Any:
-    """The notebook without outputs, set-up cell included.
+def way_on(source: Path) -> str:
+    """Links to the exercise that belongs to a notebook, to the next one, and to the glossary."""
+    course = [Path(path).stem for path in notebooks()]
+    after = course[(course.index(source.stem) + 1) % len(course)] if source.stem in course else course[0]
+    lines = [f"**Next notebook:** [{after}]({after}.ipynb)"]
+    for path in exercises():
+        if Path(path).stem.split("_")[0] == EXERCISE_AFTER.get(source.stem[:2]):
+            lines.insert(0, f"**Graded exercise:** [{Path(path).stem}](../{path})")
+    return " · ".join([*lines, "[Glossary](glossary.md)"])
 
-    Ids count the cells of the source, so that a rebuild changes only what changed.
+
+def read_source(source: Path) -> Any:
+    """The notebook without outputs, with the set-up cell before its first code and the way on at its end.
+
+    Ids count the cells of the source, so that a rebuild changes only what changed. Where a section begins, the id is
+    its number: JupyterLab (4.6) follows a link to ``05_fine_tuning.ipynb#cell-id=section-2``, but none to a heading
+    that it has not drawn yet.
     """
     notebook = jupytext.read(source)
     notebook.metadata = {
@@ -71,11 +94,39 @@ def read_source(source: Path) -> Any:
         "language_info": {"name": "python"},
     }
     for number, cell in enumerate(notebook.cells, start=1):
-        cell.id = f"cell-{number:02d}"
+        section = re.match(r"## (\d+)\. ", cell.source)
+        cell.id = f"section-{section[1]}" if section else f"cell-{number:02d}"
     first = next((place for place, cell in enumerate(notebook.cells) if cell.cell_type == "code"), len(notebook.cells))
     folded = {"tags": [SETUP_TAG], "jupyter": {"source_hidden": True}}  # JupyterLab shows three dots
     notebook.cells.insert(first, new_code_cell(SETUP, id="setup", metadata=folded))
+    notebook.cells.append(new_markdown_cell(way_on(source), id="way-on"))
+    fold(notebook)
     return notebook
+
+
+def fold(notebook: Any) -> None:
+    """Fold away, for JupyterLab, code that is no part of the lesson, and results that a learner shall predict first.
+
+    A cell of asserts alone, or with the tag ``plumbing``, hides its source. From a Markdown cell that asks to predict
+    to the next one, outputs are hidden; running a cell shows them. Widgets that ask stay in sight.
+    """
+    asked = False
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            asked = PREDICT.search(cell.source) is not None
+        elif cell.cell_type == "code":
+            folded = dict(cell.metadata.get("jupyter", {}))
+            if PLUMBING_TAG in cell.metadata.get("tags", []) or _is_asserts(cell.source):
+                folded["source_hidden"] = True
+            if asked and not re.search(r"^\w+ = Predict\(|^Predict\(", cell.source, re.M):
+                folded["outputs_hidden"] = True
+            if folded:
+                cell.metadata["jupyter"] = folded
+
+
+def _is_asserts(code: str) -> bool:
+    statements = ast.parse(code).body
+    return bool(statements) and all(isinstance(statement, ast.Assert) for statement in statements)
 
 
 def code_cells(notebook: Any) -> list[Any]:
@@ -141,8 +192,11 @@ def differences(source: Path) -> list[str]:
         return [f"{path.name} is missing"]
     wanted, found = read_source(source), nbformat.read(path, as_version=4)
 
-    def content(notebook: Any) -> list[tuple[str, str, Any]]:
-        return [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in notebook.cells]
+    def content(notebook: Any) -> list[tuple[Any, ...]]:
+        return [
+            (cell.cell_type, cell.source, cell.metadata.get("tags", []), dict(cell.metadata.get("jupyter", {})))
+            for cell in notebook.cells
+        ]
 
     problems = []
     if content(wanted) != content(found):

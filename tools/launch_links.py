@@ -4,7 +4,7 @@ They need the repository's public address: Repository under [project.urls] in py
 the links say YOUR_NAME. Nobody else can publish under it: GitHub allows no underscore in the name of a public account.
 
     python tools/launch_links.py                          # print the table
-    python tools/launch_links.py --write                  # put it into README.md
+    python tools/launch_links.py --write                  # put it into docs/launch.md, and the address into README.md
     python tools/launch_links.py OWNER/REPO --ref v1.0 --hub https://hub.example.org
 """
 
@@ -64,7 +64,7 @@ def notebooks() -> list[str]:
 
 
 def exercises() -> list[str]:
-    """The exercises' paths in the image: binder/postBuild makes what students get; the repository has only sources."""
+    """The paths of the exercises as students get them."""
     found = sorted((ROOT / "exercises" / "source").glob("*/*.py"))
     return [f"exercises/release/{path.parent.name}/{path.stem}.ipynb" for path in found]
 
@@ -77,38 +77,47 @@ def table(repo: str, ref: str, hub: str) -> str:
         cells = [f"[{name}]({link})" for name, link in zip(("Binder", "Colab", "pull"), links, strict=True)]
         rows.append(f"| {Path(path).stem} | {' | '.join(cells)} |")
     for path in exercises():
-        # nbgitpuller would bring the answers along, and Colab finds no file that only the image has.
+        # nbgitpuller would bring the answers along, and nothing in an exercise installs tlkit on Colab.
         cells = [f"[Binder]({binder_link(repo, ref, path)})", "", "nbgrader: Assignment List"]
         rows.append(f"| {Path(path).stem} | {' | '.join(cells)} |")
     return "\n".join(rows)
 
 
-def block(repo: str, ref: str, hub: str) -> str:
-    """What stands in the README between the two marks: badges, then the table, folded."""
-    start = notebooks()[0]
-    badges = (
-        f"[![Binder](https://mybinder.org/badge_logo.svg)]({binder_link(repo, ref, start)})\n"
-        f"[![Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab_link(repo, ref, start)})"
+def readme_block(repo: str, ref: str) -> str:
+    """How to get this copy, and the first notebook on Binder and in Colab."""
+    folder, start = repo.split("/")[1], notebooks()[0]
+    return (
+        f"    git clone https://github.com/{repo}\n    cd {folder}\n\n"
+        f"Or try it without installing, [on Binder]({binder_link(repo, ref, start)}) or\n"
+        f"[in Colab]({colab_link(repo, ref, start)}); [all launch links](docs/launch.md)."
     )
-    if repo == PLACEHOLDER:
-        badges = (
-            "This copy does not know its public address: put yours for `YOUR_NAME` and `YOUR_HUB` in the links. Or\n"
-            "name it in `pyproject.toml` (`Repository` under `[project.urls]`), then run\n"
-            "`python tools/launch_links.py --write` and `python tools/build_notebooks.py --no-run`."
-        )
-    summary = '<details markdown="1"><summary>Each notebook and exercise on Binder, in Colab, in a JupyterHub</summary>'
-    return f"{badges}\n\n{summary}\n\n{table(repo, ref, hub)}\n\n</details>"
 
 
-def with_block(readme: str, new: str) -> str:
-    """The README's text with what stands between the two marks replaced.
+def page_block(repo: str, ref: str, hub: str) -> str:
+    """The table of all links; where nobody knows the address, with the way to tell it."""
+    unknown = (
+        "This copy does not know its public address: put yours for `YOUR_NAME` and `YOUR_HUB` in the links. Or\n"
+        "name it in `pyproject.toml` (`Repository` under `[project.urls]`), then run\n"
+        "`python tools/launch_links.py --write` and `python tools/build_notebooks.py --no-run`.\n\n"
+    )
+    return (unknown if repo == PLACEHOLDER else "") + table(repo, ref, hub)
+
+
+def written(repo: str, ref: str, hub: str) -> dict[Path, str]:
+    """The files that hold links, and their text with the links of today."""
+    blocks = {ROOT / "README.md": readme_block(repo, ref), ROOT / "docs" / "launch.md": page_block(repo, ref, hub)}
+    return {path: with_block(path.read_text(encoding="utf-8"), new, path.name) for path, new in blocks.items()}
+
+
+def with_block(text: str, new: str, name: str) -> str:
+    """The text of a file with what stands between the two marks replaced.
 
     Raises:
         ValueError: The marks are not there, once and in order.
     """
-    if readme.count(BEGIN) != 1 or readme.count(END) != 1 or readme.index(BEGIN) > readme.index(END):
-        raise ValueError(f"README.md must hold {BEGIN} and then {END}, each once.")
-    before, after = readme.split(BEGIN)[0], readme.split(END)[1]
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise ValueError(f"{name} must hold {BEGIN} and then {END}, each once.")
+    before, after = text.split(BEGIN)[0], text.split(END)[1]
     return f"{before}{BEGIN}\n{new}\n{END}{after}"
 
 
@@ -118,18 +127,17 @@ def main(
     ] = None,
     ref: Annotated[str, typer.Option(help="Branch, tag or (not for a JupyterHub) commit.")] = REF,
     hub: Annotated[str, typer.Option(help="The address of a JupyterHub that has nbgitpuller.")] = HUB,
-    write: Annotated[bool, typer.Option("--write", help="Put the links into README.md.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Put the links into docs/launch.md and README.md.")] = False,
 ) -> None:
-    """Print the links, or put them into the README."""
+    """Print the links, or put them where they are read."""
     repo = repo or repository()
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo):
         raise typer.BadParameter(f"must be OWNER/REPO, got {repo!r}.", param_hint="REPO")
     if not write:
         typer.echo(table(repo, ref, hub))
         return
-    readme = ROOT / "README.md"
-    text = with_block(readme.read_text(encoding="utf-8"), block(repo, ref, hub))
-    readme.write_text(text, encoding="utf-8", newline="\n")
+    for path, text in written(repo, ref, hub).items():
+        path.write_text(text, encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

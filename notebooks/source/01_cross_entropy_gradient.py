@@ -4,15 +4,16 @@
 # **Question: why is the gradient of the cross-entropy just $\hat y - y$, and how can you tell a right gradient from a
 # wrong one?**
 #
-# Takes about half a minute on two cores, without a network. You need to know what a derivative is, the chain rule, and
-# how NumPy multiplies matrices.
+# Reading time: about 55 minutes, 40 without the sections marked as optional; running it takes about half a minute. You
+# need: no other notebook. You should know what a derivative is, the chain rule, and how NumPy multiplies matrices. It
+# runs offline.
 #
 # | symbol | meaning | shape |
 # |---|---|---|
 # | $K$, $D$, $n$ | number of classes, of pixels in an image, of images | |
 # | $x$ | one image, its pixels in a row | $D$ |
 # | $W$, $b$ | weights and bias of the head; together: the parameters $\theta$ | $K \times D$, $K$ |
-# | $z = Wx + b$ | logits: one score a class, any real number | $K$ |
+# | $z = Wx + b$ | logits: one score per class, any real number | $K$ |
 # | $\hat y$ | predicted probabilities of the classes | $K$ |
 # | $y$ | the label, one-hot: 1 at the right class, 0 elsewhere | $K$ |
 # | $L$ | the loss of this image: one number | |
@@ -89,7 +90,7 @@ def cross_entropy(y_hat, y):
 
 uniform, certain = np.full(10, 1 / 10), np.eye(10)[3]
 assert np.isclose(cross_entropy(uniform, y=certain), np.log(10))
-assert np.isclose(-np.mean(np.log(p)), np.log(2))  # the likelihood above, as a loss: one log 2 an image
+assert np.isclose(-np.mean(np.log(p)), np.log(2))  # the likelihood above, as a loss: log 2 per image
 
 # %% [markdown]
 # A model that knows nothing has the loss $\log K$ (in *nats*, the unit that goes with natural logarithms). With $K$
@@ -100,11 +101,20 @@ assert np.isclose(-np.mean(np.log(p)), np.log(2))  # the likelihood above, as a 
 # tenths, or one, since "A" is the best guess?
 
 # %%
+from tlkit.widgets import Predict
+
+guess_q = Predict("Which q makes the average cross-entropy smallest?", between=(0, 1))
+guess_q
+
+# %%
 q = np.linspace(0, 1, 101)[1:-1]
 average = -(7 * np.log(q) + 3 * np.log(1 - q)) / 10
 best = q[np.argmin(average)]
 assert np.isclose(best, 7 / 10)
 float(best.round(2))
+
+# %%
+guess_q.compare(best)
 
 # %% [markdown]
 # Exactly the share of "A". The cross-entropy rewards *true probabilities*, not bold guesses.
@@ -139,7 +149,14 @@ assert np.allclose(textbook_softmax(z + 5), textbook_softmax(z))
 # logit whose exponential fits?
 
 # %%
+guess_logit = Predict("What is the largest logit whose exponential fits into 32 bits?", between=(0, 1000))
+guess_logit
+
+# %%
 pd.Series({kind: np.log(np.finfo(kind).max) for kind in ("float32", "float64")}).round(1)
+
+# %%
+guess_logit.compare(np.log(np.finfo("float32").max))
 
 # %% [markdown]
 # A logit of 100 is enough to break the textbook formula. The useful consequence: subtract the largest logit $m$ first.
@@ -193,9 +210,10 @@ np.testing.assert_allclose(overflow["log-sum-exp"], overflow["exact"], rtol=1e-1
 np.testing.assert_allclose(log_sum_exp(z), scipy.special.logsumexp(z))
 
 # %% [markdown]
-# Only log-sum-exp is right everywhere. It is why every head in tlkit ends in logits, and why losses take
-# `from_logits=True`. What does Keras do when it gets probabilities instead? It clips them away from 0, so that nothing
-# overflows.
+# Only log-sum-exp is right everywhere. The textbook formula divides infinity by infinity, and that is not a number
+# (`NaN`). The shifted one takes the logarithm of zero, and the loss is infinite (`inf`). So every head in tlkit
+# ends in logits, and losses take `from_logits=True`. What does Keras do when it gets probabilities instead? It
+# clips them away from 0, so that nothing overflows.
 #
 # **Predict before you run:** the logits are confidently wrong: 30 for a wrong class, 0 for the right one. The loss is
 # about 30. What is the gradient that comes back through the clipped probabilities?
@@ -267,7 +285,7 @@ assert not gradients["from probabilities"].any()
 # ### Move it with your hands
 #
 # The three logits from above, the second class (B) right. Blue bars are $\hat y$, diamonds $y$; the orange arrow from
-# the diamond to the end of the bar is $\hat y - y$. On the right the same arrow stands on each logit, and the dashed
+# the diamond to the end of the bar is $\hat y - y$. On the right the same arrow stands on each logit, and the green
 # one is the step of gradient descent, $-\alpha\,(\hat y - y)$. (Without a running kernel you see a picture of the
 # start.)
 #
@@ -407,7 +425,7 @@ assert full.agrees
 #   \frac{\partial L}{\partial b_k} = \hat y_k - y_k \qquad
 #   \frac{\partial L}{\partial x_d} = \sum_k W_{kd}\, (\hat y_k - y_k)$$
 #
-# For $n$ images as the rows of $X$, with the average loss, and $\hat Y$, $Y$ holding a row an image:
+# For $n$ images as the rows of $X$, with the average loss, and $\hat Y$ and $Y$ with one row per image:
 #
 # $$\frac{\partial L}{\partial W} = \tfrac1n (\hat Y - Y)^\top X \qquad
 #   \frac{\partial L}{\partial X} = \tfrac1n (\hat Y - Y)\, W$$
@@ -496,6 +514,10 @@ np.testing.assert_allclose(first, (class_means - X.mean(axis=0)) / 10, atol=1e-1
 # So after one step the model is a set of templates. **Predict before you run:** how many of the 2,000 test images does
 # it read right? Beside it stands a baseline without any training: the class whose average image is nearest.
 
+# %%
+guess_templates = Predict("How many of 2,000 test images does the model read right after one step?", between=(0, 2000))
+guess_templates
+
 
 # %%
 def accuracy(W, b, X=X_test, Y=Y_test):
@@ -517,6 +539,9 @@ for name, scores in (("one step", templates), ("nearest mean", nearest)):
     mean, half = tlkit.mean_interval(scores)
     print(f"{name}: {mean:.3f} ± {half:.3f} (95 % interval, {SEEDS} draws)")
 
+# %% tags=["nbval-ignore-output"]
+guess_templates.compare(len(X_test) * np.mean(templates))
+
 # %%
 assert min(templates) > 3 / 10  # chance is 1/10
 assert np.mean(nearest) > np.mean(templates) + 1 / 10
@@ -524,7 +549,7 @@ assert np.mean(nearest) > np.mean(templates) + 1 / 10
 # %% [markdown]
 # Far above chance after one step, whatever the learning rate: scaling all logits changes no ranking. But the nearest
 # mean is better. It subtracts half the squared size of each template, and one step from zero cannot learn such a bias:
-# with equally many images of each class, $\partial L/\partial b$ is zero there. More steps have to earn their keep.
+# with equally many images of each class, $\partial L/\partial b$ is zero there. More steps have to do better.
 
 # %%
 assert np.allclose(head_gradients(**start, X=X, Y=Y)["b"], 0)
@@ -629,6 +654,10 @@ message
 # Take it at its word first: every parameter gets the same number $c = \sum_i y_i/\hat y_i$, with either sign. **Predict
 # before you run:** what accuracy does that reach after 200 steps?
 
+# %%
+guess_same = Predict("What accuracy is reached if all parameters get the same number?", between=(0, 1))
+guess_same
+
 
 # %%
 def same_for_all(X, Y, sign, W, b, steps=STEPS, learning_rate=1e-5):
@@ -643,6 +672,9 @@ before = softmax(X_test @ W_random.T)
 for sign in (1, -1):
     W, b = same_for_all(X, Y, sign, W_random, start["b"])
     assert np.allclose(softmax(X_test @ W.T + b), before)
+
+# %% tags=["nbval-ignore-output"]
+guess_same.compare(accuracy(W, b))
 
 # %% [markdown]
 # Exactly that of the untrained model, always. Adding $c$ to every weight adds $c\,(\sum_d x_d + 1)$ to *every* logit of
@@ -703,16 +735,18 @@ assert results["−y/ŷ"]["test accuracy"] < np.mean(nearest)
 # $$(\hat y - y) \cdot \left(-\frac{y}{\hat y}\right) = (\hat y_c - 1) \cdot \left(-\frac{1}{\hat y_c}\right)
 #   = \frac{1 - \hat y_c}{\hat y_c} > 0$$
 #
-# so for a single image the wrong step goes downhill too. From zero the first step is even *the same*: what it leaves
-# out is the average of all images, and that part is equal for all classes, invisible to softmax once more.
+# so for a single image the wrong step goes downhill too. From zero the first steps even give the same answers. The
+# wrong step is $K$ times the right one plus the average of all images. A factor changes no ranking, and the average is
+# added to all classes alike, so softmax does not see it.
 
 # %%
-logits = {
-    name: X_test @ W.T + b
-    for name, belief in (("right", difference), ("wrong", early_stop))
-    for W, b, _ in [train(X, Y, belief, learning_rate=0.001, steps=1)]
+TINY = 0.001  # the learning rate
+first_steps = {
+    name: train(X, Y, belief, TINY, steps=1)[:2] for name, belief in (("right", difference), ("wrong", early_stop))
 }
-assert np.mean(logits["right"].argmax(axis=1) == logits["wrong"].argmax(axis=1)) > 0.999  # of 2,000 test images
+np.testing.assert_allclose(first_steps["wrong"][0], 10 * first_steps["right"][0] + TINY * X.mean(axis=0), atol=1e-12)
+answers = {name: (X_test @ W.T + b).argmax(axis=1) for name, (W, b) in first_steps.items()}
+assert np.mean(answers["right"] == answers["wrong"]) > 0.999  # of 2,000 test images
 
 # %% [markdown]
 # From the second step on they part. $\hat y - y$ fades when an image is read well, since $\hat y$ approaches $y$. But
@@ -739,7 +773,7 @@ axes[1].set(xlabel="step", ylabel=r"push on an image: sum of $|\partial L/\parti
 legend = axes[1].legend(frameon=False)
 # %% [markdown]
 # Five draws each, both axes logarithmic. Left, the loss: blue ($\hat y - y$) wobbles for ten steps, then falls on a
-# straight line; orange ($-y/\hat y$) comes to rest far above it. Right, the push: blue fades towards zero, orange never
+# straight line; orange ($-y/\hat y$) stays far above it. Right, the push: blue fades towards zero, orange never
 # gets below 1. Where an orange line ends, the numbers have overflowed.
 
 # %% tags=["nbval-ignore-output"]
@@ -754,7 +788,7 @@ for right, wrong in zip(long_logs["ŷ − y"], long_logs["−y/ŷ"], strict=True
     assert right[-1, 2] < 0.01
 
 # %% [markdown]
-# ## 7. The squared error beside it
+# ## 7. The squared error beside it (optional)
 #
 # The article names the mean squared error as the other usual loss. Take half the squared error of the probabilities:
 #
@@ -818,11 +852,13 @@ assert push(-8.0) < 0.001 < 0.999 < float((1 - p).subs(a, -8))
 # %% [markdown]
 # **Predict before you run:** is the squared error then slower on the digits, from the zero start? And from random
 # weights, which are confidently wrong about most images, the more so the larger they are? The measure is the number of
-# steps until 19 of 20 training images are read right, each loss at the learning rate that is fastest on the first draw.
+# steps until 19 of 20 training images are read right. Each loss gets the one of four learning rates that is fastest on
+# the first draw.
 
 # %%
 LIMIT = 500
 SCALES = (0.0, 0.3, 1.0)  # of the random weights at the start
+PUSH_RATES = (0.3, 1.0, 3.0, 10.0)
 
 
 # %%
@@ -834,7 +870,7 @@ def steps_to_learn(belief, rate, scale, seed):
 
 
 def fastest(belief, scale):
-    rate = min((0.3, 1.0, 3.0), key=lambda rate: steps_to_learn(belief, rate, scale, SEED))
+    rate = min(PUSH_RATES, key=lambda rate: steps_to_learn(belief, rate, scale, SEED))
     return [steps_to_learn(belief, rate, scale, seed) for seed in range(SEEDS)]
 
 
@@ -850,6 +886,8 @@ assert (fold[0.0] < 2).all()
 assert (fold[0.3] > 2.5).all()
 assert (speed[1.0]["squared error"] == LIMIT).all()  # it never gets there
 assert (speed[1.0]["cross-entropy"] < LIMIT / 5).all()
+for scale in (0.0, 0.3):  # the largest rate of the list is too large for the squared error
+    assert steps_to_learn(squared, PUSH_RATES[-1], scale, SEED) > speed[scale]["squared error"][SEED]
 
 # %% tags=["nbval-ignore-output"]
 mse_runs = [train(*draw, squared, 3.0) for draw in draws]
@@ -862,10 +900,11 @@ assert abs(mean - np.mean(trained)) < 0.03
 # %% [markdown]
 # From zero, where the model is confident of nothing, a larger learning rate makes up for the smaller push, and the test
 # accuracy is about the same: "the squared error is slower" does **not** hold there. From a confidently wrong start it
-# is several times slower, or never arrives within the limit: the push itself is gone.
+# is several times slower, or does not arrive within the limit at any of the four rates: the push itself is gone. A
+# longer list would not help: the largest of the four is already too large.
 
 # %% [markdown]
-# ## 8. Down the hill: gradient descent, momentum, Adam
+# ## 8. Down the hill: gradient descent, momentum, Adam (optional)
 #
 # To watch an optimiser you want two parameters. Tell a 1 from a 7 by one number, the *ink* $x$: the mean darkness of
 # the image, in tenths. The model is $p = \text{sigmoid}(w x + b)$, the label $t$ is 1 for a seven, and you know the
@@ -1115,20 +1154,134 @@ np.testing.assert_allclose(bias, b, atol=1e-3)
 {"largest weight": float(abs(W).max()), "largest difference": float(abs(kernel.T - W).max())}
 
 # %% [markdown]
+# Your guesses beside the results, if you recorded any:
+
+# %%
+Predict.report()
+
+# %% [markdown]
 # ## Summary
 #
 # - The cross-entropy is the negative log-likelihood. Through softmax its gradient is $\hat y - y$, because $1/\hat y_k$
 #   from the logarithm cancels $\hat y_k$ from the softmax; on the weights it is $(\hat y - y)\, x^\top$. Compute it
 #   from logits with log-sum-exp.
 # - A derivation that stops at $-y/\hat y$ gives a gradient to the wrong thing. Read literally, training with it changes
-#   no prediction or overflows; read kindly, it trains, worse, and never comes to rest.
+#   no prediction or overflows; read kindly, it trains, but worse, and it pushes for ever.
 # - The squared error loses its push where a model is confidently wrong. Momentum and Adam shorten the way along a
 #   valley, at a learning rate that suits them. Accuracy does not tell a right gradient from a wrong one; the gradient
 #   triangle does.
+
+# %% [markdown]
+# ## Exercises
 #
-# **Exercise.** A *temperature* $T > 0$ divides all logits: $\hat y = \text{softmax}(z/T)$. Derive
-# $\partial L/\partial z$ and $\partial L/\partial T$ on paper, line by line. Then put your two formulas into the code
-# below as the claim, until the triangle agrees. What happens to the gradient to $z$ when $T$ grows without bound?
+# Replace each `...` by your answer and run the cell. It says whether the answer is right, and if not, what is missing.
+# Hints and solutions are folded.
+
+# %% [markdown]
+# **1. A gradient on paper.** The logits of an image are $\log 1$, $\log 2$ and $\log 5$, and the third class is the
+# right one. What is $\partial L/\partial z$? A list of three numbers.
+#
+# <details><summary>Hint</summary>
+#
+# The exponentials are 1, 2 and 5, so $S$ is 8.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# on_paper = [1 / 8, 2 / 8, 5 / 8 - 1]
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+on_paper = ...  # your three numbers
+
+check("01.1", on_paper)
+
+# %% [markdown]
+# **2. Labels that do not exclude each other.** A photograph may show a dog *and* a bicycle. Then each class has a
+# sigmoid of its own, $p_k = 1/(1 + e^{-z_k})$, the label $y$ holds a 1 for each class that is there, and the loss is
+# $-\sum_k [\,y_k \log p_k + (1 - y_k) \log (1 - p_k)\,]$. `several_labels(z, y)` returns this loss and its gradient to
+# $z$, a pair. Nothing may overflow, whatever the logits.
+#
+# <details><summary>Hint</summary>
+#
+# Section 7 has the derivative for one logit. For the loss put $p_k$ in: what is left is $\log(1 + e^{z_k}) - y_k z_k$,
+# and `np.logaddexp` computes such a logarithm.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import numpy as np
+# from scipy.special import expit
+#
+# def several_labels(z, y):
+#     loss = np.sum(np.logaddexp(0, z) - y * z)
+#     return loss, expit(z) - y
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def several_labels(z, y): ...  # your code
+
+
+check("01.2", several_labels)
+
+# %% [markdown]
+# **3. One layer more.** Below the head lies a hidden layer $h = \mathrm{relu}(Vx)$, and the logits are $Wh$. The
+# function should return the gradients of the cross-entropy to $V$ and to $W$. It runs, and training with it may even
+# lower the loss, but it has two mistakes. Write it anew.
+#
+# ```python
+# def two_layers(V, W, x, y):
+#     h = np.maximum(V @ x, 0)
+#     z = W @ h
+#     y_hat = np.exp(z) / np.exp(z).sum()
+#     back = W.T @ y_hat
+#     return np.outer(back, x), np.outer(y_hat - y, h)
+# ```
+#
+# <details><summary>Hint</summary>
+#
+# Section 4 says what a head sends back to its input. A unit that the ReLU has set to zero passes nothing on.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import numpy as np
+#
+# def two_layers(V, W, x, y):
+#     h = np.maximum(V @ x, 0)
+#     z = W @ h
+#     y_hat = np.exp(z) / np.exp(z).sum()
+#     back = (W.T @ (y_hat - y)) * (h > 0)
+#     return np.outer(back, x), np.outer(y_hat - y, h)
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def two_layers(V, W, x, y): ...  # your code
+
+
+check("01.3", two_layers)
+
+# %% [markdown]
+# **4. Temperature** (without a check). A *temperature* $T > 0$ divides all logits: $\hat y = \text{softmax}(z/T)$.
+# Derive $\partial L/\partial z$ and $\partial L/\partial T$ on paper, line by line. Then put your two formulas into the
+# code below as the claim, until the triangle agrees. What happens to the gradient to $z$ when $T$ grows without bound?
 #
 # ```python
 # T = sympy.Symbol("T")

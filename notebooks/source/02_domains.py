@@ -4,8 +4,9 @@
 # **Question: what changes between print and handwriting, and how much of the drop in accuracy comes from the hand, how
 # much from the way the picture is cut?**
 #
-# Takes about half a minute on two cores, and needs no internet. You need to know what a mean, a standard deviation and a
-# classifier are. Notebook 03 trains on these domains; here you only look, and measure.
+# Reading time: about 40 minutes; running it takes about half a minute. You need: notebook 00. You should know what a
+# mean, a standard deviation and a classifier are. Notebook 03 trains on these domains; here you only look, and measure.
+# It runs offline.
 #
 # At the end of the program of notebook 00 stands the line
 # `predicted = again.predict(x_drawn, verbose=0).argmax(axis=1)`: a model that learned from photographs is asked about
@@ -18,6 +19,23 @@
 # | target | the domain you care about: handwritten digits, `mnist` or `optdigits` |
 # | framing | how the ink is placed in the image: cropped, scaled, shifted |
 # | zero-shot | the source's own classifier, asked about the target without any target label |
+#
+# When source and target differ, one speaks of **domain shift**. The picture sketches two kinds, with two classes and a
+# classifier that is a straight line:
+#
+# ![Three panels with discs and squares, a straight line, and a dashed border where the two classes really meet. Source:
+# the line is learned here, where it follows the border, and nearly all are right. Covariate shift: other pictures come,
+# and each keeps its right name. They lie where the border bends away from the line, and a quarter of them is on its
+# wrong side. Label shift: the classes look as before, and come in other shares, many discs and few squares. Nearly all
+# are right again, but of six that are called squares only four are squares.](pictures/domain_shift.svg)
+#
+# - **Covariate shift**: other pictures come, and each keeps its right name; $p(x)$ changes, and $p(y \mid x)$ stays. The
+#   line fails in a place that the source never tested.
+# - **Label shift**: the classes look as before, and come in other shares; $p(y)$ changes, and $p(x \mid y)$ stays. The same
+#   errors weigh more: of all that is called a square, a smaller share is one.
+#
+# From print to handwriting the pictures change, and a 3 is called a 3 in both: the shift of this notebook is of the
+# first kind. Real shifts are often a mixture of both.
 
 # %%
 import hashlib
@@ -49,7 +67,8 @@ SEED = 0
 DRAWS = 10  # how often labels and images of section 8 are drawn anew
 LIVE = 1  # so many of these draws are made here; the others come from a stored table
 TEST_IMAGES = 800  # of each domain in sections 7 and 8: as many as optdigits has
-COLORS = {"printed": plots.SOURCE_COLOR, "mnist": plots.TARGET_COLOR, "optdigits": "#e0a030"}
+COLORS = dict(zip(("printed", "mnist", "optdigits"), plots.PALETTE, strict=False))
+SHAPES = dict(zip(COLORS, "oX^", strict=True))
 plt.rcParams["image.interpolation"] = "nearest"  # show pixels as they are
 limits = threadpool_limits(1)  # on arrays this small, several threads of scikit-learn wait for each other
 
@@ -102,6 +121,12 @@ for name in domains:
 # **Predict before you run:** printed is split by font *family*: no family is in both parts. How many of its test digits
 # have an exact copy among the training digits?
 
+# %%
+from tlkit.widgets import Predict
+
+guess_copies = Predict("How many printed test digits have an exact copy?", between=(0, len(pair.source.test)))
+guess_copies
+
 
 # %%
 def fingerprints(split):
@@ -115,6 +140,9 @@ def n_copies(train, test):
 
 copies = {name: n_copies(domain.train, domain.test) for name, domain in domains.items()}
 copies
+
+# %%
+guess_copies.compare(copies["printed"])
 
 # %%
 families = [set(part.groups.tolist()) for part in (pair.source.train, pair.source.test)]
@@ -136,7 +164,7 @@ ax = ax.set_yticks([])
 
 # %% [markdown]
 # Two families draw an 8 that is the same to the last grey value, once it is scaled down to 20 pixels. One test image in
-# a thousand moves no conclusion here; you know it now, and can say so.
+# a thousand moves no conclusion here, but a report should mention it.
 #
 # A hash only finds *exact* copies. For near copies, look at distances: is a test image closer to the training part than
 # training images are to each other?
@@ -178,17 +206,21 @@ ax = plots.plot_examples(domains["mnist"], seed=SEED)
 # %%
 ax = plots.plot_examples(domains["optdigits"], seed=SEED)
 # %% [markdown]
-# Print is upright, with even strokes and serifs. Handwriting leans and wobbles. The digits of `optdigits` are blurred:
-# they were 8 × 8 pixels once, and enlarging adds no detail.
+# Print is upright, with even strokes and serifs. Handwriting leans, and its strokes are uneven. The digits of
+# `optdigits` are blurred: they were 8 × 8 pixels once, and enlarging adds no detail.
 
 # %% [markdown]
 # ## 4. Pixel statistics
 #
-# Numbers for what you saw. The *box* is the smallest rectangle that holds all ink. The stroke width comes from a
-# distance map: in a bar of width $w$ the mean distance to the edge is $w/4$, so four times the mean distance estimates
-# the width.
+# Here are numbers for what you saw. The *box* is the smallest rectangle that holds all ink. The stroke width comes from
+# a distance map: in a bar of width $w$ the mean distance to the edge is $w/4$, so four times the mean distance
+# estimates the width.
 #
 # **Predict before you run:** which domain has the widest strokes? Which the widest digits?
+
+# %%
+guess_strokes = Predict("Which domain has the widest strokes?", choices=list(domains))
+guess_strokes
 
 
 # %%
@@ -204,6 +236,9 @@ def statistics(split):
 rows = ["mean pixel (0..255)", "share of pixels with ink", "box height (px)", "box width (px)", "stroke width (px)"]
 table = pd.DataFrame({name: statistics(domain.train) for name, domain in domains.items()}, index=rows)
 table.round(2)
+
+# %%
+guess_strokes.compare(table.loc["stroke width (px)"].idxmax())
 
 # %%
 assert (abs(table.loc["box height (px)"] - 20) < 0.5).all()  # one framing for all: a 20-pixel box
@@ -245,14 +280,11 @@ digit = np.concatenate([split.y for split in sample.values()])
 features["mnist"].shape
 
 
-# %%
-def scatter(points, ax, *, hue, palette, title, **legend):
-    sns.scatterplot(
-        x=points[:, 0], y=points[:, 1], hue=hue, palette=palette, s=12, lw=0, antialiased=False, ax=ax, **legend
-    )
-    ax.set(title=title, xlabel="first direction (no unit)", ylabel="second direction (no unit)")
-    ax.set_xticks([])
-    ax.set_yticks([])
+# %% tags=["plumbing"]
+def scatter(points, ax, by, colors, shapes, *, title, **options):
+    look = {"hue": by, "style": by, "palette": colors, "markers": shapes, "lw": 0, "antialiased": False}
+    sns.scatterplot(x=points[:, 0], y=points[:, 1], ax=ax, **look, **options)
+    ax.set(title=title, xlabel="first direction (no unit)", ylabel="second direction (no unit)", xticks=[], yticks=[])
     sns.despine(ax=ax)
 
 
@@ -260,12 +292,12 @@ def scatter(points, ax, *, hue, palette, title, **legend):
 figure, axes = plt.subplots(1, 2, figsize=(8.5, 3.6), layout="constrained")
 for ax, vectors, title in zip(axes, (pixels, features), ("PCA of pixels", "PCA of features"), strict=True):
     points = PCA(2, random_state=SEED).fit_transform(np.concatenate(list(vectors.values())))
-    scatter(points, ax, hue=origin, palette=COLORS, title=title)
+    scatter(points, ax, origin, COLORS, SHAPES, title=title, s=14)
 axes[0].get_legend().remove()
 sns.move_legend(axes[1], "center left", bbox_to_anchor=(1, 0.5), frameon=False)
 # %% [markdown]
-# 250 images of each domain, coloured by domain: blue print, orange mnist, yellow optdigits. Two directions hold little
-# of what pixels vary in, and more of the features:
+# 250 images of each domain: blue dots are print, orange crosses mnist, yellow triangles optdigits. Two directions hold
+# little of the variance of the pixels, and more of the features' variance:
 
 # %% tags=["nbval-ignore-output"]
 shares = {}
@@ -278,15 +310,16 @@ assert max(shares.values()) < 0.5  # more than half of the variance is in neithe
 assert shares["features"] > shares["pixels"] + 0.03
 
 # %% [markdown]
-# Now t-SNE of the features, the same points coloured twice.
+# Now t-SNE of the features: the same points, marked by domain and by digit.
 
 # %%
 whole = np.concatenate(list(features.values()))
 points = TSNE(2, perplexity=30, init="pca", random_state=SEED).fit_transform(whole)
 figure, axes = plt.subplots(1, 2, figsize=(8.5, 3.6), layout="constrained")
-scatter(points, axes[0], hue=origin, palette=COLORS, title="t-SNE of features, by domain")
-scatter(points, axes[1], hue=digit, palette="tab10", title="t-SNE of features, by digit", legend=False)
-for k in range(10):  # each digit is written beside its points
+scatter(points, axes[0], origin, COLORS, SHAPES, title="t-SNE of features, by domain", s=14)
+grey, digits = dict.fromkeys(range(10), "0.55"), {k: f"${k}$" for k in range(10)}
+scatter(points, axes[1], digit, grey, digits, title="t-SNE of features, by digit", s=26, legend=False)
+for k in range(10):  # each digit is also written in bold beside its island
     axes[1].text(*np.median(points[digit == k], axis=0) + 4, k, fontsize=12, fontweight="bold")
 # %% [markdown]
 # Nearly every island is one digit, and most islands hold all three domains, each in its own part. Do not read sizes and
@@ -332,9 +365,9 @@ assert apart[("mnist", "features")] > 0.88
 assert apart[("optdigits", "features")] > 0.88
 
 # %% [markdown]
-# Both at once: in features the digits of the two domains lie together, far more than in pixels, **and** the domains can
-# still be told apart, about nine times in ten. So a shift you can see is not yet a shift that hurts. What counts is how
-# the classifier does on the other side.
+# Both are true at once. In features the digits of the two domains lie together, far more than in pixels. **And** the
+# domains can still be told apart, about nine times in ten. So a shift you can see is not yet a shift that hurts. What
+# counts is how the classifier does on the other side.
 
 # %% [markdown]
 # ## 6. The zero-shot drop
@@ -344,6 +377,10 @@ assert apart[("optdigits", "features")] > 0.88
 #
 # **Predict before you run:** on printed digits of unknown fonts the head is as good as perfect. How many points does it
 # lose on `mnist`, how many on `optdigits`?
+
+# %%
+guess_drop = Predict("How many points does the head lose from print to mnist?", between=(0, 50))
+guess_drop
 
 # %%
 head = tlkit.load_source_head(backbone, pair.source.classes)
@@ -374,6 +411,9 @@ embedded = {name: embed(domain.test) for name, domain in domains.items()}
 zero_shot = pd.DataFrame({name: tlkit.mean_interval(right(test)) for name, test in embedded.items()})
 zero_shot.index = ["accuracy", "± (95 %)"]
 zero_shot.round(3)
+
+# %% tags=["nbval-ignore-output"]
+guess_drop.compare(100 * (zero_shot.loc["accuracy", "printed"] - zero_shot.loc["accuracy", "mnist"]))
 
 # %%
 accuracy, half = zero_shot.to_numpy()
@@ -485,12 +525,19 @@ ax.grid(axis="x", color="0.85")
 #
 # **Predict before you run:** how many points does the zero-shot accuracy lose from box to stretched?
 
+# %%
+guess_stretched = Predict("How many points does the accuracy on mnist lose from box to stretched?", between=(0, 50))
+guess_stretched
+
 # %% tags=["nbval-ignore-output"]
 images = {(n, f): reframed(domain.test[:TEST_IMAGES], f) for n, domain in domains.items() for f in framings}
 framed = {key: embed(split) for key, split in images.items()}
 cells = {key: right(test) for key, test in framed.items()}
 zero = pd.DataFrame({n: {f: cells[n, f].mean() for f in framings} for n in domains})
 zero.round(3)
+
+# %% tags=["nbval-ignore-output"]
+guess_stretched.compare(100 * (zero.loc["box", "mnist"] - zero.loc["stretched", "mnist"]))
 
 # %% [markdown]
 # Each column reads the same images four times, so the change can be taken image by image, with an interval:
@@ -533,8 +580,8 @@ for name, payers in {"printed": [1], "mnist": [1, 9], "optdigits": [1]}.items():
     assert np.argmin(wide) == 1
 
 # %% [markdown]
-# On each domain the 1 is the narrowest digit, so stretching changes it most. It pays more than half of what is lost, on
-# mnist together with the 9.
+# On each domain the 1 is the narrowest digit, so stretching changes it most. More than half of the lost accuracy is
+# lost on the 1, and on mnist on the 1 and the 9 together.
 
 # %% [markdown]
 # ## 8. Does framing matter more than the method?
@@ -570,9 +617,6 @@ def coral(source, target):
 # **Adaptive BatchNorm** (Li et al., 2016, arXiv:1603.04779) needs target images without labels too. Each BatchNorm
 # layer keeps a mean and a variance per channel, taken on the source. Measure them anew on the target; nothing else
 # changes. A momentum of zero makes Keras forget the old ones in one step.
-
-
-# %
 
 # %%
 copy = tlkit.load_backbone("resnet_printed").model
@@ -696,7 +740,7 @@ for (target, method), (mean, half) in margin.iterrows():
 # %% [markdown]
 # So the sentence is half true, and the half depends on labels:
 #
-# - **Without labels it holds here.** What stretching takes away neither CORAL nor adaptive BatchNorm brings back, on
+# - **Without labels it holds here.** Neither CORAL nor adaptive BatchNorm brings back what stretching takes away, on
 #   either target. CORAL gains in both framings on mnist, and on stretched `optdigits`. Adaptive BatchNorm gains a
 #   little on stretched mnist. It loses points on `optdigits`, and on both targets where the framing is right.
 # - **With 100 labels it fails.** A classifier trained on stretched features learns what a stretched 1 looks like. It
@@ -777,6 +821,12 @@ assert np.allclose(compared.iloc[:, 0], compared.iloc[:, 1], atol=0.001)  # two 
 compared
 
 # %% [markdown]
+# Your guesses beside the results, if you recorded any:
+
+# %%
+Predict.report()
+
+# %% [markdown]
 # ## Summary
 #
 # - Read a domain's **card** and check its **split** before you train: one cell of hashes finds exact copies, a table of
@@ -785,9 +835,106 @@ compared
 #   drop** is: a few points here, and far more for single digits.
 # - **Framing**: the accuracy that stretching takes, two methods without target labels do not bring back; 100 target labels
 #   bring more than it took. Bring the target into the source's framing first: it costs nothing.
+
+# %% [markdown]
+# ## Exercises
 #
-# **Exercise:** printed and handwritten digits are all light ink on a dark ground in the arrays. Add a framing
-# `"inverted"` that turns this round (`255 - image[..., 0]`), and predict the zero-shot accuracy before you run section
-# 7 again. Then set `DRAWS` and `LIVE` to 4 at the top, so that nothing comes from the stored table, and put `"inverted"` in
-# the place of `"stretched"` in section 8. Some asserts will fail, each a claim about stretching. How much do CORAL, adaptive
-# BatchNorm and 100 labels bring back, and which single line of code brings back all?
+# Replace each `...` by your answer and run the cell. It says whether the answer is right, and if not, what is missing.
+# Hints and solutions are folded.
+
+# %% [markdown]
+# **1. No error.** You test a network on 400 images of a domain, and not one is read wrongly. Up to which error rate is
+# still plausible (95 %)? Give it as a share, between 0 and 1.
+#
+# <details><summary>Hint</summary>
+#
+# Section 6 says, in brackets, why an interval without a width is not certainty.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# highest_error_rate = 3 / 400
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+highest_error_rate = ...  # your number
+
+check("02.1", highest_error_rate)
+
+# %% [markdown]
+# **2. Near copies.** `nearest_distance(test, train)` gets two arrays of images `(n, h, w, 1)`, `uint8` from 0 to 255.
+# It returns, for each test image, the distance to the nearest training image: the root of the sum of the squared
+# differences, with pixels in 0..1.
+#
+# <details><summary>Hint</summary>
+#
+# Section 2 has the search. If you subtract by hand: the difference of two `uint8` numbers has no sign, and 0 − 1 gives
+# 255.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# from sklearn.neighbors import NearestNeighbors
+#
+# def nearest_distance(test, train):
+#     test, train = (part.reshape(len(part), -1) / 255 for part in (test, train))
+#     return NearestNeighbors(n_neighbors=1).fit(train).kneighbors(test)[0][:, 0]
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def nearest_distance(test, train): ...  # your code
+
+
+check("02.2", nearest_distance)
+
+# %% [markdown]
+# **3. Give the source the scale of the target.** Adaptive BatchNorm measures a mean and a variance per channel anew. Do
+# this to features: `align(source, target)` gets two arrays `(n, features)` and returns the source, shifted and scaled
+# so that each feature has the mean and the standard deviation that it has in the target. A feature may be 0 for all
+# source images, as it happens behind a ReLU. Then all that can be done is to give it the mean of the target.
+#
+# <details><summary>Hint</summary>
+#
+# First give each feature of the source the mean 0 and the standard deviation 1; where the standard deviation is 0,
+# divide by 1.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import numpy as np
+#
+# def align(source, target):
+#     spread = source.std(axis=0)
+#     scaled = (source - source.mean(axis=0)) / np.where(spread > 0, spread, 1)
+#     return scaled * target.std(axis=0) + target.mean(axis=0)
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def align(source, target): ...  # your code
+
+
+check("02.3", align)
+
+# %% [markdown]
+# **4. Inverted** (without a check). Printed and handwritten digits are all light ink on a dark ground in the arrays.
+# Add a framing `"inverted"` that turns this round (`255 - image[..., 0]`), and predict the zero-shot accuracy before
+# you run section 7 again. Then set `DRAWS` and `LIVE` to 4 at the top, so that nothing comes from the stored table, and
+# put `"inverted"` in the place of `"stretched"` in section 8. Some asserts will fail, each a claim about stretching.
+# How much do CORAL, adaptive BatchNorm and 100 labels bring back, and which single line of code brings back all?

@@ -3,8 +3,8 @@
 #
 # **Question: you tell some layers not to learn. Do they stay as they are, what does that save, and what does it cost?**
 #
-# Takes about a minute on two cores, and needs no internet. You need notebook 03 (backbone, head, stages,
-# fine-tuning).
+# Reading time: about 40 minutes; running it takes about one. You need: notebook 03 (backbone, head, stages,
+# fine-tuning). It runs offline.
 #
 # In notebook 00 you wrote `base.trainable = False`, and before fine-tuning you set the flag of each BatchNorm layer to
 # `False` again. This notebook compares weights to see what such lines do, and runs what they freeze only once. Section 8
@@ -26,7 +26,7 @@
 #   A["audit: before and after"] -.->|compares| W
 # ```
 #
-# The drawing is the whole first half of this notebook: a flag is a wish, the training step carries it out or not, and
+# The drawing sums up the first half of this notebook: a flag is a wish, the training step carries it out or not, and
 # only the weights tell you which.
 
 # %%
@@ -72,7 +72,7 @@ def compiled(model, optimizer="sgd"):
 
 
 # %% [markdown]
-# What does a training move? Copy every weight, train, compare. Nothing else is an answer.
+# What does a training move? Copy every weight, train, compare. Only the weights can tell you.
 
 
 # %%
@@ -102,7 +102,7 @@ assert again == {"first": False, "second": True}
 pd.DataFrame({"flag set after fit": late, "and compiled again": again})
 
 # %% [markdown]
-# The flag says `False`, the layer learns, and no word of warning. Keras built the training step at the first `fit`
+# The flag says `False`, the layer learns, and no warning comes. Keras built the training step at the first `fit`
 # after `compile`, with the flags of that moment. `tlkit.fit` compiles every time for this reason.
 
 # %% [markdown]
@@ -113,6 +113,12 @@ pd.DataFrame({"flag set after fit": late, "and compiled again": again})
 #
 # **Predict before you run:** the toy has four weight arrays (two kernels, two biases). For each line below, how many of
 # them will learn?
+
+# %%
+from tlkit.widgets import Predict
+
+guess_arrays = Predict("Each layer False, then the model True: how many of 4 arrays learn?", between=(0, 4))
+guess_arrays
 
 
 # %%
@@ -140,6 +146,9 @@ learning = [row["arrays that learn"] for row in rows.values()]
 assert learning == [4, 0, 0, 0, 0]
 pd.DataFrame(rows).T
 
+# %%
+guess_arrays.compare(learning[-1])
+
 # %% [markdown]
 # Two of these lines fool people:
 #
@@ -157,12 +166,24 @@ pd.DataFrame(rows).T
 #
 # $$\text{running mean} \leftarrow m \cdot \text{running mean} + (1 - m) \cdot \text{batch mean}$$
 #
-# and the same for the variance. No gradient, no learning rate.
+# and the same for the variance. No gradient, no learning rate. The picture shows the layer's two modes, and when each of
+# them runs:
+#
+# ![Two panels. Left: the layer subtracts the mean and divides by the deviation of this batch, then multiplies by gamma
+# and adds beta. Each batch also moves the running mean and variance: m times the old value plus (1 − m) times the
+# batch’s. Right: the layer uses the running mean and variance that were kept, and they stay as they are. In Keras, fit
+# with layer.trainable = True runs the left mode: the statistics move without a gradient. Fit with layer.trainable =
+# False runs the right mode: the flag changes the mode, and gamma and beta stay. Predict and evaluate run the right
+# mode, whatever the flag says.](pictures/batchnorm.svg)
 #
 # **Predict before you run:** the learning rate below is **zero**, so no weight of the pretrained ResNet can move. After
 # 12 epochs on 100 `mnist` images, what is left of its accuracy on the source? The same images with the colours inverted
 # (dark paper, as from a blackboard) are tried beside it. `tlkit.watch` makes your comparison from section 1, for each
 # layer of a real training.
+
+# %%
+guess_left = Predict("What source accuracy is left after 12 epochs on inverted images?", between=(0, 1))
+guess_left
 
 # %%
 pair = tlkit.load_pair(source="printed", target="mnist")
@@ -198,15 +219,18 @@ left_frozen, still = source_after(at_rate_zero(bn_learns=False), inverted)
 index = ["before", "mnist", "inverted mnist", "inverted, BatchNorm's flags False"]
 pd.Series([PRINTED, left_mnist, left, left_frozen], index=index, name="source accuracy").round(3)
 
+# %% tags=["nbval-ignore-output"]
+guess_left.compare(left)
+
 # %%
 ax = plots.plot_audit(strip)
 # %% [markdown]
-# The strip has a column a layer, from the first to the last: what was meant, whether weights moved, whether statistics
-# moved. The upper rows are blue (still) in the backbone; the statistics of all twelve BatchNorm layers are orange
-# (moved), each with a cross because that was not meant. The last column is the head, which was meant to learn and, at a
-# rate of zero, could not.
+# The strip has one column per layer, from the first to the last: what was meant, whether weights moved, whether
+# statistics moved. The upper rows are blue (still) in the backbone; the statistics of all twelve BatchNorm layers are
+# orange (moved), each with a cross because that was not meant. The last column is the head, which was meant to learn
+# and, at a rate of zero, could not.
 
-# %%
+# %% tags=["plumbing"]
 norms = strip[strip["kind"] == "BatchNormalization"]
 assert norms["statistics_moved"].all()
 assert not strip["weights_moved"].any()  # not one weight
@@ -229,8 +253,10 @@ assert brightness[2] - brightness[0] > 0.5
 #
 # ### Does `training=False` hold them?
 #
-# A well-known advice: call the backbone as `backbone(x, training=False)`; then BatchNorm stays still even if you
-# unfreeze the rest later.
+# A well-known piece of advice: call the backbone as `backbone(x, training=False)`; then BatchNorm stays still even if
+# you unfreeze the rest later. Keras' guide "Transfer learning & fine-tuning" (dated 2023/06/25) gives it. After an
+# issue (keras-team/keras #20285) the guide names the layers' flags first, and still allows `training=False` in their
+# place.
 #
 # **Predict before you run:** in a functional Keras model, does it?
 
@@ -246,8 +272,9 @@ model.fit(batches(few, 32), shuffle=False, verbose=0)
 assert not np.array_equal(before, stem.moving_mean)
 
 # %% [markdown]
-# It does not: the assert above says that the running mean has moved. `fit` calls the whole model with `training=True`,
-# and that passes down to the backbone. Where you write `call` yourself, the advice is right:
+# It does not: the assert above says that the running mean has moved. (So it did in Keras 3.12.0 to 3.15.1; notebook 13
+# asks your Keras.) `fit` calls the whole model with `training=True`, and that passes down to the backbone. Where you
+# write `call` yourself, the advice is right:
 
 
 # %%
@@ -265,7 +292,7 @@ model.fit(points + 3, side, verbose=0)
 assert not model.norm.moving_mean.numpy().any()  # still zero, as at the start
 
 # %% [markdown]
-# One advice, two outcomes. The layer's own flag holds in both.
+# The same advice has two outcomes. The layer's own flag holds in both.
 #
 # So `tlkit.freeze_to` keeps BatchNorm frozen even in the stages that learn, unless you say `train_batchnorm=True`.
 
@@ -279,6 +306,10 @@ assert not model.norm.moving_mean.numpy().any()  # still zero, as at the start
 # frozen?
 
 # %%
+guess_share = Predict("Stages 1 to 3 are frozen: which share of the weights learns?", between=(0, 1))
+guess_share
+
+# %%
 backbone.model.set_weights(pretrained)
 counts = {}
 for stage in range(backbone.n_stages + 1):
@@ -287,6 +318,9 @@ for stage in range(backbone.n_stages + 1):
 share = pd.DataFrame({"weights that learn": counts})
 share["share"] = (share["weights that learn"] / counts[0]).round(3)
 share.rename_axis("frozen up to stage")
+
+# %%
+guess_share.compare(share["share"][3])
 
 # %%
 assert share["share"][3] > 0.9
@@ -323,7 +357,15 @@ except ValueError as error:
 # ## 5. The boundary cache: what freezing saves
 #
 # What is frozen gives the same features in every epoch. So run it once, keep the features at the boundary, and train
-# the tail and the head on those: `split_at`, then `cache_features`, then `fit`. How much arithmetic is that?
+# the tail and the head on those: `split_at`, then `cache_features`, then `fit`. The picture shows the training above and
+# the whole model below, with the same weights:
+#
+# ![Two rows. Above, the training: each image passes the frozen trunk once, and its features are stored. In each epoch
+# the tail and the head, which learn, read the stored features, and the gradient of the loss ends at the boundary
+# between trunk and tail. Below, the whole model: images, trunk, tail, head, scores. Dashed lines join each part to its
+# twin above: they have the same weights, so training tail and head is training the model.](pictures/cache_boundary.svg)
+#
+# How much arithmetic is that?
 #
 # Count multiply-adds. For one image let
 #
@@ -347,6 +389,10 @@ except ValueError as error:
 # training? With only the stem frozen (stage 1)?
 
 # %%
+guess_times = Predict("Stage 5: how many times as much arithmetic without the cache?", between=(1, 25))
+guess_times
+
+# %%
 EPOCHS = 20
 
 
@@ -367,13 +413,16 @@ assert costs["predicted"][5] > 19
 assert (costs["predicted"] <= np.minimum(EPOCHS, costs["limit"])).all()
 costs.astype({"whole": int, "cached": int}).round(2)
 
+# %%
+guess_times.compare(costs["predicted"][5])
+
 # %% [markdown]
 # Columns `whole` and `cached` are multiply-adds for one image in all epochs; `limit` is the ratio for endless epochs.
 # With only the stem frozen the cache saves next to nothing: the stem is cheap. With everything frozen the ratio is
 # nearly the number of epochs: all that is left to repeat is the head.
 #
-# The last column is the price in memory: kilobytes for the features of one image (four bytes a number). An image itself
-# has 784 bytes. At an early boundary its features take more than a hundred times that.
+# The last column is the price in memory: kilobytes for the features of one image (four bytes per number). An image
+# itself has 784 bytes. At an early boundary its features take more than a hundred times that.
 
 # %%
 assert costs["kB"][1] > 100 * few.x[0].nbytes / 1000
@@ -450,7 +499,7 @@ for stage, optimizer in OPTIMIZERS.items():
 #
 # What does freezing cost in accuracy? For each frozen depth from 0 (everything learns) to 5 (only the head learns),
 # fine-tune on 100 labels of `mnist` and measure both domains. Do it in two ways. Their rates come from notebook 03, so
-# nothing is tuned here:
+# nothing is tuned here. Both have six epochs, fewer than there, to save time:
 #
 # - **rough**: start from a new random head, at a learning rate of 3e-3;
 # - **gentle**: start from the best head on the frozen features (`fit_probe`), at a tenth of that rate.
@@ -559,7 +608,7 @@ groups = runs.groupby(["way", "depth"])[["source", "target"]]
 groups.agg(lambda values: "{:.3f} ± {:.3f}".format(*tlkit.mean_interval(values)))
 
 
-# %%
+# %% tags=["plumbing"]
 STAGES = ["1", "2", "3", "4", "5"]
 
 
@@ -572,7 +621,7 @@ def draw_curves(ax, way):
     sns.despine(ax=ax)
 
 
-# %%
+# %% tags=["plumbing"]
 def draw_strip(ax, way):
     moved = runs[runs["way"] == way].groupby("depth")[STAGES].mean().T
     palette = sns.light_palette(plots.TARGET_COLOR, as_cmap=True)
@@ -618,7 +667,7 @@ def minus_all_frozen(way, domain):
 over = {(way, domain): minus_all_frozen(way, domain) for way in RATE for domain in ("source", "target")}
 pd.concat(over, axis=1).round(3)
 
-# %%
+# %% tags=["plumbing"]
 assert over["rough", "source"]["high"].max() < -0.05
 assert over["rough", "target"]["high"][:4].max() < 0  # at depth 4 no difference need show
 assert over["gentle", "target"].abs().to_numpy().max() < 0.015
@@ -672,11 +721,11 @@ assert protected.source > rough_run.source + 0.1
 assert (lab.audit["verdict"].str.endswith("as meant")).all()
 
 # %% [markdown]
-# Freezing protects here, too: with stages 1 to 4 frozen the same rate leaves more of the source. Now find settings that
-# keep the source *and* raise the target's **live** score, which is taken on held-out images. Look at the test scores of
-# the table once, when you have chosen: if you choose by test scores, you have nothing left to test with. Everything
-# that you set with the mouse can be set by a program: `lab.freeze_to(3)`, `lab.head_first = True`, `lab.train()`,
-# `lab.results`.
+# Freezing protects here, too: with stages 1 to 4 frozen the same rate leaves more of the source. (The scores are not
+# those of section 6, which has six epochs, ten draws and fewer test images.) Now find settings that keep the source
+# *and* raise the target's **live** score, which is taken on held-out images. Look at the test scores of the table once,
+# when you have chosen: if you choose by test scores, you have nothing left to test with. Everything that you set with
+# the mouse can be set by a program: `lab.freeze_to(3)`, `lab.head_first = True`, `lab.train()`, `lab.results`.
 
 # %% [markdown]
 # ## 8. The same in plain Keras
@@ -735,6 +784,12 @@ assert all(np.allclose(mine, theirs, atol=1e-5) for mine, theirs in zip(by_hand,
 print(f"all {len(by_hand)} arrays equal those of section 5, up to rounding")
 
 # %% [markdown]
+# Your guesses beside the results, if you recorded any:
+
+# %%
+Predict.report()
+
+# %% [markdown]
 # ## Summary
 #
 # - A **flag** is a wish. It is read at the first `fit` after `compile`; BatchNorm's statistics move without any
@@ -743,8 +798,112 @@ print(f"all {len(by_hand)} arrays equal those of section 5, up to rounding")
 #   the same weights, bit for bit.
 # - In a rough training, freezing **protects** the source and the target. After a gentle one, no depth differed from the
 #   deepest on the target by more than about a point; then the deepest is the best choice, because it is the cheapest.
+
+# %% [markdown]
+# ## Exercises
 #
-# **Exercise:** at the top set `DRAWS` and `LIVE` to 4, so that nothing comes from the stored table. In section 6 give
-# the draws and the target's test images inverted colours (`255 - x`), leave the source as it is, and predict again: how
-# good is the frozen backbone now, and is the deepest boundary still as good as any? Then let BatchNorm learn too: set
-# `train_batchnorm=True` in the call to `freeze_to`.
+# Replace each `...` by your answer and run the cell. It says whether the answer is right, and if not, what is missing.
+# Hints and solutions are folded.
+
+# %% [markdown]
+# **1. What a cache saves.** For one image the trunk takes 60 million multiply-adds, the tail 9 million and the head 1
+# million. You train for 10 epochs. How many times as much arithmetic does the training take without a cache as with
+# one?
+#
+# <details><summary>Hint</summary>
+#
+# Put the numbers into the two formulas of section 5: $n$ cancels.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# times_as_much = (10 * (60 + 3 * 9 + 3 * 1)) / (60 + 10 * (3 * 9 + 3 * 1))
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+times_as_much = ...  # your number
+
+check("04.1", times_as_much)
+
+# %% [markdown]
+# **2. Your own audit.** `moved_layers(model, train)` calls `train(model)` and returns a list of the names of those
+# layers of the model of which any weight has moved, BatchNorm's statistics included.
+#
+# <details><summary>Hint</summary>
+#
+# `layer.get_weights()` gives copies of all weights of a layer; `layer.weights` gives the variables themselves, which
+# change under your hands.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import numpy as np
+#
+# def moved_layers(model, train):
+#     before = {layer.name: layer.get_weights() for layer in model.layers}
+#     train(model)
+#     still = {layer.name: all(map(np.array_equal, before[layer.name], layer.get_weights())) for layer in model.layers}
+#     return [name for name in still if not still[name]]
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def moved_layers(model, train): ...  # your code
+
+
+check("04.2", moved_layers)
+
+# %% [markdown]
+# **3. Run the frozen part once.** A model takes vectors and ends in logits. All layers up to the one called `name`
+# shall stay as they are, and so shall each BatchNorm layer. Write in plain Keras:
+# `train_behind(model, name, x, y, epochs)` runs the frozen part once on each example, then trains the rest in place,
+# with the optimizer `"sgd"`, in batches of 16 without shuffling. The weights must be those that a training of the whole
+# model gives.
+#
+# <details><summary>Hint</summary>
+#
+# Section 8 has the lines: `predict` for the frozen part, and a second `keras.Model` from the layer's output to the
+# model's output, which shares its layers. Set their flags before you compile.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import keras
+#
+# def train_behind(model, name, x, y, epochs):
+#     cut = model.get_layer(name).output
+#     features = keras.Model(model.input, cut).predict(x, verbose=0)
+#     tail = keras.Model(cut, model.output)
+#     for layer in tail.layers:
+#         layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
+#     tail.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+#     tail.fit(features, y, batch_size=16, epochs=epochs, shuffle=False, verbose=0)
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def train_behind(model, name, x, y, epochs): ...  # your code
+
+
+check("04.3", train_behind)
+
+# %% [markdown]
+# **4. Another shift** (without a check). At the top set `DRAWS` and `LIVE` to 4, so that nothing comes from the stored
+# table. In section 6 give the draws and the target's test images inverted colours (`255 - x`), leave the source as it
+# is, and predict again: how good is the frozen backbone now, and is the deepest boundary still as good as any? Then let
+# BatchNorm learn too: set `train_batchnorm=True` in the call to `freeze_to`.

@@ -4,7 +4,8 @@
 # **Question: you let the backbone learn too. In which order should its parts learn, how fast, and what should hold them
 # back? What do you gain over the frozen backbone, and what do you lose?**
 #
-# Takes about a minute on two cores, and needs no internet. You need notebooks 03 (base and head) and 04 (freezing).
+# Reading time: about 35 minutes, 25 without the sections marked as optional; running it takes about a minute and a
+# half. You need: notebooks 03 (base and head) and 04 (freezing). It runs offline.
 #
 # In notebook 00 you unfroze the base and wrote `compile_and_fit(model, 3e-5, epochs=3)`, with a head that had learned before.
 # This notebook measures what the order, the rate and other choices do. Section 8 writes its simplest answer in plain Keras.
@@ -59,7 +60,8 @@ START = "fashion"  # the start of sections 3 to 6
 # has learned clothes: an *unrelated* one.
 #
 # As in notebook 04, the frozen part runs once for all draws, and Keras builds each training step once. Before each run
-# the weights, the head and the optimizer are reset.
+# the weights, the head and the optimizer are reset. Stages 4 and 5 can learn. (The names of the layers do not count the
+# stem: those of stage 4 begin with `stage3`, those of stage 5 with `stage4`.)
 
 
 # %%
@@ -79,7 +81,7 @@ def prepare(source):
     return SimpleNamespace(backbone=backbone, pretrained=backbone.model.get_weights(), **parts)
 
 
-# %%
+# %% tags=["plumbing"]
 def joined(*splits):
     return tlkit.Split(np.concatenate([each.x for each in splits]), np.concatenate([each.y for each in splits]))
 
@@ -148,6 +150,12 @@ def record(case, source, way, draw):
 # frozen backbone?
 
 # %%
+from tlkit.widgets import Predict
+
+guess_gain = Predict("How many points on the target does fine-tuning add, from clothes?", between=(-5, 20))
+guess_gain
+
+# %%
 for source, case in cases.items():
     for draw in range(LIVE):
         start(case, draw)
@@ -177,7 +185,7 @@ def differences(source, way, other="frozen"):
     return table.loc[source, way][list(DOMAINS)] - table.loc[source, other][list(DOMAINS)]
 
 
-# %%
+# %% tags=["plumbing"]
 def in_words(values):
     return "{:+.3f} ± {:.3f}".format(*tlkit.mean_interval(values))
 
@@ -191,14 +199,14 @@ def report(source, ways):
 # A claim below needs an interval that leaves zero out. These functions put that into words:
 
 
-# %%
+# %% tags=["plumbing"]
 def bounds(domain, way, other="frozen", source=START):
     """The 95 % interval of a difference, over the draws."""
     mean, half = tlkit.mean_interval(differences(source, way, other)[domain])
     return mean - half, mean + half
 
 
-# %%
+# %% tags=["plumbing"]
 def rises(domain, way, other="frozen", source=START):
     return bounds(domain, way, other, source)[0] > 0
 
@@ -214,6 +222,9 @@ def undecided(domain, way, other="frozen", source=START):
 # %% tags=["nbval-ignore-output"]
 pd.concat({source: report(source, ["head first"]) for source in cases})
 
+# %% tags=["nbval-ignore-output"]
+guess_gain.compare(100 * differences("fashion", "head first")["target"].mean())
+
 # %% [markdown]
 # The row `frozen` gives accuracies. The other rows give the *difference* from it, with a 95 % interval over ten draws
 # of the labels.
@@ -228,7 +239,7 @@ assert max(-low, high) < 0.005
 # point of zero. From the unrelated start it gains. So whether fine-tuning pays depends on the start; here the one whose
 # frozen features read the target less well had something to gain.
 #
-# Keep the proportion in mind, though: the fine-tuned clothes network stays far below the frozen printed one. The choice
+# Keep the sizes in mind, though: the fine-tuned clothes network stays far below the frozen printed one. The choice
 # of the backbone matters more here than fine-tuning it.
 
 # %%
@@ -290,7 +301,7 @@ pd.DataFrame({source: values.agg(in_words) for source, values in article.items()
 # %% [markdown]
 # The last table is base first *minus* head first, draw by draw.
 
-# %%
+# %% tags=["plumbing"]
 for source in orders:
     assert falls("source", "base first", "head first", source=source)  # base first forgets more
 assert falls("third", "base first", "head first", source="printed")
@@ -323,6 +334,10 @@ assert undecided("target", "base first", "head first")
 # it jumps?
 
 # %%
+guess_loss = Predict("What does the loss do first while the rate grows?", choices=["falls", "rises"])
+guess_loss
+
+# %%
 SWEEP = np.geomspace(1e-5, 1e-1, 16)
 schedule = keras.callbacks.LearningRateScheduler(lambda epoch: float(SWEEP[epoch]))
 sweeps = []
@@ -349,15 +364,26 @@ sns.despine(ax=ax)
 lowest = loss.idxmin()
 behind = loss.loc[FAST / 1.5 : FAST].mean()
 assert lowest.max() < 2 * RATE
+assert (lowest < RATE).sum() > DRAWS / 2
+assert (loss.loc[SWEEP[SWEEP > RATE][0]] > 3 * loss.min()).sum() > DRAWS / 2  # one step above the gentle rate
 assert (behind > 10 * loss.min()).all()
 pd.DataFrame({"rate of the lowest loss": lowest.map("{:.1e}".format), "loss near the fast rate": behind.round(2)}).T
 
+# %%
+guess_loss.compare("falls" if (loss.min() < loss.iloc[0]).all() else "rises")
+
 # %% [markdown]
-# In most draws the loss is lowest *below* the gentle rate. The fast rate lies beyond the jump in all ten. Smith's
-# advice would be to stay away from it. Is that right for what we want, which is not a low training loss?
+# In most draws the loss is lowest *below* the gentle rate. One step above that rate, it has at least tripled in most
+# draws: by this test the gentle rate is the largest that one may take, or already too large. The fast rate lies beyond
+# the jump in all ten. Smith's advice would be to stay away from it. Is that right for what we want, which is not a low
+# training loss?
 #
 # **Predict before you run:** at the fast rate, is the target accuracy higher or lower than at the gentle one? And the
 # source accuracy?
+
+# %%
+guess_forgotten = Predict("How many points of the source does the fast rate cost?", between=(-10, 50))
+guess_forgotten
 
 # %%
 for draw in range(LIVE):
@@ -367,6 +393,9 @@ for draw in range(LIVE):
 
 # %% tags=["nbval-ignore-output"]
 report(START, ["head first", "fast"])
+
+# %% tags=["nbval-ignore-output"]
+guess_forgotten.compare(-100 * differences(START, "fast", "head first")["source"].mean())
 
 # %%
 assert falls("source", "fast", "head first")
@@ -378,7 +407,7 @@ assert undecided("target", "fast", "head first")
 # where there is some forgetting to prevent.
 
 # %% [markdown]
-# ## 4. Not all layers at the same rate
+# ## 4. Not all layers at the same rate (optional)
 #
 # **Discriminative rates** (Howard & Ruder, 2018, arXiv:1801.06146): the head learns fastest, and each stage before it
 # learns 2.6 times more slowly than the part that follows it.
@@ -408,7 +437,7 @@ assert not np.allclose(toy_weights("sgd", 1.0), toy_weights("sgd", 100.0), atol=
 # %%
 class RatePerPart(keras.optimizers.Adam):
     def update_step(self, gradient, variable, learning_rate):
-        part = variable.name.split("_")[0]  # "stage4_a_conv/kernel" belongs to "stage4"
+        part = variable.name.split("_")[0]  # "stage4" of "stage4_a_conv/kernel"
         super().update_step(gradient, variable, learning_rate * FACTORS.get(part, 1.0))
 
 
@@ -470,7 +499,7 @@ for way in ("discriminative", "gradual"):
 # gentle rate, but its interval is wide: against the gentle rate it nearly reaches zero.
 
 # %% [markdown]
-# ## 5. Holding back: L2-SP, dropout, early stopping
+# ## 5. Holding back: L2-SP, dropout, early stopping (optional)
 #
 # **L2-SP** (Li et al., 2018, arXiv:1802.01483): add a penalty on the distance from the *starting point* $w_0$, in place
 # of the usual one on the distance from zero:
@@ -552,7 +581,7 @@ assert not rises("target", "early stopping")
 # %% [markdown]
 # - **L2-SP** at 0.1 keeps more of the source than no penalty does. It has its price: at 0.1 the target loses accuracy
 #   against no penalty, and at 1 it falls below the frozen backbone. At 0.1 more is forgotten than at the gentle rate,
-#   and no gain on the target shows for it.
+#   and no gain on the target shows for it. Three values at one rate are no search: another pair may do better.
 # - **Dropout** is made against overfitting, not against forgetting. Here both target and source are worse with it.
 # - **Early stopping** gains over the frozen backbone that has the same 80 labels. Against the one that keeps all its
 #   labels no gain shows, because holding out 20 has its cost. With thousands of labels the balance may be different.
@@ -560,7 +589,7 @@ assert not rises("target", "early stopping")
 # %% [markdown]
 # ## 6. All of them beside the frozen backbone
 
-# %%
+# %% tags=["plumbing"]
 ways = ["head first", "base first", "fast", "discriminative", "gradual"]
 ways += [*held, "dropout", "early stopping"]
 
@@ -574,7 +603,7 @@ def draw_differences(ax, domain, color):
 
 
 # %%
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), sharey=True, layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), sharex=True, sharey=True, layout="constrained")
 draw_differences(axes[0], "target", plots.TARGET_COLOR)
 draw_differences(axes[1], "source", plots.SOURCE_COLOR)
 axes[0].set_yticks(range(len(ways)), ways)
@@ -691,6 +720,12 @@ assert all(np.allclose(mine, theirs, atol=1e-5) for mine, theirs in zip(by_hand,
 print(f"all {len(by_hand)} arrays are equal, up to rounding")
 
 # %% [markdown]
+# Your guesses beside the results, if you recorded any:
+
+# %%
+Predict.report()
+
+# %% [markdown]
 # ## Summary
 #
 # - From clothes fine-tuning gains about three points on the target; from printed characters it changes next to nothing.
@@ -698,8 +733,111 @@ print(f"all {len(by_hand)} arrays are equal, up to rounding")
 # - **Head first** forgets less than base first, and no other method here was shown to gain more on the target.
 # - At a fast rate discriminative rates and L2-SP at 0.1 keep more of the source. A gentle rate keeps more than they do.
 #   Dropout made both scores worse, and early stopping costs labels.
+
+# %% [markdown]
+# ## Exercises
 #
-# **Exercise:** set `START = "printed"`, `DRAWS = 4` and `LIVE = 4` at the top and run all cells; it takes about five
-# minutes. Predict first: is there anything to gain on the target, and which method loses most on the third domain? Some
-# asserts will fail. Each shows you a claim that holds for one start and not for the other. Then set `PER_CLASS` to 20,
-# and see whether early stopping gains more than its held-out labels cost.
+# Replace each `...` by your answer and run the cell. It says whether the answer is right, and if not, what is missing.
+# Hints and solutions are folded.
+
+# %% [markdown]
+# **1. Count the steps.** In this notebook a training has 100 labelled images, batches of 8 and 8 epochs. How many steps
+# does the optimizer take?
+#
+# <details><summary>Hint</summary>
+#
+# An epoch goes over all images, and the last batch may be smaller.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import math
+#
+# steps_of_training = 8 * math.ceil(100 / 8)
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+steps_of_training = ...  # your number
+
+check("05.1", steps_of_training)
+
+# %% [markdown]
+# **2. Warm-up and cosine.** Large networks are often fine-tuned with a rate that rises, then falls along half a wave of
+# a cosine (Loshchilov & Hutter, 2016, arXiv:1608.03983). `rate_at(step, steps, warm_up, highest)` returns the rate of a
+# step, counted from 0. In the first `warm_up` steps the rate rises in equal parts, from `highest / warm_up` to
+# `highest`. Step `warm_up` has `highest` once more, and from there the wave falls so that it would reach 0 at step
+# `steps`.
+#
+# <details><summary>Hint</summary>
+#
+# With a progress from 0 to 1, half a wave is $(1 + \cos(\pi \cdot \text{progress})) / 2$. Keras has such a schedule as
+# well: `keras.optimizers.schedules.CosineDecay` with `warmup_steps`.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import math
+#
+# def rate_at(step, steps, warm_up, highest):
+#     if step < warm_up:
+#         return highest * (step + 1) / warm_up
+#     progress = (step - warm_up) / (steps - warm_up)
+#     return highest * (1 + math.cos(math.pi * progress)) / 2
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def rate_at(step, steps, warm_up, highest): ...  # your code
+
+
+check("05.2", rate_at)
+
+# %% [markdown]
+# **3. Weight decay for kernels alone.** Adam with *decoupled weight decay* (Loshchilov & Hutter, 2017,
+# arXiv:1711.05101) takes the share `rate × decay` of each weight away in each step, whatever its gradient. Biases, and
+# the scale and shift of BatchNorm, are usually left out. `decaying(rate, decay)` returns such a Keras optimizer, which
+# decays kernels only.
+#
+# <details><summary>Hint</summary>
+#
+# `keras.optimizers.AdamW` decays all weights. Its method `exclude_from_weight_decay` takes parts of names: BatchNorm
+# calls its scale `gamma` and its shift `beta`.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import keras
+#
+# def decaying(rate, decay):
+#     optimizer = keras.optimizers.AdamW(rate, weight_decay=decay)
+#     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+#     return optimizer
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def decaying(rate, decay): ...  # your code
+
+
+check("05.3", decaying)
+
+# %% [markdown]
+# **4. Another start** (without a check). Set `START = "printed"`, `DRAWS = 4` and `LIVE = 4` at the top and run all
+# cells; it takes about five minutes. Predict first: is there anything to gain on the target, and which method loses
+# most on the third domain? Some asserts will fail. Each shows you a claim that holds for one start and not for the
+# other. Then set `PER_CLASS` to 20, and see whether early stopping gains more than its held-out labels cost.

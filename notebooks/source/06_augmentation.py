@@ -4,8 +4,8 @@
 # **Question: which changes to your 100 labelled images make a better classifier, which make a worse one, and what do
 # they cost?**
 #
-# Takes a bit more than a minute on two cores, and needs no internet. You need to know what a backbone, a head and frozen
-# features are (notebook 03).
+# Reading time: about 30 minutes; running it takes about a minute. You need: notebook 03 (backbone, head, frozen
+# features). It runs offline.
 #
 # *Augmentation* means: train on changed copies of your images, each with the label of the original. A changed copy is
 # called a **view**. The hope is that a classifier which has seen a 3 tilted both ways minds tilting less.
@@ -82,7 +82,7 @@ def strip(layer, images):
     return np.concatenate(list(np.asarray(layer(images.astype(np.float32), training=True))[..., 0]), axis=1)
 
 
-# %%
+# %% tags=["plumbing"]
 def show(rows, height):
     ax = plt.subplots(figsize=(7, height), layout="constrained")[1]
     ax.imshow(np.concatenate(list(rows.values())), cmap="gray_r", vmin=0, vmax=255)
@@ -126,6 +126,12 @@ assert ink["reflect (default)"] > 1.2 * ink["constant"]
 # erased?
 
 # %%
+from tlkit.widgets import Predict
+
+guess_contrast = Predict("In which share of views does RandomContrast(0.5) lower the contrast?", between=(0, 1))
+guess_contrast
+
+# %%
 grey = np.full((1000, 8, 8, 1), 100.0, np.float32)
 grey[:, :, :4] = 150.0  # two halves, 50 grey values apart
 
@@ -150,6 +156,9 @@ shares = {
 pd.Series(shares, name="share of views").round(3).to_frame()
 
 # %%
+guess_contrast.compare(shares["RandomContrast(0.5) lowers"])
+
+# %%
 lowered, lowered_pair, half_erased, all_erased = shares.values()
 assert lowered == 0
 assert 0.4 < lowered_pair < 0.6
@@ -158,8 +167,9 @@ assert all_erased == 1
 
 # %% [markdown]
 # A single number is the *upper* end of a range that starts at zero: it only ever raises contrast, and it draws the
-# probability of erasing anew for each image. The pairs say what is meant. (And without `fill_value`, `RandomErasing`
-# fills the rectangle with noise.)
+# probability of erasing anew for each image. The pairs say what is meant. (This was run under Keras 3.15.1, where the
+# docstring of `RandomContrast` promises a factor between one minus and one plus the number. And without `fill_value`,
+# `RandomErasing` fills the rectangle with noise.)
 
 # %% [markdown]
 # ## 3. Does the change keep the answer?
@@ -193,8 +203,9 @@ assert max(read["flip"], read["colour"], read["cutout"]) < 0.9
 
 # %% [markdown]
 # The network does not mind rotation and crop: it was pretrained with them. It was never shown a grey ground, a hole or
-# a mirror, and minds all three. For colour and cutout that is the network's weakness: you can still read the digit. For
-# the mirror it is not. Here every image is flipped; each row is the true digit, each column what was read.
+# a mirror, and minds all three. For colour and cutout that is the network's weakness: you can still read the digit. A
+# mirrored digit you may not be able to read either. Here every image is flipped; each row is the true digit, each
+# column what was read.
 
 # %% tags=["nbval-ignore-output"]
 mirrored = tlkit.Split(printed.x[:, :, ::-1], printed.y)
@@ -225,6 +236,10 @@ assert confusion.loc[5, 2] > 20  # more than half of the mirrored 5s are read as
 # add? And how many for the same ResNet with random weights, or for raw pixels?
 
 # %%
+guess_best = Predict("How many points will the best change add on the frozen printed ResNet?", between=(-10, 20))
+guess_best
+
+# %%
 pool = pair.target.train.take(30, seed=SEED)  # all draws take their labels from these 300 images
 untrained = tlkit.load_backbone("resnet_printed", weights=None, seed=SEED)
 cores = {"print": backbone.model, "random": untrained.model, "pixels": tlkit.split_at(backbone, 0)[0]}
@@ -248,9 +263,9 @@ def rows_of_draw(seed):
 
 
 # %%
-def probe(core, names):
+def probe(core, changes):
     test = vectors(core, pair.target.test)
-    cached = {name: vectors(core, pool, augmentation(name, seed=SEED)) for name in names}
+    cached = {name: vectors(core, pool, change) for name, change in changes.items()}
     draws = [rows_of_draw(seed) for seed in range(DRAWS)]
     return pd.DataFrame({n: [tlkit.linear_probe(split[rows], test) for rows in draws] for n, split in cached.items()})
 
@@ -260,7 +275,9 @@ def probe(core, names):
 
 # %% tags=["nbval-ignore-output"]
 wanted = {"print": NAMES, "random": NAMES[:3], "pixels": NAMES}
-probes = {name: probe(cores[name], names) for name, names in wanted.items()}
+probes = {
+    core: probe(cores[core], {name: augmentation(name, seed=SEED) for name in names}) for core, names in wanted.items()
+}
 pd.DataFrame({name: table.mean() for name, table in probes.items()}).reindex(NAMES).round(3)
 
 # %% [markdown]
@@ -278,7 +295,10 @@ gain = pd.concat({name: gains(table) for name, table in probes.items()}).T
 shown_gain = {name: gain[name].apply(lambda row: f"{row['mean']:+.3f} ± {row['half']:.3f}", axis=1) for name in probes}
 pd.DataFrame(shown_gain).replace("+nan ± nan", "").reindex(NAMES[1:])
 
-# %%
+# %% tags=["nbval-ignore-output"]
+guess_best.compare(100 * gain["print"]["mean"].max())
+
+# %% tags=["plumbing"]
 low, high = (gain.xs("mean", axis=1, level=1) + sign * gain.xs("half", axis=1, level=1) for sign in (-1, 1))
 assert high.loc[["rotation", "crop"], "print"].max() < 0.01  # nothing to gain, nothing to lose
 assert low.loc[["rotation", "crop"], "print"].min() > -0.01
@@ -293,10 +313,30 @@ assert high.loc["crop", "random"] < 0
 #   its pretraining. Flip, colour and cutout do harm: these are the three that the reader of section 3 minded.
 # - On **random** weights rotation helps. The architecture is the same, but it has learned nothing. That fits the
 #   explanation above.
-# - **Crop** does great harm on pixels and some on random weights. On pixels a reason is easy to name: a linear classifier
-#   has one weight for each pixel and digit, and cannot follow a digit that moves, while the test images are all centred.
-#   The random features are averages over positions, so there the reason must be another. Crop shifts and zooms at once;
-#   nothing here tests which of the two does the harm.
+# - **Crop** does great harm on pixels and some on random weights. Crop shifts and zooms at once. Which of the two does
+#   the harm? Take them apart:
+
+# %% tags=["nbval-ignore-output"]
+halves = dict(zip(("shift", "zoom"), augmentation("crop", seed=SEED).layers, strict=True))
+halves = {name: keras.Sequential([layer]) for name, layer in halves.items()}
+of_crop = {}
+for core in ("random", "pixels"):
+    table = probe(cores[core], halves).assign(**probes[core][["none", "crop"]])
+    of_crop[core] = gains(table).T
+pd.concat(of_crop, axis=1).round(3)
+
+# %%
+for table in of_crop.values():
+    assert table.loc["shift"].sum() < 0  # the upper end of the interval
+lower_end = {core: table.loc["zoom", "mean"] - table.loc["zoom", "half"] for core, table in of_crop.items()}
+assert lower_end["random"] > 0.02
+assert lower_end["pixels"] > -0.01
+
+# %% [markdown]
+# The **shift** does the harm, on both. The zoom alone helps on random weights, and on pixels no harm of it shows. For
+# pixels a reason is easy to name: a linear classifier has one weight for each pixel and digit, and cannot follow a
+# digit that moves, while the test images are all centred. The random features are averages over positions, so there the
+# reason must be another; nothing here tests which.
 #
 # So augmentation is not good or bad in itself. Rotation did nothing for print and helped on random weights; crop did
 # nothing for print and great harm on pixels.
@@ -368,6 +408,11 @@ show({"originals": strip(augmentation("none", SEED), shown.x), "mixed": strip(bl
 #
 # **Predict before you run:** rank these by their test accuracy: none, moved, flip, cutout, mixup.
 
+# %%
+ways = ("none", "moved", "flip", "cutout", "mixup")
+guess_first = Predict("Which of them has the highest test accuracy from scratch?", choices=ways)
+guess_first
+
 
 # %%
 def one_training(name, seed):
@@ -383,7 +428,6 @@ def one_training(name, seed):
 
 
 # %% tags=["nbval-ignore-output"]
-ways = ("none", "moved", "flip", "cutout", "mixup")
 here = pd.DataFrame([{"draw": draw, **{name: one_training(name, draw) for name in ways}} for draw in range(LIVE)])
 others = tlkit.stored_table("augmentation_from_scratch", draws=range(LIVE, DRAWS))
 scratch = pd.concat([here, others]).set_index("draw")
@@ -391,6 +435,9 @@ result = gains(scratch)
 result.loc["accuracy"] = scratch.mean()
 result["none"] = [np.nan, np.nan, scratch["none"].mean()]
 result.T[["accuracy", "mean", "half"]].reindex(ways).round(3)
+
+# %%
+guess_first.compare(scratch.mean().idxmax())
 
 # %%
 ax = plt.subplots(figsize=(6, 2.6), layout="constrained")[1]
@@ -431,6 +478,10 @@ assert frozen > scratch["moved"].mean() + 0.05
 # number of steps: live sees each image in `LIVE_EPOCHS` versions, cached repeats `CACHED_VIEWS`.
 #
 # **Predict before you run:** what do you gain in time, and what do you lose in accuracy?
+
+# %%
+guess_times = Predict("How many times as long as cached will live take?", between=(1, 20))
+guess_times
 
 # %%
 LIVE_EPOCHS, CACHED_VIEWS = 20, 4
@@ -481,6 +532,9 @@ print(both[list(HOW)].mean().round(3).to_dict())
 print("cached minus live: {:+.3f} ± {:.3f}".format(*tlkit.mean_interval(both["cached"] - both["live"])))
 print(f"here live took {seconds['live'] / seconds['cached']:.1f} times as long as cached")
 print(f"the model says {LIVE_EPOCHS / CACHED_VIEWS:.0f} times")
+
+# %% tags=["nbval-ignore-output"]
+guess_times.compare(seconds["live"] / seconds["cached"])
 
 # %%
 mean, half = tlkit.mean_interval(both["cached"] - both["live"])
@@ -555,6 +609,12 @@ pd.DataFrame({"tlkit": heads.loc[0, list(HOW)], "by hand": [live_by_hand, cached
 # Live views give what section 6 gave. The cached ones are other random views, and the score differs by less than a point.
 
 # %% [markdown]
+# Your guesses beside the results, if you recorded any:
+
+# %%
+Predict.report()
+
+# %% [markdown]
 # ## Summary
 #
 # - An augmentation is a **promise that the label stays**. Look at the views, read the defaults, and let a reader
@@ -563,8 +623,105 @@ pd.DataFrame({"tlkit": heads.loc[0, list(HOW)], "by hand": [live_by_hand, cached
 #   pretrained with such changes. Flip did harm wherever it was tried; cutout and mixup did harm from scratch.
 # - On a frozen backbone **cached views** cost one pass per view, live views one pass per epoch. The accuracy was the same
 #   to within a point.
+
+# %% [markdown]
+# ## Exercises
 #
-# **Exercise:** how strong should the rotation be? Split the 100 labels into 70 to train on and 30 to choose with, try
-# turns of up to 5, 15, 45 and 180 degrees from scratch, and choose by the 30, over several draws. Which digits does the
-# strongest one confuse, and could you have expected it? Then give mixup and none 200 epochs instead of 40: does mixup
-# help now?
+# Replace each `...` by your answer and run the cell. It says whether the answer is right, and if not, what is missing.
+# Hints and solutions are folded.
+
+# %% [markdown]
+# **1. A turn.** You want turns of up to 9 degrees, either way. Which `factor` do you give to
+# `keras.layers.RandomRotation`?
+#
+# <details><summary>Hint</summary>
+#
+# Section 1 says what a factor of a 25th means.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# turn_factor = 9 / 360
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+turn_factor = ...  # your number
+
+check("06.1", turn_factor)
+
+# %% [markdown]
+# **2. mixup by hand.** `mixed_pairs(x, y, partner, weight, n_classes)` blends images and labels as in section 5. Image
+# `i` takes the share `weight[i]` of itself and the rest of image `partner[i]`. `x` has the shape `(n, h, w, c)`; `y`
+# and `partner` hold integers, `weight` numbers between 0 and 1, `n` of each. Let it return the mixed images and the
+# mixed labels `(n, n_classes)`, a pair.
+#
+# <details><summary>Hint</summary>
+#
+# `np.eye(n_classes)[y]` makes a vector of each label. To multiply images, the weights need the shape `(n, 1, 1, 1)`.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import numpy as np
+#
+# def mixed_pairs(x, y, partner, weight, n_classes):
+#     labels = np.eye(n_classes)[y]
+#     share = weight[:, None, None, None]
+#     images = share * x + (1 - share) * x[partner]
+#     return images, weight[:, None] * labels + (1 - weight[:, None]) * labels[partner]
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def mixed_pairs(x, y, partner, weight, n_classes): ...  # your code
+
+
+check("06.2", mixed_pairs)
+
+# %% [markdown]
+# **3. Cached views.** Write in plain Keras: `cached_views(base, augment, x, y, views)` makes so many views of each
+# image with the layer `augment`, lets the frozen `base` read them, and returns features and labels, a pair of arrays
+# with a row per view. The views of an image must differ.
+#
+# <details><summary>Hint</summary>
+#
+# Section 7 does it. Ask yourself what switches an augmentation layer on, and in which order the views stand in your
+# array.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import numpy as np
+#
+# def cached_views(base, augment, x, y, views):
+#     made = np.concatenate([augment(x, training=True) for _ in range(views)])  # all first views, then all second
+#     return base.predict(made, verbose=0), np.tile(y, views)
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def cached_views(base, augment, x, y, views): ...  # your code
+
+
+check("06.3", cached_views)
+
+# %% [markdown]
+# **4. How strong?** (without a check). How strong should the rotation be? Split the 100 labels into 70 to train on and
+# 30 to choose with, try turns of up to 5, 15, 45 and 180 degrees from scratch, and choose by the 30, over several
+# draws. Which digits does the strongest one confuse, and could you have expected it? Then give mixup and none 200
+# epochs instead of 40: does mixup help now?

@@ -4,8 +4,8 @@
 # **Question: can you tell, before you train anything, which pretrained network will help on your images and which will
 # hurt?**
 #
-# Takes a little more than a minute on two cores, and needs no internet. You need notebooks 02 (domains) and 03 (base and
-# head).
+# Reading time: about 45 minutes, 35 without the sections marked as optional; running it takes about a minute and a
+# half. You need: notebooks 02 (domains) and 03 (base and head). It runs offline.
 #
 # In notebook 00 you wrote `keras.models.load_model(tlkit.asset_path("efficientnet_lite0.keras"), compile=False)`: somebody
 # had chosen that network for you. This notebook asks how to choose one, and section 8 does it in plain Keras.
@@ -61,6 +61,12 @@ RESAMPLES = 300  # of the candidates, in section 6
 # `optdigits`, where raw pixels do better? Does the sign change with 200 labels?
 
 # %%
+from tlkit.widgets import Predict
+
+with_20 = Predict("20 labels of mnist: what is the accuracy of clothes minus that of pixels?", between=(-0.3, 0.3))
+with_20
+
+# %%
 BUDGETS, DRAWS = (1, 2, 5, 10, 20), 10  # labels per class, and how often they are drawn
 clothes = tlkit.load_backbone("resnet_fashion")
 digits = {name: tlkit.load_domain(name) for name in ("mnist", "optdigits")}
@@ -92,9 +98,12 @@ def with_interval(draws):
 # %% tags=["nbval-ignore-output"]
 pd.DataFrame({name: with_interval(gain) for name, gain in gains.items()}).rename_axis("labels")
 
+# %% tags=["nbval-ignore-output"]
+with_20.compare(gains["mnist"][20].mean())
+
 # %%
 ax = plt.subplots(figsize=(6, 3.2), layout="constrained")[1]
-for (name, gain), color in zip(gains.items(), (plots.SOURCE_COLOR, plots.TARGET_COLOR), strict=True):
+for (name, gain), color in zip(gains.items(), plots.PALETTE[1:], strict=False):
     mean, half = np.transpose([tlkit.mean_interval(gain[labels]) for labels in gain])
     ax.errorbar(gain.columns, mean, half, marker="o", capsize=3, color=color, label=name)
 ax.axhline(0, color="0.5", linewidth=1)
@@ -127,6 +136,11 @@ assert abs(gains["optdigits"][200].mean()) < 0.015  # then no difference worth t
 #
 # **Predict before you run:** with 20 labels of `mnist`, rank these four: raw pixels, frozen clothes features, the
 # clothes ResNet fine-tuned as a whole, the same ResNet trained from scratch in the same way.
+
+# %%
+FOUR_WAYS = ["raw pixels", "clothes, frozen", "clothes, fine-tuned", "from scratch"]
+first = Predict("Which of the four is best with 20 labels of mnist?", choices=FOUR_WAYS)
+first
 
 # %%
 TINY = 2  # labels of each class
@@ -176,6 +190,9 @@ over_scratch = ways.sub(ways["from scratch"], axis=0)
 pd.DataFrame({"accuracy": with_interval(ways), "minus from scratch": with_interval(over_scratch)})
 
 # %%
+first.compare(ways.mean().idxmax())
+
+# %%
 for way in ("clothes, frozen", "clothes, fine-tuned"):
     low, high = interval(over_scratch[way])
     assert low > 0.05
@@ -191,8 +208,9 @@ assert high < 0
 # %% [markdown]
 # ## 2. Twelve candidates, four targets
 #
-# Enough of one network. You may also **cut** a backbone at an earlier stage and put the head there. With two pretrained
-# networks at four stages each, three ResNets with random weights and the raw pixels you have twelve candidates.
+# So far there was one network. You may also **cut** a backbone at an earlier stage and put the head there. With two
+# pretrained networks at four stages each, three ResNets with random weights and the raw pixels you have twelve
+# candidates.
 #
 # Two of the four targets are what a network was pretrained on. Their training images would flatter it, because it has
 # seen their labels. So both the labels and the test images come from the held-out part there. A font family goes to one
@@ -261,6 +279,11 @@ represented = {target: candidates(place, target) for place, target in enumerate(
 # **Predict before you run:** the network pretrained on print is cut at stage 2, 3, 4 or 5. Which is best for digits?
 # Which is best for clothes? Is there a target on which *print* hurts?
 
+# %%
+CUTS = [f"print {stage}" for stage in STAGES]
+for_clothes = Predict("Which cut of the print network is best for clothes?", choices=CUTS)
+for_clothes
+
 # %% tags=["nbval-ignore-output"]
 curves = [
     tlkit.few_shot_curve(found, per_class=(PER_CLASS,), seeds=SEEDS).assign(target=target, candidate=lambda c: c.method)
@@ -271,6 +294,9 @@ accuracy = truth.to_frame().pivot_table(index="candidate", columns="target", val
 accuracy.round(3)
 
 # %%
+for_clothes.compare(accuracy.loc[CUTS, "clothes"].idxmax())
+
+# %% tags=["plumbing"]
 assert (accuracy.drop(columns="clothes").idxmax() == "print 5").all()
 assert accuracy["clothes"].idxmax() == "clothes 5"
 assert (accuracy.loc["print 5"] - accuracy.loc["clothes 5"]).abs().min() > 0.05
@@ -295,7 +321,7 @@ print(f"{loses.to_numpy().sum()} of {loses.size} pairs of a candidate and a targ
 assert loses.to_numpy().mean() > 0.5
 
 # %% [markdown]
-# More often than not. A choice is needed, and nobody wants to train all twelve.
+# It loses more often than not. You have to choose, and nobody wants to train all twelve.
 
 # %% [markdown]
 # ## 3. First idea: take the nearest source
@@ -348,7 +374,7 @@ far.index = pd.MultiIndex.from_tuples(pairs, names=["target", "source"])
 far["gain over pixels"] = [accuracy.loc[f"{name} 5", t] - accuracy.loc["raw pixels", t] for t, name in pairs]
 far.round(3)
 
-# %%
+# %% tags=["plumbing"]
 nearest = far.groupby("target")[["A-distance", "MMD"]].idxmin()
 best = far.groupby("target")["gain over pixels"].idxmax()
 assert (nearest["A-distance"] == best).all()
@@ -375,8 +401,8 @@ assert accuracy.loc["print 5", "mnist"] > accuracy.loc["print 2", "mnist"] + 0.2
 #
 # ### NCE and LEEP: what the source head says
 #
-# The head of `resnet_fashion` names a piece of clothing for each digit. Nonsense, but perhaps *useful* nonsense: if all
-# ones were trousers and nothing else were, trousers would give away the one.
+# The head of `resnet_fashion` names a piece of clothing for each digit. This is nonsense, but perhaps *useful*
+# nonsense: if all ones were trousers and nothing else were, trousers would give away the one.
 
 # %%
 few = {target: pool.take(PER_CLASS, seed=SEED) for target, (pool, _) in targets.items()}
@@ -397,8 +423,9 @@ ax = sns.heatmap(share, vmin=0, vmax=1, cmap="Blues", ax=ax, cbar_kws={"label": 
 ax.set(xlabel="what the clothes head sees", ylabel="digit")
 ax.tick_params(axis="y", rotation=0)
 # %% [markdown]
-# A row a digit, a column a piece of clothing; dark means that the head is sure of it. One column is dark nearly from
-# top to bottom: to this head almost every digit is a sandal. That cannot tell digits apart. In numbers:
+# There is one row per digit and one column per piece of clothing; dark means that the head is sure of it. One column is
+# dark nearly from top to bottom: to this head almost every digit is a sandal. That cannot tell digits apart. In
+# numbers:
 
 # %%
 assert (share.idxmax(axis=1) == "Sandal").sum() >= 8
@@ -463,6 +490,10 @@ assert (picked["NCE"] == picked["true accuracy"]).all()
 #
 # **Predict before you run:** 100 images, 256 features of *pure noise*, ten classes. What is the H-score?
 
+# %%
+of_noise = Predict("What is the H-score of pure noise?", between=(0, 10))
+of_noise
+
 # %% tags=["nbval-ignore-output"]
 noise = np.random.default_rng(SEED).normal(size=(100, 256))
 print_5 = tlkit.pool_features(represented["mnist"]["print 5"][0].take(PER_CLASS, seed=SEED))
@@ -473,6 +504,9 @@ h_scores = {
 pd.DataFrame(h_scores).round(3)
 
 # %%
+of_noise.compare(h_scores["plain"]["noise"])
+
+# %%
 assert np.allclose(list(h_scores["plain"].values()), 9)
 assert h_scores["shrunk"]["print 5"] > h_scores["shrunk"]["noise"] + 1
 
@@ -481,7 +515,7 @@ assert h_scores["shrunk"]["print 5"] > h_scores["shrunk"]["noise"] + 1
 # has no inverse. Ibrahim et al. (2021, arXiv:2110.06893) therefore *shrink* $\Sigma$ towards a multiple of the
 # identity. That pulls the two apart.
 #
-# ### LogME: how probable the labels are
+# ### LogME: how probable the labels are (optional)
 #
 # LogME (You et al., 2021, arXiv:2102.11005) imagines how the labels came about. For one class, let $t$ be the vector of
 # $n$ zeros and ones that marks its images and $F$ the $n \times d$ matrix of features. Draw weights $w$ from a Gaussian
@@ -505,7 +539,7 @@ def least_surprise(t, features):
 # %% tags=["nbval-ignore-output"]
 clothes_2 = tlkit.pool_features(represented["mnist"]["clothes 2"][0].take(PER_CLASS, seed=SEED)).astype(float)
 by_hand = -np.mean([least_surprise((y == label).astype(float), clothes_2) for label in range(10)])
-print(f"by hand {by_hand:.4f}   tlkit {log_me(clothes_2, y):.4f} nats an example")
+print(f"by hand {by_hand:.4f}   tlkit {log_me(clothes_2, y):.4f} nats per example")
 
 # %%
 assert abs(by_hand - log_me(clothes_2, y)) < 1e-3
@@ -562,16 +596,21 @@ for name, score in SCORES.items():
 
 # %%
 means = table.groupby(["target", "candidate"], sort=False).mean()
-points = means.reset_index()
-points["network"] = points["candidate"].str.extract("^(raw pixels|[a-z]+)", expand=False)
-order = ["print", "clothes", "random", "raw pixels"]
-look = {"palette": "colorblind", "hue_order": order, "hue_kws": {"marker": ["o", "o", "o", "X"]}}
-grid = sns.FacetGrid(points, col="target", hue="network", height=2.5, sharex=False, **look)
-grid.map_dataframe(sns.scatterplot, x="LogME", y="accuracy", s=55, alpha=0.8)
-grid = grid.set_titles("{col_name}").set_axis_labels("LogME (nats)", "test accuracy").add_legend(title="")
+color_of = dict(zip(("print", "clothes", "random", "raw"), plots.PALETTE, strict=False))
+axes = plt.subplots(1, 4, figsize=(10, 3.2), sharey=True, layout="constrained")[1]
+for ax, (target, rows) in zip(axes, means.groupby("target", sort=False), strict=True):
+    ax.plot(rows["LogME"], rows["accuracy"], ".", color="0.8")
+    for (_, candidate), row in rows.iterrows():  # "print 5" is written as a blue 5, "random a 5" as a yellow a
+        network, sign, *_ = candidate.split()
+        look = {"color": color_of[network], "weight": "bold", "ha": "center", "va": "center"}
+        ax.text(row["LogME"], row["accuracy"], "px" if sign == "pixels" else sign, **look)
+    ax.set(title=target, xlabel="LogME (nats)")
+axes[0].set_ylabel("test accuracy")
+sns.despine()
 # %% [markdown]
-# Four panels, a target each. A point is a candidate (the cross: raw pixels), its LogME across, its true accuracy up. A
-# perfect ranking rises from left to right.
+# There is one panel per target. Each sign is a candidate, with its LogME across and its true accuracy upward. Blue
+# numbers are the stages of the network pretrained on print, orange ones those of clothes; a, b and c are the random
+# networks, and px stands for raw pixels. A perfect ranking rises from left to right.
 #
 # How well does it rise? *Kendall's $\tau$* takes all pairs of candidates: the share that the score puts in the right
 # order minus the share in the wrong order. 1 is a perfect ranking, 0 what a random order gives on average. The
@@ -586,7 +625,7 @@ def tau(rows, score):
     return stats.weightedtau(rows["accuracy"], rows[score]).statistic
 
 
-# %%
+# %% tags=["plumbing"]
 def per_target(measure, table, names):
     found = pd.DataFrame(
         {
@@ -603,7 +642,7 @@ def per_target(measure, table, names):
 average, shown = per_target(tau, table, SCORES)
 shown
 
-# %%
+# %% tags=["plumbing"]
 others = ["H-score", "H-score, shrunk", "number of features"]
 assert average["LogME"] > 0.75
 assert average["LogME"] > average[others].max() + 0.2
@@ -650,7 +689,7 @@ assert loss[["H-score, shrunk", "always print 5"]].between(0.02, 0.08).all()  # 
 # nearly everywhere, a score looks good by agreeing with it (Singh et al., 2025, arXiv:2510.06448). The target that
 # matters is the one where the favourite fails. Here that is clothes.
 #
-# What a score costs, in milliseconds a candidate, once the features are there:
+# What a score costs, in milliseconds per candidate, once the features are there:
 
 # %% tags=["nbval-ignore-output"]
 (pd.Series(seconds) / len(draws) * 1000).round(1).rename("milliseconds").to_frame()
@@ -694,9 +733,9 @@ assert of_cuts["number of features"] > average["number of features"] + 0.2
 # without the $\tau$ of a stupid rule beside it.**
 
 # %% [markdown]
-# ## 6. How sure can you be with twelve candidates?
+# ## 6. How sure can you be with twelve candidates? (optional)
 #
-# Two questions, two simulations, both with the scores averaged over the five draws:
+# Here are two questions and two simulations, both with the scores averaged over the five draws:
 #
 # - **Could a random order do as well?** Shuffle the twelve, use the same order on all four targets, and see how far
 #   $\tau$ gets by luck.
@@ -734,7 +773,7 @@ ax.set(xlabel="weighted τ, mean of four targets", xlim=(-1, 1))
 ax.legend(frameon=False, loc="upper left")
 sns.despine(ax=ax)
 # %% [markdown]
-# A point a score with its 95 % bootstrap interval; the grey band holds 95 % of the random orders.
+# Each point is one score, with its 95 % bootstrap interval. The grey band holds 95 % of the random orders.
 
 # %% tags=["nbval-ignore-output"]
 difference = resampled.sub(resampled["LogME"], axis=0).drop(columns="LogME").quantile([0.025, 0.975]).T
@@ -866,6 +905,12 @@ for target, (best, _) in by_hand.items():
 # from scratch beside them. Look at the test images once.
 
 # %% [markdown]
+# Your guesses beside the results:
+
+# %%
+Predict.report()
+
+# %% [markdown]
 # ## Summary
 #
 # - **Negative transfer** belongs to a source, a target, a budget of labels *and a baseline*: with 20 labels, frozen
@@ -876,8 +921,116 @@ for target, (best, _) in by_hand.items():
 #   **NCE** need a source head.
 # - Judge a score by a **stupid rule** beside it (the deepest cut, a fixed favourite, chance) and by an interval over
 #   candidates. Twelve candidates tell good from others, not best from second best.
+
+# %% [markdown]
+# ## Exercises
 #
-# **Exercise:** LogME's model has no intercept, while the linear probe has one. Subtract its mean from each feature
-# before `log_me` (`x - x.mean(axis=0)`) and add this to `SCORES` as "LogME, centred". Predict first: does $\tau$ rise,
-# and on which target most? Then predict which of the asserts of section 5 hold with `PER_CLASS = 30`, and look: with
-# 300 images, does the H-score recover?
+# `check` tells you whether your answer is right. Hints and solutions are folded.
+
+# %% [markdown]
+# **1. Which of them hurt?** Four pretrained networks were tried on one target with 20 labels. The table gives, in points
+# of accuracy, the mean difference over ten draws and its 95 % interval. Which sources are shown to hurt, *against raw
+# pixels*? Write their names into a set, such as `{"letters", "maps"}`.
+#
+# | source | minus raw pixels | minus the same network from scratch |
+# |---|---|---|
+# | letters | 8 ± 3 | 21 ± 4 |
+# | shoes | -4 ± 6 | 12 ± 5 |
+# | maps | -5 ± 2 | 9 ± 3 |
+# | sounds | -9 ± 4 | -6 ± 3 |
+#
+# <details><summary>Hint</summary>
+#
+# Where does each interval begin and end? An interval that holds 0 shows neither harm nor help.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# hurt = {"maps", "sounds"}
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+hurt = ...  # your answer
+
+check("08.1", hurt)
+
+# %% [markdown]
+# **2. What a score costs.** You take the candidate that a score puts on top. Write `lost(scores, accuracies)`: how much
+# accuracy you lose by that, against the best candidate. Both are arrays with an entry per candidate. If several
+# candidates share the highest score, you take one of them blindly: return the loss that is to be expected.
+#
+# <details><summary>Hint</summary>
+#
+# `scores == scores.max()` says which candidates are on top. Of several, what accuracy do you get on average?
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def lost(scores, accuracies):
+#     top = scores == scores.max()
+#     return accuracies.max() - accuracies[top].mean()
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def lost(scores, accuracies): ...  # your code
+
+
+check("08.2", lost)
+
+# %% [markdown]
+# **3. Mend a choice.** This program shall choose among candidates, a dictionary from a name to an array of features with a
+# row per image. Give it one candidate of pure noise with many features: it takes the noise. Mend it, so that it takes the
+# candidate whose features tell the classes apart on images that it did not learn from.
+#
+# ```python
+# from sklearn.linear_model import LogisticRegression
+#
+# def choose(candidates, y):
+#     scores = {name: LogisticRegression(max_iter=2000).fit(x, y).score(x, y) for name, x in candidates.items()}
+#     return max(scores, key=scores.get)
+# ```
+#
+# <details><summary>Hint</summary>
+#
+# On which labels is each probe scored? scikit-learn's `cross_val_score` scores it on labels that were set aside.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# from sklearn.linear_model import LogisticRegression
+# from sklearn.model_selection import cross_val_score
+#
+# def choose(candidates, y):
+#     probe = LogisticRegression(max_iter=2000)
+#     scores = {name: cross_val_score(probe, x, y, cv=3).mean() for name, x in candidates.items()}
+#     return max(scores, key=scores.get)
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def choose(candidates, y): ...  # your code
+
+
+check("08.3", choose)
+
+# %% [markdown]
+# **4. LogME, centred** (an experiment, without a check). LogME's model has no intercept, while the linear probe has
+# one. Subtract its mean from each feature before `log_me` (`x - x.mean(axis=0)`) and add this to `SCORES` as "LogME,
+# centred". Predict first: does $\tau$ rise, and on which target most? Then predict which of the asserts of section 5
+# hold with `PER_CLASS = 30`, and look: with 300 images, does the H-score recover?

@@ -2,7 +2,8 @@
 
 TensorFlow 2.21 writes start-up lines straight to file descriptor 2, and no environment variable turns them all off.
 They would frighten a learner and break the comparison of notebook outputs, so descriptor 2 is redirected around the
-import. Lines that are not known start-up noise are written back, and all of them when the import fails.
+import. Lines that are not known start-up noise are written back, and all of them when the import fails. Ctrl-C is no
+failure.
 """
 
 from __future__ import annotations
@@ -38,10 +39,12 @@ def start_up_lines_dropped() -> Iterator[None]:
     captured: IO[bytes]
     with tempfile.TemporaryFile() as captured:
         os.dup2(captured.fileno(), 2)
-        failed = True
+        failed = False
         try:
             yield
-            failed = False
+        except Exception:  # not Ctrl-C: these lines explain no interrupt
+            failed = True
+            raise
         finally:
             os.dup2(saved, 2)
             os.close(saved)
