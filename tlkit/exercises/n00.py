@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tlkit._keras import keras
-from tlkit.exercises.answers import check_numbers
+from tlkit.exercises.answers import SECONDS, check_numbers
 from tlkit.grading.checks import call_student, check_moved, check_unmoved, copy_weights
 
 RATE = 3e-5  # of notebook 00's section 6
@@ -48,7 +48,7 @@ def check_3(answer: Any) -> None:
     y = np.arange(32) % 3
     model, base = _trained_with_a_frozen_base(x, y)
     before = copy_weights(model)
-    call_student(answer, (model, base, x, y), kind=object, reread="section 6")
+    call_student(answer, (model, base, x, y), kind=object, reread="section 6", seconds=SECONDS)
     check_moved(before, model, layers=["convolution"], reread="section 6: a changed flag works after a new compile")
     check_unmoved(before, model, layers=["norm"], reread="section 6: the BatchNorm layers stay frozen")
     rate = float(model.optimizer.learning_rate)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax, softmax
 
-from tlkit.exercises.answers import check_numbers
+from tlkit.exercises.answers import SECONDS, check_numbers
 from tlkit.grading.checks import check_same
 
 
@@ -54,7 +54,7 @@ def check_3(answer: Any) -> None:
         label = np.eye(k)[rng.integers(k)]
         return rng.normal(size=(hidden, d)), rng.normal(size=(k, hidden)), rng.normal(size=d), label
 
-    check_same(answer, numeric, draw, seed=14, points=6, reread="section 4, on what a head sends back")
+    check_same(answer, numeric, draw, seed=14, points=6, seconds=SECONDS, reread="section 4, on what a head sends back")
 
 
 def _slopes(loss: Any, at: Any, h: float = 1e-5) -> Any:

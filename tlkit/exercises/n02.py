@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from tlkit.exercises.answers import check_numbers
+from tlkit.exercises.answers import SECONDS, check_numbers
 from tlkit.grading.checks import check_same
 
 
@@ -28,7 +28,14 @@ def check_2(answer: Any) -> None:
         shape = (int(rng.integers(4, 9)), int(rng.integers(4, 9)), 1)
         return tuple(rng.integers(0, 256, size=(n, *shape)).astype(np.uint8) for n in (7, 12))  # type: ignore[return-value]
 
-    check_same(answer, right, draw, seed=22, reread="section 2: pixels are uint8 from 0 to 255, so scale them first")
+    check_same(
+        answer,
+        right,
+        draw,
+        seed=22,
+        seconds=SECONDS,
+        reread="section 2: pixels are uint8 from 0 to 255, so scale them first",
+    )
 
 
 def check_3(answer: Any) -> None:

@@ -9,7 +9,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from tlkit._keras import keras
 from tlkit.backbones import load_backbone
-from tlkit.exercises.answers import check_numbers
+from tlkit.exercises.answers import SECONDS, check_numbers
 from tlkit.grading.checks import call_student, check_logits, check_same
 
 
@@ -37,7 +37,15 @@ def check_2(answer: Any) -> None:
         order = rng.permutation(20)
         return (near * lengths)[order], labels[order], rng.normal(size=(30, 6))
 
-    check_same(answer, right, draw, seed=32, points=6, reread="the question: the cosine does not see the length")
+    check_same(
+        answer,
+        right,
+        draw,
+        seed=32,
+        points=6,
+        seconds=SECONDS,
+        reread="the question: the cosine does not see the length",
+    )
 
 
 def check_3(answer: Any) -> None:
@@ -45,7 +53,7 @@ def check_3(answer: Any) -> None:
     for seed, name in ((331, "first"), (332, "second")):
         network = _network(seed)
         x = np.random.default_rng(seed).uniform(0, 255, size=(24, 12, 12, 1)).astype("float32")
-        model = call_student(answer, (network, name, 3), kind=keras.Model, reread="section 9")
+        model = call_student(answer, (network, name, 3), kind=keras.Model, reread="section 9", seconds=SECONDS)
         check_logits(model, x, 3, reread="section 9: the head ends in logits")
         if len(model.trainable_weights) != 2:
             raise AssertionError(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tlkit._keras import keras
-from tlkit.exercises.answers import check_numbers
+from tlkit.exercises.answers import SECONDS, check_numbers
 from tlkit.grading.checks import call_student
 
 
@@ -25,7 +25,7 @@ def check_2(answer: Any) -> None:
     for name, train, wanted in _TRAININGS:
         model = _network(seed=42)
         model.compile(keras.optimizers.SGD(0.1), _LOSS)
-        got = call_student(answer, (model, train), kind=object, reread="section 1")
+        got = call_student(answer, (model, train), kind=object, reread="section 1", seconds=SECONDS)
         try:
             names = {str(each) for each in got}
         except TypeError:
@@ -40,7 +40,7 @@ def check_3(answer: Any) -> None:
     (x, y), name, epochs = _data(), "block_1", 3
     whole, cut = _network(seed=43, counts=True), _network(seed=43, counts=True)
     _train_whole(whole, name, x, y, epochs)
-    call_student(answer, (cut, name, x, y, epochs), kind=object, reread="section 8")
+    call_student(answer, (cut, name, x, y, epochs), kind=object, reread="section 8", seconds=SECONDS)
     seen = int(cut.get_layer("counter").seen.numpy())
     if seen > len(x):
         raise AssertionError(f"the frozen part must run once on each of the {len(x)} examples, but it ran on {seen}.")

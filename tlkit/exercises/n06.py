@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tlkit._keras import keras
-from tlkit.exercises.answers import check_numbers
+from tlkit.exercises.answers import SECONDS, check_numbers
 from tlkit.grading.checks import call_student, check_same
 
 
@@ -43,7 +43,7 @@ def check_3(answer: Any) -> None:
     y = np.random.default_rng(63).permutation(n) % 4
     base = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten()])
     augment = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.GaussianNoise(1.0, seed=63)])
-    got = call_student(answer, (base, augment, x, y, views), kind=tuple, reread="section 7")
+    got = call_student(answer, (base, augment, x, y, views), kind=tuple, reread="section 7", seconds=SECONDS)
     if len(got) != 2:
         raise AssertionError(f"cached_views must return features and labels, got {len(got)} results.")
     features, labels = (np.asarray(part) for part in got)

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from tlkit.exercises.answers import SECONDS
 from tlkit.grading.checks import call_student, copy_weights
-
-_SECONDS = 120.0  # for a call that trains: a busy machine takes its time
 
 
 def check_1(answer: Any) -> None:
@@ -42,7 +41,7 @@ def check_2(answer: Any) -> None:
             path.split("/")[-2] for (path, old), now in zip(before, model.weights, strict=True) if (old != now).any()
         }
         model.set_weights([old for _, old in before])
-        got = call_student(answer, (model, x, y), kind=object, reread=reread, seconds=_SECONDS)
+        got = call_student(answer, (model, x, y), kind=object, reread=reread, seconds=SECONDS)
         assert isinstance(got, set | frozenset | list | tuple), (
             f"layers_moved must return a set of names, got a {type(got).__name__}."
         )
@@ -84,7 +83,7 @@ def check_3(answer: Any) -> None:
     labels = np.repeat(np.arange(4), 20)  # sorted, as a folder is read
     for seed in (0, 1):
         x = np.random.default_rng(1303 + seed).permutation(80).astype("float32")[:, None]
-        parts = call_student(answer, (x, labels.copy(), seed), kind=tuple, reread=reread, seconds=_SECONDS)
+        parts = call_student(answer, (x, labels.copy(), seed), kind=tuple, reread=reread, seconds=SECONDS)
         assert len(parts) == 2, f"two_parts must return a training and a validation part, got {len(parts)}."
         label_of = dict(zip(x[:, 0].tolist(), labels.tolist(), strict=True))
         train, validation = ([_epoch(part, label_of) for _ in range(3)] for part in parts)
