@@ -26,9 +26,10 @@ lab.freeze_to(0)
 lab.epochs, lab.base_rate = 12, 3e-3
 lab.measure_scratch()
 lab"""
-WIDTH, MOST_BYTES = 1060, 1_500_000
-STEP, GROWTH, READING, END = 260, 200, 1500, 3000  # milliseconds that a picture is seen
-MOST_GROWTH = 14  # pictures of one training
+MOST_BYTES = 1_500_000
+MARGIN, HEIGHT = 8, 690  # pixels around the widget, and of it when two runs are in its table
+STEP, GROWTH, READING, END = 200, 170, 1200, 2200  # milliseconds that a picture is seen
+MOST_GROWTH = 13  # pictures of one training
 # A pointer, which a headless browser does not have.
 POINTER = """() => {
     const pointer = document.createElement('div');
@@ -91,7 +92,7 @@ class Film:
 
     def _look(self) -> Image.Image:
         box = self._page.locator(".tlkit").bounding_box()
-        clip = {name: round(value) for name, value in box.items()} | {"width": WIDTH, "height": 620}
+        clip = {"x": box["x"] - MARGIN, "y": box["y"] - MARGIN, "width": box["width"] + 2 * MARGIN, "height": HEIGHT}
         return Image.open(io.BytesIO(self._page.screenshot(clip=clip))).convert("RGB")
 
 

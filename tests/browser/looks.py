@@ -21,6 +21,9 @@ FAULTS = """smallest => {
             const drawn = element.getScreenCTM();
             const size = parseFloat(style.fontSize) * Math.hypot(drawn.a, drawn.b);
             if (size < smallest) found.push(`${size.toFixed(1)} pixels: ${element.textContent}`);
+            const [text, drawing] = [element, element.ownerSVGElement].map(part => part.getBoundingClientRect());
+            if (text.right > drawing.right + 1 || text.left < drawing.left - 1)
+                found.push(`beyond its drawing: ${element.textContent}`);
         }
     }
     const page = document.querySelector('.jp-Notebook').getBoundingClientRect();

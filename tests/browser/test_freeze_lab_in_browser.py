@@ -266,6 +266,9 @@ def test_readable_in_both_themes_and_at_800_pixels(page: Any, server: Server, th
     for stage in (4, 5):
         assert contrast(page, f".tlkit-stage-{stage} .tlkit-info .tlkit-pair span", f".tlkit-stage-{stage}") >= 4.5
     assert contrast(page, ".tlkit-sentence .widget-html-content", ".tlkit-sentence .widget-html-content") >= 4.5
+    # The longest name that a line can have.
+    ask_kernel(page, "[lab.experiment._scratch.update({10: 0.583}), lab._show_curves()]")
+    expect(page.locator(".tlkit-plot svg")).to_contain_text("from scratch 0.58")
     look_at(page, "lab", themes=(theme.split()[1],), height=1400)
     page.set_viewport_size({"width": 800, "height": 1400})
     lab, notebook = (page.locator(name).first.bounding_box() for name in (".tlkit", ".jp-Notebook"))

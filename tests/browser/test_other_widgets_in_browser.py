@@ -11,6 +11,8 @@ from playwright.sync_api import expect
 EXPLORER = """from tlkit.widgets import GradientExplorer
 explorer = GradientExplorer(classes=("<img src=x onerror=document.title='hacked'>", "b", "c"))
 explorer"""
+PREDICT = """from tlkit.widgets import Predict
+Predict("How many tweets are read right?", between=(0, 1))"""
 COMPARE = """import tlkit
 from tlkit.widgets import DomainCompare
 backbone = tlkit.load_backbone("resnet_printed")
@@ -158,6 +160,14 @@ def test_domain_compare(page: Any, server: Server) -> None:
     assert page.title() != "hacked"
     assert all(image.get_attribute("alt") for image in page.locator(".tlkit img").all())
     look_at(page, "compare", height=1700)
+
+
+def test_both_ends_of_a_range_have_a_name(page: Any, server: Server) -> None:
+    opened(page, server, "predict.ipynb", PREDICT, ".tlkit-predict .noUi-handle")
+    for end, value in (("lower", "0.25"), ("upper", "0.75")):
+        handle = page.get_by_role("slider", name=f"between, {end} end")
+        expect(handle).to_have_attribute("aria-valuetext", re.compile(rf"^{value}0*$"))
+    look_at(page, "predict")
 
 
 @pytest.mark.bank

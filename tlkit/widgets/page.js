@@ -11,9 +11,12 @@ function describe(box) {
   for (const part of box.children) part.inert = box.classList.contains("jupyter-widgets-disconnected"); // no kernel hears
   for (const handle of box.querySelectorAll(".noUi-handle")) {
     const row = handle.closest(".widget-inline-hbox");
-    set(handle, "aria-label", row.querySelector(".widget-label").textContent);
-    const shown = row.querySelector(".widget-readout");
-    if (shown) set(handle, "aria-valuetext", shown.textContent); // a rate, and not its place among the rates
+    const name = row.querySelector(".widget-label").textContent;
+    const isRange = row.querySelectorAll(".noUi-handle").length === 2;
+    const end = Number(handle.dataset.handle);
+    set(handle, "aria-label", isRange ? `${name}, ${end ? "upper" : "lower"} end` : name);
+    const shown = row.querySelector(".widget-readout"); // a rate, and not its place among the rates
+    if (shown) set(handle, "aria-valuetext", isRange ? shown.textContent.split(" – ")[end] : shown.textContent);
   }
   for (const group of box.querySelectorAll(".widget-toggle-buttons")) {
     set(group, "role", "group");

@@ -20,8 +20,8 @@ from tlkit.widgets.theme import escape, literal, svg_text
 __all__ = ["Curve", "draw_curves", "draw_figure", "draw_strip"]
 
 # About as wide as it is on a page of 1280 pixels, so that letters have the size that they say.
-WIDTH, HEIGHT = 460, 300
-LEFT, RIGHT, TOP, BOTTOM = 40, 118, 12, 36
+WIDTH, HEIGHT = 465, 300
+LEFT, RIGHT, TOP, BOTTOM = 40, 130, 12, 36
 STRIP_WIDTH = 400
 TARGET, SOURCE = 1, 2  # their places in a curve's point
 _QUIET = ' class="quiet" font-size="12"'
@@ -152,7 +152,9 @@ def _forgotten(current: Curve, before: float, path: Path, x: Scale, y: Scale) ->
     epoch = points[-1][0]
     middle = (before + points[-1][1]) / 2
     look = ' font-size="12" style="fill:var(--tlkit-source)"'
-    return area + svg_text(x(epoch) - 8, y(middle) + 4, "forgetting", "end", look)
+    early = x(epoch) < LEFT + 80  # no room before it
+    place, anchor = (x(epoch) + 8, "start") if early else (x(epoch) - 8, "end")
+    return area + svg_text(place, y(middle) + 4, "forgetting", anchor, look)
 
 
 def _labels(labels: list[tuple[float, str, str]]) -> list[str]:
@@ -262,6 +264,6 @@ def draw_figure(
     grid["runs"].axis("off")
     drawn = grid["runs"].table(table[1:], colLabels=table[0], loc="center", edges="horizontal")
     drawn.auto_set_font_size(False)
-    drawn.set_fontsize(7)
+    drawn.set_fontsize(8)
     drawn.auto_set_column_width(list(range(len(table[0]))))
     plot_audit(runs[-1].audit, ax=grid["strip"])
