@@ -10,8 +10,9 @@
 # This notebook is **plain Keras**: the whole program that you will write for your own pictures. tlkit only supplies the
 # network's file and the pictures. Each later notebook takes one step of this program and asks what it really does.
 #
-# Run a cell with Shift+Enter. Where it says **Predict before you run**, write your guess down. You learn most from a
-# guess that turns out wrong.
+# Run a cell with Shift+Enter. In later notebooks you may skip what is marked as optional when you read, but run its
+# cells. Where it says **Predict before you run**, write your guess down. You learn most from a guess that turns out
+# wrong.
 
 # %%
 from pathlib import Path

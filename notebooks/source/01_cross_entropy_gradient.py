@@ -712,8 +712,7 @@ assert results["−y/ŷ"]["test accuracy"] < np.mean(nearest)
 # %%
 TINY = 0.001  # the learning rate
 first_steps = {
-    name: train(X, Y, belief, TINY, steps=1)[:2]
-    for name, belief in (("right", difference), ("wrong", early_stop))
+    name: train(X, Y, belief, TINY, steps=1)[:2] for name, belief in (("right", difference), ("wrong", early_stop))
 }
 np.testing.assert_allclose(first_steps["wrong"][0], 10 * first_steps["right"][0] + TINY * X.mean(axis=0), atol=1e-12)
 answers = {name: (X_test @ W.T + b).argmax(axis=1) for name, (W, b) in first_steps.items()}

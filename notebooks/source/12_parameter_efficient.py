@@ -467,8 +467,8 @@ assert shows(-printed["full"])
 #   BitFit shows no gain, and forgets a little. Each method has the best of three rates; a finer search could bring them
 #   closer together.
 # - **From printed characters** there is nothing to gain. LoRA does no harm, and full fine-tuning at this rate loses.
-# - **Time**: whatever learns, the forward pass through the tail is the same, and so is most of the backward pass. It saves
-#   some, not a factor.
+# - **Time**: whatever learns, the forward pass through the tail is the same, and so is most of the backward pass. Fewer
+#   weights save some time, far less than their number suggests.
 #
 # So LoRA of rank 4 does not pay on this ResNet: where the frozen features fit, use the head only; where they do not,
 # fine-tune. (No other rank was tried; the exercise does.) What is left is storage: 26,112 weights per task in place of

@@ -4,7 +4,8 @@
 # **Question: your fine-tuning runs without an error and the accuracy disappoints. Which of the usual mistakes is it,
 # and how do you see it without reading the code a tenth time?**
 #
-# Takes about a minute on two cores, and needs no internet. You need notebooks 03 (base and head) and 04 (freezing).
+# Reading time: about 60 minutes, 45 without the sections marked as optional; running it takes about one. You need:
+# notebooks 03 (base and head) and 04 (freezing). It runs offline.
 #
 # In notebook 00 you wrote `base.trainable = True` and a loop that ends in `layer.trainable = False`, and you gave
 # `loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)` to `compile`. Room 1 shows what happens where the
@@ -54,7 +55,7 @@ SEEN_IN = ("3.12.0", "3.13.2", "3.14.0", "3.15.1")  # the Keras versions under w
 pd.set_option("display.max_colwidth", None)  # tables below hold sentences
 
 # %% [markdown]
-# ## The entrance: what does your Keras do?
+# ## The entrance: what does your Keras do? (optional)
 #
 # Many traps are made of what Keras does with a flag. Keras changes, and a museum label grows old. So each broken
 # program carries the Keras versions in which its trap was seen, as *cell tags* (in JupyterLab: select the cell, then
@@ -311,7 +312,7 @@ assert ("trainable-changed-after-compile" in rules(late)) == HOLDS["3"]
 assert ("weights-move-while-frozen" in rules(late)) == HOLDS["3"]
 ax = plots.plot_audit(tlkit.audit_fit(model, few, **meant))
 # %% [markdown]
-# The strip has a column a layer, from the pixels on the left to the head on the right, grouped by stage. Upper row:
+# The strip has one column per layer, from the pixels on the left to the head on the right, grouped by stage. Upper row:
 # what was meant (blue frozen, orange learning). Below: what one step moved, in the weights and in the statistics of
 # BatchNorm. A white cross marks each layer that did not do what was meant: here, all of the backbone.
 #
@@ -363,7 +364,8 @@ assert not findings
 # ### Exhibit 3: `training=False`
 #
 # You want to fine-tune the whole backbone, and know that BatchNorm must not be disturbed by a few target images. So you
-# call the backbone with `training=False`, as Keras' own guide "Transfer learning & fine-tuning" of 2023 does.
+# call the backbone with `training=False`, as Keras' own guide "Transfer learning & fine-tuning" does (dated 2023/06/25;
+# changed after issue keras-team/keras #20285, it still allows this).
 #
 # **Predict before you run:** which parts of the BatchNorm layers move: scale and offset, or the statistics, or both?
 
@@ -384,7 +386,7 @@ assert len(findings) == 3 or not HOLDS["1"]
 # %% [markdown]
 # Both. Three rules fire for one cause: BatchNorm was meant to be held, and it learns, and its statistics follow the
 # target batches. **Fix:** do not rely on the argument of a call; freeze the BatchNorm layers, which the guide names as
-# well. `freeze_to` holds them in every stage, also in those that learn.
+# the other way. `freeze_to` holds them in every stage, also in those that learn.
 
 # %%
 tlkit.freeze_to(base, 0)
@@ -691,11 +693,11 @@ tell(findings)
 assert not findings
 
 # %% [markdown]
-# ### Exhibit 9: a ResNet50 without its preprocessing
+# ### Exhibit 9: a ResNet50 without its preprocessing (optional)
 #
 # The program of the article that this course reviews (notebook 09): ResNet50 from `keras.applications`, a head,
-# `compile`, `fit`. What is missing is `preprocess_input`. (The weights are random here, because the museum has no
-# network; what enters is the same.)
+# `compile`, `fit`. What is missing is `preprocess_input`. (The weights are random here, because the museum loads
+# nothing from the internet; what enters is the same.)
 #
 # **Predict before you run:** in which order of the colours, and with which mean, was ResNet50 trained?
 
@@ -830,7 +832,7 @@ tell(findings)
 assert not findings
 
 # %% [markdown]
-# ### Exhibit 12: predictions from one pass, labels from another
+# ### Exhibit 12: predictions from one pass, labels from another (optional)
 #
 # A good head (the source's own, on cached features), a test set that is shuffled, and a confusion matrix by hand.
 #
@@ -934,7 +936,7 @@ assert reached["low rate"].min() > 0.8
 # backbone bears.
 
 # %% [markdown]
-# ### Exhibit 14: statistics that never arrive
+# ### Exhibit 14: statistics that never arrive (optional)
 #
 # A small network of your own, BatchNorm as it comes, twelve epochs on 100 images.
 #
@@ -995,7 +997,7 @@ tell(findings)
 assert not findings
 
 # %% [markdown]
-# ### Exhibit 15: the cache that outlived its weights
+# ### Exhibit 15: the cache that outlived its weights (optional)
 #
 # Cache what the frozen stages give, fine-tune the whole backbone a little, then freeze again and train the rest: on the
 # cache from before.
@@ -1175,7 +1177,7 @@ assert not findings
 assert abs(float(loop_loss(few.y, outputs)) - float(from_logits(few.y, outputs))) > 0.05
 
 # %% [markdown]
-# ## 10. The same in plain Keras
+# ## 10. The same in plain Keras (optional)
 #
 # The audit is no magic: it compares weights before and after. Here is exhibit 1 once more, written with Keras and NumPy
 # alone. First a base below a head, and the flag that comes too late:
