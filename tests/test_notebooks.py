@@ -10,6 +10,7 @@ from pathlib import Path
 
 import build_notebooks
 import check_binder
+import jupytext
 import nbformat
 import pytest
 from helpers import KERAS_SAVES_WITH_A_WARNING
@@ -102,6 +103,40 @@ def test_what_is_allowed_still_stands():
         notebook = build_notebooks.read_source(ROOT / "notebooks" / "source" / f"{stem}.py")
         prose = [decimals_in_prose(cell.source) for cell in notebook.cells if cell.cell_type == "markdown"]
         assert any(number in numbers for numbers in prose), f"{number} is not in {stem} any more"
+
+
+READING = re.compile(
+    r"Reading time: about (\d+) minutes(?:, (\d+) without the sections? marked as optional)?; "
+    r"running it takes about [^.;]+\. You need: "
+)
+
+
+def minutes_of_reading(notebook):
+    """All of it, and without optional sections: 150 words per minute, four seconds per line of code."""
+    whole = needed = 0.0
+    optional = {2: False, 3: False}  # by level of heading
+    for cell in notebook.cells:
+        for part in re.split(r"^(?=##)", cell.source, flags=re.MULTILINE) if cell.cell_type == "markdown" else [""]:
+            if heading := re.match(r"(##|###) .*", part):
+                optional |= {level: "(optional)" in heading[0] for level in (2, 3) if level >= len(heading[1])}
+            words = re.sub(r"```mermaid.*?```", "", part, flags=re.DOTALL).split()
+            lines = [line for line in cell.source.splitlines() if line.strip()] if cell.cell_type == "code" else []
+            minutes = len(words) / 150 + len(lines) * 4 / 60
+            whole += minutes
+            needed += 0 if any(optional.values()) else minutes
+    return whole, needed
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
+def test_the_first_cell_says_how_long_reading_takes_and_what_is_needed(source):
+    notebook = jupytext.read(source)
+    said = READING.search(" ".join(notebook.cells[0].source.split()))
+    assert said, "such as: Reading time: about 30 minutes; running it takes about one. You need: notebook 03."
+    whole, needed = minutes_of_reading(notebook)
+    assert (said[2] is not None) == (needed < whole)
+    assert abs(int(said[1]) - whole) <= 6
+    assert abs(int(said[2] or said[1]) - needed) <= 6
+    assert int(said[2] or said[1]) <= 45
 
 
 def without_downloads(folder):

@@ -4,7 +4,7 @@
 # **Question: why is the gradient of the cross-entropy just $\hat y - y$, and how can you tell a right gradient from a
 # wrong one?**
 #
-# Reading time: about 55 minutes, 40 without the sections marked as optional; running it takes about half a minute. You
+# Reading time: about 60 minutes, 40 without the sections marked as optional; running it takes about half a minute. You
 # need: no other notebook. You should know what a derivative is, the chain rule, and how NumPy multiplies matrices. It
 # runs offline.
 #

@@ -4,7 +4,7 @@
 # **Question: can you tell, before you train anything, which pretrained network will help on your images and which will
 # hurt?**
 #
-# Reading time: about 45 minutes, 35 without the sections marked as optional; running it takes about a minute and a
+# Reading time: about 45 minutes, 40 without the sections marked as optional; running it takes about a minute and a
 # half. You need: notebooks 02 (domains) and 03 (base and head). It runs offline.
 #
 # In notebook 00 you wrote `keras.models.load_model(tlkit.asset_path("efficientnet_lite0.keras"), compile=False)`: somebody

@@ -761,7 +761,7 @@ assert 0.3 < back.mean() / lost["other task"].mean() < 0.7
 # tell: before you call a network forgetful, fit the head again, if you still have the labels.
 
 # %% [markdown]
-# ## 10. What does an attention head look at?
+# ## 10. What does an attention head look at? (optional)
 #
 # `attention_maps` gives the weights of the 12 attention heads of each block, for each pair of tokens. First one sentence,
 # and three of the 72. (Attention heads are counted from 0.)
