@@ -454,8 +454,9 @@ assert (picked["LEEP"] == picked["true accuracy"]).all()
 assert (picked["NCE"] == picked["true accuracy"]).all()
 
 # %% [markdown]
-# Right four times out of four, and with no classifier trained. A coin does that once in sixteen, so this is a good sign
-# and no proof. Also note the price: no source head, no score. Features from the middle of a network have none.
+# Both are right four times out of four, and no classifier was trained. A coin does that once in sixteen, so this is a
+# good sign and no proof. Also note the price: no source head, no score. Features from the middle of a network have
+# none.
 #
 # ### H-score: how far apart the classes are
 #
@@ -765,8 +766,8 @@ assert difference.loc[others, "to"].max() < -0.05
 # %% [markdown]
 # ## 7. Would it have warned you?
 #
-# Back to negative transfer. Raw pixels are one of the twelve, so a score says of each other candidate whether it lies
-# above or below them. How often is that right, over eleven candidates and four targets? The stupid rule to beat:
+# Now back to negative transfer. Raw pixels are one of the twelve, so a score says of each other candidate whether it
+# lies above or below them. How often is that right, over eleven candidates and four targets? The stupid rule to beat:
 # "everything hurts".
 
 

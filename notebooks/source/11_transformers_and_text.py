@@ -4,9 +4,9 @@
 # **Question: a Transformer has read a billion pairs of other people's sentences. Does it help you to tell praise from
 # blame in yours, and does what it learned in one kind of text hold in the next?**
 #
-# Reading time: about 50 minutes, 40 without the sections marked as optional; running it takes about a minute and a half.
-# You need: notebooks 03, 04 and 05, and once, with a connection to the internet, `tlkit fetch text` in a terminal: the
-# weights (91 MB) and the sentences belong to others and are not part of the package.
+# Reading time: about 50 minutes, 40 without the sections marked as optional; running it takes about a minute and a
+# half. You need: notebooks 03, 04 and 05, and once, with a connection to the internet, `tlkit fetch text` in a
+# terminal: the weights (91 MB) and the sentences belong to others and are not part of the package.
 #
 # In notebook 00 you wrote `keras.layers.Dense(len(classes), name="head")(base(image))`. Here the base reads sentences, and
 # the head stays what it was. Section 11 is that program in plain Keras.
@@ -78,9 +78,9 @@ assert abs(cards["tweets"]["positive (test)"] - 0.66) < 0.01
 assert abs(cards["editorials"]["positive (test)"] - 0.4) < 0.01
 
 # %% [markdown]
-# The classes are not equally common, and their shares differ between domains. So 0.66 on the test tweets is what you get
-# for calling everything positive. Below, **balanced accuracy** (the mean of both classes' own accuracies; one half for a
-# model that always says the same) stands beside accuracy wherever domains are compared.
+# The classes are not equally common, and their shares differ between domains. So 0.66 on the test tweets is what you
+# get for calling everything positive. Below, **balanced accuracy** (the mean of both classes' own accuracies; one half
+# for a model that always says the same) stands beside accuracy wherever domains are compared.
 
 # %% [markdown]
 # ## 2. Tokens
@@ -109,10 +109,10 @@ assert "[UNK]" not in tokens_of(ids[3])
 # ## 3. Attention, written out
 #
 # A toy sentence of four words, and one padding. Each token has three short vectors. Its **query** says what it looks
-# for, its **key** what it offers to those who look, its **value** what they get. Here they are set by hand: "film" looks
-# for properties (first axis), "good" looks for negations (second axis), the others look for nothing. In the encoder
-# nobody sets them: queries, keys and values are three linear maps of the same token's vector, and training learns these
-# maps. Section 4 uses them.
+# for, its **key** what it offers to those who look, its **value** what they get. Here they are set by hand: "film"
+# looks for properties (first axis), "good" looks for negations (second axis), the others look for nothing. In the
+# encoder nobody sets them: queries, keys and values are three linear maps of the same token's vector, and training
+# learns these maps. Section 4 uses them.
 
 # %%
 words = ["not", "a", "good", "film", "[PAD]"]
@@ -148,8 +148,8 @@ for ax, (title, weights) in zip(axes, maps.items(), strict=True):
     ax.tick_params(length=0, rotation=0)
 
 # %% [markdown]
-# In both tables there is one row for each word that looks. Without the mask, padding takes part of every row. With it, "film" looks at
-# "good", "good" looks at "not", and who looks for nothing looks everywhere alike.
+# In both tables there is one row for each word that looks. Without the mask, padding takes part of every row. With it,
+# "film" looks at "good", "good" looks at "not", and a word that looks for nothing looks at all words alike.
 #
 # Does the backbone's layer compute the same?
 
@@ -439,9 +439,8 @@ for ax, (score, method) in zip(axes.ravel(), itertools.product(SCORES, METHODS),
 
 # %% [markdown]
 # Each of the four tables has a row for each source and a column for each target; a cell is the mean over five draws of
-# 100 labels. The
-# pretrained encoder on the left is dark nearly everywhere. TF-IDF on the right is pale off the diagonal: a half is
-# chance.
+# 100 labels. The pretrained encoder on the left is dark nearly everywhere. TF-IDF on the right is pale off the
+# diagonal: a half is chance.
 #
 # The **drop** is what a source costs the target: the score of the target's own labels minus that of the source's.
 
@@ -493,9 +492,9 @@ both = pd.Series({score: matrix(transfer, "pretrained", score).loc["products", "
 assert both["accuracy"] > both["balanced accuracy"] + 0.03
 
 # %% [markdown]
-# So on average other people's labels do more for the pretrained encoder than the target's own do for TF-IDF. Does this hold
-# for each target? Here is the difference, draw by draw: the encoder's mean over the three other sources, minus TF-IDF with
-# the target's own labels.
+# So on average other people's labels do more for the pretrained encoder than the target's own do for TF-IDF. Does this
+# hold for each target? Here is the difference, draw by draw: the encoder's mean over the three other sources, minus
+# TF-IDF with the target's own labels.
 
 
 # %%
@@ -780,8 +779,9 @@ for ax, (number, head) in zip(axes, ((1, 2), (2, 8), (3, 9)), strict=True):
     ax.tick_params(length=0)
 
 # %% [markdown]
-# Three maps, a row for each token that looks. Left, a dark line just below the diagonal: each token looks at the one
-# before it. In the middle, fainter, a line just above: the one after. Right, a dark column: nearly all look at `[CLS]`.
+# Each of the three maps has a row for each token that looks. Left, a dark line just below the diagonal: each token
+# looks at the one before it. In the middle, fainter, a line just above: the one after. Right, a dark column: nearly all
+# look at `[CLS]`.
 #
 # One sentence is an anecdote. Over 40 sentences: how much of its weight does a token give to the one *before* it?
 
@@ -815,9 +815,9 @@ assert order[-2] < 0.5
 assert abs(to_previous(untrained, some_ids) - (1 / lengths).mean()).max() < 0.02  # untrained: everywhere alike
 
 # %% [markdown]
-# A table of 6 blocks by 12 attention heads: one cell is dark. Attention head 2 of `block1` gives the token before nearly
-# all of its weight, no other one half. (With random weights each gives what falls to it if all tokens are looked at
-# alike.)
+# The table has 6 blocks by 12 attention heads, and one cell is dark. Attention head 2 of `block1` gives the token
+# before nearly all of its weight; no other gives it half. (With random weights each spreads its weight evenly over all
+# tokens.)
 #
 # **Predict before you run:** the same tokens in random order: does it still look at the one before?
 

@@ -67,7 +67,7 @@ EPOCHS, BATCH = 8, 8
 # says how much the change counts. It is divided by $r$, so that you need not choose the learning rate anew when you
 # change the rank. Keras and `tlkit.add_lora` take $\alpha = r$ unless you say otherwise, and the factor is 1.
 #
-# A toy: a layer of 12 inputs and 8 outputs, and a target that differs from it by a matrix of rank 2.
+# Here is a toy: a layer of 12 inputs and 8 outputs, and a target that differs from it by a matrix of rank 2.
 
 # %%
 rng = np.random.default_rng(SEED)
@@ -93,7 +93,7 @@ def gradients(a, b, alpha):
 
 
 # %% [markdown]
-# Right? Compare with central differences, at a random place.
+# Is this right? Compare with central differences, at a random place.
 
 # %%
 a, b, step = rng.normal(size=(12, 2)), rng.normal(size=(2, 8)), 1e-5
@@ -127,8 +127,8 @@ assert of_b.any()
 assert not any(g.any() for g in both_zero)
 
 # %% [markdown]
-# Nothing changes at the start, $B$ learns first, and $A$ from the second step on. With both at zero nobody would ever
-# start.
+# Nothing changes at the start, $B$ learns first, and $A$ from the second step on. With both at zero, neither
+# would ever learn.
 #
 # **Predict before you run:** the target's change has rank 2. How well do ranks 1, 2 and 4 do?
 
@@ -160,8 +160,8 @@ ax.legend(frameon=False)
 sns.despine(ax=ax)
 
 # %% [markdown]
-# Three falling curves. Rank 1 stops at the dashed line, ranks 2 and 4 fall to nothing. The whole kernel has 96 weights;
-# rank 2 needs 40.
+# The three curves fall. Rank 1 stops at the dashed line, ranks 2 and 4 fall to nothing. The whole kernel has 96
+# weights; rank 2 needs 40.
 
 # %%
 assert np.isclose(results[1][2][-1], best[1], rtol=1e-3)

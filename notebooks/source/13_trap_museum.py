@@ -350,8 +350,8 @@ tell(findings)
 assert ("unfreeze-without-effect" in rules(findings)) == HOLDS["2"]
 
 # %% [markdown]
-# None. The model's own flag was `True` all the time; setting it to `True` again changes nothing, so nothing is passed
-# on to the layers. **Fix:** set each layer's flag. `freeze_to` does.
+# It trains none. The model's own flag was `True` all the time; setting it to `True` again changes nothing, so nothing
+# is passed on to the layers. **Fix:** set each layer's flag. `freeze_to` does.
 
 # %%
 tlkit.freeze_to(base, 0)
@@ -384,9 +384,9 @@ assert ("training-false-relied-on" in rules(findings)) == HOLDS["1"]
 assert len(findings) == 3 or not HOLDS["1"]
 
 # %% [markdown]
-# Both. Three rules fire for one cause: BatchNorm was meant to be held, and it learns, and its statistics follow the
-# target batches. **Fix:** do not rely on the argument of a call; freeze the BatchNorm layers, which the guide names as
-# the other way. `freeze_to` holds them in every stage, also in those that learn.
+# Both move. Three rules fire for one cause: BatchNorm was meant to be held, and it learns, and its statistics follow
+# the target batches. **Fix:** do not rely on the argument of a call; freeze the BatchNorm layers, which the guide names
+# as the other way. `freeze_to` holds them in every stage, also in those that learn.
 
 # %%
 tlkit.freeze_to(base, 0)
@@ -504,7 +504,7 @@ tell(findings)
 assert "misspelt-attribute" in rules(findings)
 
 # %% [markdown]
-# No. Any object takes any attribute. **Fix:** spell it, or call `freeze_to`, whose own name Python does check.
+# It does not. Any object takes any attribute. **Fix:** spell it, or call `freeze_to`, whose own name Python does check.
 
 # %%
 base = small_backbone()
@@ -591,7 +591,7 @@ assert not findings
 # %% [markdown]
 # ### Exhibit 7: logits that are read as probabilities
 #
-# The opposite: the head ends in logits, and the loss is given by its name.
+# This is the opposite: the head ends in logits, and the loss is given by its name.
 #
 # **Predict before you run:** the right loss reaches nearly all of the test digits. And this one?
 
@@ -712,8 +712,8 @@ tell(findings)
 assert "input-statistics" in rules(findings)
 
 # %% [markdown]
-# Blue first, and with the mean of ImageNet taken away. Channel means far above 0 say that it was forgotten. **Fix:**
-# put the network's own preprocessing inside the model, where nobody can forget it or do it twice.
+# It was trained with blue first, and with the mean of ImageNet taken away. Channel means far above 0 say that it was
+# forgotten. **Fix:** put the network's own preprocessing inside the model, where nobody can forget it or do it twice.
 
 # %%
 prepared = keras.applications.resnet.preprocess_input(enlarged)
@@ -743,8 +743,8 @@ assert "group-in-two-splits" in rules(findings)
 assert np.isin(held_out.groups, train.groups).mean() > 0.9
 
 # %% [markdown]
-# All or nearly all. What such a test score promises is to read new characters *of fonts it knows*. Notebook 07 measures
-# by how much that flatters. **Fix:** cut between families.
+# All of them have one, or nearly all. What such a test score promises is to read new characters *of fonts it knows*.
+# Notebook 07 measures by how much that flatters. **Fix:** cut between families.
 
 # %%
 splitter = GroupShuffleSplit(n_splits=1, test_size=0.25, random_state=SEED)
@@ -855,8 +855,8 @@ assert "confusion-disagrees" in rules(findings)
 assert by_hand < 0.3 < true - 0.3
 
 # %% [markdown]
-# About chance: the set was shuffled anew between `predict` and the loop that collects the labels. **Fix:** do not
-# shuffle what you evaluate.
+# It gives about chance: the set was shuffled anew between `predict` and the loop that collects the labels. **Fix:** do
+# not shuffle what you evaluate.
 
 # %%
 some = tf.data.Dataset.from_tensor_slices((scored_on.x, scored_on.y)).batch(100)
@@ -1022,8 +1022,8 @@ tell(findings)
 assert "cache-stale" in rules(findings)
 
 # %% [markdown]
-# Neither. The audit runs a few images through the frozen stages as they are and compares. **Fix:** cache again after
-# the weights changed.
+# Neither does. The audit runs a few images through the frozen stages as they are and compares. **Fix:** cache again
+# after the weights changed.
 
 # %%
 features = tlkit.cache_features(trunk, few)
@@ -1147,8 +1147,8 @@ tell(findings)
 assert not findings
 
 # %% [markdown]
-# Nothing: it looks at shapes, ranges and counts of labels, not at their meaning. A baseline (notebook 03) would tell
-# you.
+# It says nothing: it looks at shapes, ranges and counts of labels, not at their meaning. A baseline (notebook 03) would
+# tell you.
 #
 # Second, a *subclassed* model has no graph to read, so several rules cannot be applied. The answer says which:
 
