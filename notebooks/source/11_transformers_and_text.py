@@ -686,20 +686,22 @@ sns.despine()
 # probe; bars are 95 % intervals over three draws.
 
 # %%
-by_budget = dict(iter(over_probe.groupby("labels")))
-assert (by_budget[500][["3 blocks", "everything"]] > 0).all(axis=None)  # in each draw of both domains
-for _, table in by_budget[100].groupby("domain"):
-    for way in table:
-        mean, half = tlkit.mean_interval(table[way])
-        assert mean - half < 0  # no interval lies above the probe
-gain = over_probe.groupby(["domain", "labels"]).mean()
-assert gain["everything"].xs(500, level="labels").min() > 0.03
-gain.round(3)
+above = {
+    (domain, labels, way)
+    for (domain, labels), table in over_probe.groupby(["domain", "labels"])
+    for way in table
+    if table[way].mean() > tlkit.mean_interval(table[way])[1]  # the whole interval lies above the probe
+}
+assert not [labels for _, labels, _ in above if labels == 100]
+assert {("movies", 500, "everything"), ("tweets", 500, "everything")} <= above
+assert not [way for domain, _, way in above if way == "1 block" or (domain, way) == ("tweets", "3 blocks")]
+over_probe.groupby(["domain", "labels"]).agg(in_words)
 
 # %% [markdown]
-# With 100 labels nothing can be said for fine-tuning: no interval lies above the probe, and on movies the means lie below
-# it. With 500 it pays, on both domains and in each draw, if three blocks or all may learn; one block is not enough to be
-# sure. The border lies somewhere between. (Four epochs at one rate, not tuned: another recipe may move it.)
+# Judge all of them by their intervals. With 100 labels none lies above zero: no gain shows. With 500 labels letting
+# everything learn gains about five points, on both domains. For one block, and for three blocks on tweets, the interval
+# holds zero: three draws cannot tell. The border lies somewhere between 100 and 500. (Four epochs at one rate, not
+# tuned: another recipe may move it.)
 #
 # And with *all* labels? The probe and TF-IDF again, on the whole training part:
 
@@ -711,10 +713,14 @@ everything.pivot_table(index=["domain", "labels"], columns="method", values="acc
 whole = everything.pivot_table(index="domain", columns="method", values="accuracy")
 assert abs(whole.loc["movies", "TF-IDF"] - whole.loc["movies", "stage 7"]) < 0.03
 assert whole.loc["tweets", "stage 7"] > whole.loc["tweets", "TF-IDF"] + 0.03
+tuned_on_500 = few_labels.query("domain == 'tweets' and labels == 500 and method == 'stage 0'")["accuracy"]
+assert tuned_on_500.min() > whole.loc["tweets"].max()
+assert over_probe.loc[("movies", 500), "everything"].mean() > 0.03
 
 # %% [markdown]
-# With nine thousand labelled snippets, counting words is as good on movies as the frozen encoder. Pretraining is worth
-# most where labels are few.
+# With nine thousand labelled snippets, counting words is as good on movies as the *frozen* encoder. So frozen features
+# are worth most where labels are few. That says nothing of a tuned encoder: on 500 tweets it is better, in each draw,
+# than both columns with all 2,362. How good it is when it is tuned on all labels was not measured.
 
 # %% [markdown]
 # ## 9. Forgetting, on the same task and on another
@@ -975,8 +981,9 @@ print(f"{agree:.1%} of {len(answers)} answers are the probe's; accuracy {np.mean
 #   weights it is worse than counting. Much of it is in the word vectors.
 # - Labels of another domain cost points, and not the same in both directions. Even so they do more for the pretrained
 #   encoder than the target's own do for TF-IDF.
-# - With 100 labels fine-tuning is no better than the probe here, with 500 it is. Tuned on the same task, the encoder
-#   forgets nothing; tuned on another, the old head reads worse, and a refitted one gets part of it back.
+# - With 100 labels no gain of fine-tuning over the probe shows, with 500 it does, when everything learns. Tuned on the
+#   same task, the encoder forgot nothing. Tuned on another, the old head read worse in each of three draws, and a
+#   refitted one got part of it back; how much, three draws do not tell.
 # - An attention map shows where vectors are mixed. It does not say why the answer came out.
 #
 # **Exercise:** you want to read tweets. What would you rather have: 100 labelled editorials, or 20 labelled tweets? Write
