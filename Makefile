@@ -10,37 +10,60 @@ PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 # What each test took is written here, and tests/conftest.py deals the tests out by what was recorded of it.
 SECONDS := build/seconds
 # Files are dealt out in the order of collection, which tests/conftest.py makes: xdist's own puts the longest last.
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -o junit_duration_report=total
-STAMP := $(VENV)/.installed
+RUN := -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -o junit_duration_report=total
+PYTEST := $(BIN)/python $(RUN)
+# Three environments in one, each with a stamp: the course, the quick tests, and the course with all tests.
+LAB := $(VENV)/.lab
 LIGHT := $(VENV)/.light
+STAMP := $(VENV)/.installed
+# `make lab TENSORFLOW=tensorflow-cpu` takes TensorFlow without CUDA, 0.6 GB less; it is made for Linux on x86.
+# What an environment was made with it keeps: the two packages hold the same files and cannot stand side by side.
+SITE := $(VENV)/lib/python3*/site-packages
+TENSORFLOW ?= $(if $(wildcard $(SITE)/tensorflow_cpu-*),tensorflow-cpu,tensorflow)
+ifeq ($(TENSORFLOW),tensorflow-cpu)
+FOR_LAB = $(if $(wildcard $(SITE)/tensorflow-*),$(error tensorflow-cpu needs a new environment: first make clean))\
+          $(PIP) --requirement binder/requirements.txt && $(PIP) --no-deps --editable .
+FOR_CHECK = $(FOR_LAB) && $(PIP) --group check
+else
+FOR_LAB = $(PIP) --editable '.[lab,exercises,text]'
+FOR_CHECK = $(PIP) --group check --editable '.[text]'
+endif
 # These compile large networks again and again, which TensorFlow gives no memory back for: a run, and so processes, of their own.
 LARGE := tests/test_backbones.py tests/test_text.py tests/test_text_toolkit.py tests/test_freeze_lab.py tests/test_export.py
 
-.PHONY: lab fetched demo test bank check notebooks exercises docs links bench lint clean
+.PHONY: lab fetched demo test bank check lowest newest notebooks exercises docs links bench lint dist clean
 .DEFAULT_GOAL := lab
 
-$(STAMP): pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(PIP) --group test --group docs --editable '.[lab,exercises,text]'
-	touch $(LIGHT) $(STAMP)
+define environment
+$(PYTHON) -m venv $(VENV)
+$(BIN)/python -m pip install --quiet --upgrade pip
+endef
 
-# What `make check` needs, a part of the above; where that was installed nothing is left to do.
+# What a learner needs.
+$(LAB): pyproject.toml constraints.txt
+	$(environment)
+	$(FOR_LAB)
+	touch $(LAB)
+
+# What `make check` needs, and no more.
 $(LIGHT): pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(PIP) --group check --editable '.[text]'
+	$(environment)
+	$(FOR_CHECK)
 	touch $(LIGHT)
 
+$(STAMP): $(LAB)
+	$(PIP) --group test --group docs
+	touch $(LIGHT) $(STAMP)
+
 # What the package cannot hold, 200 MB; without a network the notebooks that need it say so, and all the others work.
-fetched: $(STAMP)  ## fetch the text encoder, its sentences and the photographs of clothes, once
+fetched: $(LAB)  ## fetch the text encoder, its sentences and the photographs of clothes, once
 	-$(BIN)/tlkit fetch text
 	-$(BIN)/tlkit fetch clothes
 
-lab: $(STAMP) fetched  ## open the course in JupyterLab
+lab: $(LAB) fetched  ## open the course in JupyterLab
 	$(BIN)/tlkit lab
 
-demo: $(STAMP)  ## the experiment on the command line: does transfer help?
+demo: $(LAB)  ## the experiment on the command line: does transfer help?
 	$(BIN)/tlkit demo
 
 test: $(STAMP) lint fetched  ## everything, notebooks and wheel included
@@ -56,7 +79,22 @@ check: $(LIGHT)  ## the quick part, for each change: no notebook, no browser, li
 	$(BIN)/python -m ruff check .
 	$(PYTEST) -m "not slow"
 
-notebooks: $(STAMP)  ## build notebooks/*.ipynb from notebooks/source/*.py, outputs included
+# What these need in turn is the newest: old versions use what it is going to drop, and are warned.
+lowest:  ## the quick tests with the lowest versions that pyproject.toml allows
+	$(PYTHON) -m venv --clear build/lowest
+	build/lowest/bin/python -m pip install --quiet uv
+	build/lowest/bin/python -m uv pip install --quiet --python build/lowest --resolution lowest-direct --group check --editable '.[text]'
+	build/lowest/bin/python $(RUN) -m "not slow" -W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning
+
+newest:  ## the quick tests with the newest versions, pre-releases of Keras included
+	$(PYTHON) -m venv --clear build/newest
+	build/newest/bin/python -m pip install --quiet --upgrade pip
+	build/newest/bin/python -m pip install --quiet --group check --editable '.[text]'
+	build/newest/bin/python -m pip install --quiet --pre --upgrade keras
+	build/newest/bin/python $(RUN) -m "not slow"
+
+notebooks: $(STAMP)  ## draw the pictures of ideas, and build notebooks/*.ipynb from notebooks/source/*.py, outputs included
+	$(BIN)/python tools/draw_ideas.py
 	$(BIN)/python tools/build_notebooks.py
 
 exercises: $(STAMP)  ## build the exercises and their release for students
@@ -77,6 +115,11 @@ lint: $(STAMP)
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
+
+dist: $(STAMP)  ## wheel and sdist, in dist/; with TAG=v1.2.3 it first asks whether this is that release
+	$(BIN)/python tools/check_release.py $(TAG)
+	rm -rf dist
+	$(BIN)/python -m build
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -12,7 +12,8 @@
 - What a cell is, what it is worth and where it stands is read from the gradebook. Nothing that a notebook says of its
   cells counts: nbgrader alone would skip a test with the tag "skip-execution" and give its points, and give up on a
   notebook in which a cell was copied or split.
-- Feedback holds no hidden tests. nbgrader alone would show them all.
+- Feedback holds no hidden tests. nbgrader alone would show them all. It names each check, and shows formulas without a
+  network.
 - What students write as HTML runs no scripts, neither in feedback nor in formgrader. With nbgrader alone it does.
 """
 
@@ -44,7 +45,7 @@ from tlkit.grading.examiner import (
     started_student,
     student_sandbox,
 )
-from tlkit.grading.feedback import SAFE_FILTERS, feedback_preprocessors
+from tlkit.grading.feedback import configure_feedback
 
 CELL_SECONDS = 120
 
@@ -158,6 +159,4 @@ c.Autograde.autograde_preprocessors = [
     AssignLatePenalties,
     CheckCellMetadata,
 ]
-c.GenerateFeedback.preprocessors = feedback_preprocessors()
-c.HTMLExporter.sanitize_html = True
-c.HTMLExporter.filters = SAFE_FILTERS
+configure_feedback(c)

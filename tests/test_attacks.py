@@ -44,6 +44,7 @@ SAMPLE = (
     "forges_calls",
     "has_a_test_without_text",
     "writes_scripts",
+    "writes_formulas",
 )
 # A limit on the submission, what nbgrader has then to write down its grades, and a second try; all on a busy machine.
 LONGEST = 2 * (bank.SECONDS + 30) + 30

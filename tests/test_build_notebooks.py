@@ -65,6 +65,55 @@ def test_where_pip_fails_the_cell_says_what_to_change(monkeypatch, capsys):
     assert capsys.readouterr().out == "no such repository\n"
 
 
+# What is folded away
+
+FOLDED = """\
+# %% [markdown]
+# # 00
+#
+# Where it says **Predict before you run**, write your guess down.
+
+# %%
+1
+
+# %% [markdown]
+# **Predict before
+# you run:** how much?
+
+# %%
+much = Predict("How much?", between=(0, 1))
+much
+
+# %%
+x = 0.5
+x
+
+# %% [markdown]
+# It is half.
+
+# %%
+assert x < 1
+assert x > 0
+
+# %% tags=["plumbing"]
+def read():
+    assert x
+"""
+
+
+def test_results_are_hidden_from_the_question_to_the_next_text_and_code_that_teaches_nothing_is(tmp_path):
+    source = tmp_path / "00_folded.py"
+    source.write_text(FOLDED, encoding="utf-8")
+    cells = build_notebooks.code_cells(build_notebooks.read_source(source))
+    assert [cell.metadata.get("jupyter") for cell in cells] == [
+        None,
+        None,
+        {"outputs_hidden": True},
+        {"source_hidden": True},
+        {"source_hidden": True},
+    ]
+
+
 # What is stored of what a cell gave
 
 

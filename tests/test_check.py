@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from helpers import KERAS_SAVES_WITH_A_WARNING, run_python
 from PIL import Image
+from rich.console import Console
+from rich.status import Status
 from traps import CLASSES, LOGITS, compiled, fitted, frozen_but, small_base, with_head
 
 from tlkit import cli
@@ -262,13 +264,37 @@ def test_json_is_one_object_and_nothing_else(check: Check, arguments: tuple[str,
 
 def test_table_and_json_agree(check: Check) -> None:
     model = digits_model(activation="softmax")
-    table, report = check(model).out, read_json(check(model, "--json").out)
+    table, report = check(model, "--unchecked").out, read_json(check(model, "--json").out)
     for finding in report["findings"]:
         assert finding["rule"] in table
         assert finding["severity"] in table
         assert finding["notebook"] in table
     for rule in report["unchecked"]:
         assert rule in table.replace("\n", " ")
+
+
+def test_rules_that_were_not_applied_are_counted_by_reason_and_named_on_demand(check: Check) -> None:
+    unchecked = read_json(check(digits_model(), "--json").out)["unchecked"]
+    lines = check(digits_model()).out.splitlines()
+    assert not [rule for rule in unchecked if any(rule in line for line in lines)]
+    without_data = sum(reason == "no train data given" for reason in unchecked.values())
+    assert lines[-1].startswith(f"{len(unchecked)} rules not checked: no train data given ({without_data}), ")
+    assert "--unchecked" in lines[-1]
+    named = check(digits_model(), "--unchecked").out.replace("\n", " ")
+    assert all(rule in named and reason in named for rule, reason in unchecked.items())
+
+
+def test_a_terminal_sees_what_is_being_done(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    status = Console.status
+
+    def noting(console: Console, text: str, **options: Any) -> Status:
+        said.append(f"{'stderr' if console.stderr else 'stdout'}: {text}")
+        return status(console, text, **options)
+
+    monkeypatch.setattr(Console, "status", noting)
+    check(digits_model(), "--data", "mnist")
+    assert said == ["stderr: loading TensorFlow and model.keras", f"stderr: applying {len(RULES)} rules"]
 
 
 # Refusals -----------------------------------------------------------------------------------------------------------

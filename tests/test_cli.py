@@ -306,6 +306,18 @@ def test_info_names_a_package_that_is_not_installed(tlkit_command: Command, monk
     assert re.search(r"jupyterlab +not installed", tlkit_command("info", "--no-devices").out)
 
 
+def test_info_finds_tensorflow_under_its_other_name(tlkit_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.metadata
+
+    def version(package: str) -> str:
+        if package == "tensorflow":
+            raise importlib.metadata.PackageNotFoundError(package)
+        return {"tensorflow-cpu": "2.0"}.get(package, "1.0")
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    assert re.search(r"^ *tensorflow +2\.0$", tlkit_command("info", "--no-devices").out, re.MULTILINE)
+
+
 def test_a_broken_asset_is_one_line_in_the_demo(tlkit_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(target: str, **options: int):
         raise assets.AssetError("bundled file mnist.npz is missing: reinstall tlkit.")

@@ -7,14 +7,17 @@ from urllib.parse import unquote
 
 import build_exercises
 import build_notebooks
+import draw_ideas
 import launch_links
 import nbformat
 import pytest
 from helpers import ROOT, raises_one_line
 
-from tlkit.files.course import copy_course, course_files, course_folder
+from tlkit.files.course import FOLDED, copy_course, course_files, course_folder
 
 pytest.importorskip("ipykernel")
+
+GLOSSARY = ROOT / "notebooks" / "glossary.md"
 
 
 def test_the_course_is_what_git_has_for_a_learner():
@@ -23,10 +26,19 @@ def test_the_course_is_what_git_has_for_a_learner():
     assert {name for name in files if name.endswith(".ipynb")} == {*launch_links.notebooks(), *launch_links.exercises()}
     for folder in ("photos", "drawings"):
         assert f"notebooks/{folder}/LICENSE.txt" in files
+    assert {f"notebooks/pictures/{name}.svg" for name in draw_ideas.DRAW} <= set(files)
     assert not any("source" in name for name in files)
 
 
-def test_a_copy_differs_from_the_course_in_the_kernels_names_alone(tmp_path: Path):
+def without_the_line_for_folded(cell: dict) -> dict:
+    if cell["metadata"].get("jupyter", {}).get("outputs_hidden") and cell["outputs"]:
+        first, *outputs = cell["outputs"]
+        assert first["data"] == {"text/plain": [FOLDED]}
+        return {**cell, "outputs": outputs}
+    return cell
+
+
+def test_a_copy_differs_from_the_course_in_the_kernels_names_and_a_line_for_what_is_folded(tmp_path: Path):
     copied = copy_course(tmp_path)
     assert list(copied.new) == course_files()
     assert copied.updated == copied.kept == ()
@@ -34,7 +46,8 @@ def test_a_copy_differs_from_the_course_in_the_kernels_names_alone(tmp_path: Pat
         ours, theirs = (ROOT / name).read_bytes(), (tmp_path / name).read_bytes()
         if name.endswith(".ipynb"):
             ours, theirs = json.loads(ours), json.loads(theirs)
-            assert {**ours, "metadata": None} == {**theirs, "metadata": None}
+            assert ours["cells"] == [without_the_line_for_folded(cell) for cell in theirs["cells"]]
+            assert [ours["nbformat"], ours["nbformat_minor"]] == [theirs["nbformat"], theirs["nbformat_minor"]]
             assert theirs["metadata"]["kernelspec"]["name"] == ours["metadata"]["kernelspec"]["name"]
             nbformat.validate(theirs)
         else:
@@ -103,3 +116,16 @@ def test_nbgrader_makes_the_same_release(tmp_path: Path):
     for source in sources:
         (made,) = build_exercises.release(source.parent.name, tmp_path).glob("*.ipynb")
         assert made.read_bytes() == (ROOT / "exercises" / "release" / source.parent.name / made.name).read_bytes()
+
+
+def test_the_glossary_is_in_order_and_names_no_word_that_its_notebook_does_not_show():
+    rows = re.findall(r"^\| ([^|]+) \| [^|]+ \| \[(\d\d)\]\((\w+)\.ipynb\) \|$", GLOSSARY.read_text("utf-8"), re.M)
+    assert len(rows) == GLOSSARY.read_text("utf-8").count("\n| ") - 1
+    words = [word.lower().replace("-", "") for word, _, _ in rows]
+    assert words == sorted(words)
+    for word, number, stem in rows:
+        assert stem.startswith(number)
+        notebook = nbformat.read(ROOT / "notebooks" / f"{stem}.ipynb", as_version=4)
+        text = " ".join(cell.source for cell in notebook.cells).lower()
+        for part in re.split(r", | and ", word.lower()):
+            assert part.rstrip("s") in text, f"{stem} does not say {part}"

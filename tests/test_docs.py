@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import posixpath
 import re
+import shutil
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import check_links
+import lab_in_browser
 import nbformat
 import pytest
 import typer.main
@@ -165,6 +167,21 @@ def test_notebooks_have_a_page_with_their_outputs(site: Site, notebook: Path) ->
     assert len([load for load in page.loads if load.startswith(f"{notebook.stem}-")]) == len(pictures)
     assert page.text.count('<div class="output">') == len(outputs)
     assert page.tags.count("table") >= len(tables)
+    cells = [
+        cell for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == "code" and cell.id != "setup"
+    ]
+    hidden = [cell for cell in cells if cell.outputs and cell.metadata.get("jupyter", {}).get("outputs_hidden")]
+    assert page.text.count("<summary>What came out</summary>") == len(hidden)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_pictures_beside_the_notebooks_are_shown(site: Site, folder: Path, notebook: Path) -> None:
+    texts = [cell.source for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == "markdown"]
+    wanted = re.findall(r"\]\((pictures/[\w.]+)\)", "\n".join(texts))
+    assert [load for load in site[f"notebooks/{notebook.stem}.html"].loads if load.startswith("pictures/")] == wanted
+    for name in wanted:
+        assert (folder / "notebooks" / name).read_bytes() == (ROOT / "notebooks" / name).read_bytes()
 
 
 @pytest.mark.slow
@@ -184,6 +201,37 @@ def test_nothing_is_left_in_the_notation_of_another_tool(site: Site) -> None:
             assert left not in prose, f"{name} has {left}"
 
 
+@pytest.mark.slow
+def test_each_command_is_summed_up_in_a_whole_sentence(site: Site) -> None:
+    items = dict(re.findall(r"<li><code>([\w-]+)</code>: ([^<]*)", site["api/cli.html"].text))
+    for path in commands(typer.main.get_command(app), ()):
+        if path:
+            assert items[path[-1]].endswith("."), path
+            assert "..." not in items[path[-1]]
+    assert "the same few labels" in items["demo"]
+
+
+@pytest.mark.slow
+def test_a_site_that_was_opened_from_its_folder_can_be_searched(folder: Path) -> None:
+    pytest.importorskip("playwright", reason="needs the dependency group test")
+    if lab_in_browser.find_browser() is None and not shutil.which("playwright"):
+        pytest.skip("no Chromium or Chrome on this machine")
+    with lab_in_browser.browser() as browser:
+        page = browser.new_page()
+        page.set_default_timeout(60_000)
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto((folder / "notebooks" / "07_evaluation.html").as_uri())
+        page.locator("input.md-search__input").click()
+        page.keyboard.type("bootstrap_interval")
+        found = page.locator(".md-search-result__item a").first
+        found.wait_for()
+        found.click()
+        page.wait_for_url("**/api/evaluation.html**")
+        assert "bootstrap_interval" in page.locator("article").inner_text()
+    assert {urlsplit(address).scheme for address in asked} == {"file"}
+
+
 # How pages are made
 
 
@@ -193,14 +241,27 @@ def test_links_between_files_become_links_between_pages(pages: ModuleType) -> No
 
     assert relinked("[a](../README.md#the-course)") == "[a](../index.md#the-course)"
     assert relinked("[`b`](../notebooks/04_freezing.ipynb)") == "[`b`](../notebooks/04_freezing.md)"
+    section = '[b](../notebooks/04_freezing.ipynb#cell-id=section-3 "BatchNorm")'
+    assert relinked(section) == '[b](../notebooks/04_freezing.md#3-batchnorm-moves-without-a-gradient "BatchNorm")'
     assert relinked("[c](../tlkit/audit/moved.py)") == "[c](../api/audit.md)"
     assert relinked("![d](../docs/audit.png)") == "![d](../audit.png)"
+    beside = "![d,\ne](pictures/lora.svg)"
+    assert relinked(beside, "notebooks/12_parameter_efficient.ipynb", "notebooks/12_parameter_efficient.md") == beside
     assert relinked("[Makefile](../Makefile)") == "Makefile"  # not in the site
     assert relinked("[a badge ![e](https://example.org/e.svg)](https://example.org)") == (
         "[a badge e](https://example.org)"
     )
     for same in ("[nowhere](nowhere.md)", "[f](#here)", "`layers[0](../Makefile)`", "```\n[g](../Makefile)\n```\n"):
         assert relinked(same) == same
+
+
+def test_an_output_in_markdown_is_a_part_of_the_page(pages: ModuleType, tmp_path: Path) -> None:
+    data = {"text/markdown": "| a |\n|---|\n| [b](04_freezing.ipynb) |", "text/plain": "<an object>"}
+    cell = nbformat.v4.new_code_cell("a", outputs=[nbformat.v4.new_output("execute_result", data)])
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "a.ipynb")
+    page, _ = pages.notebook_page(tmp_path / "a.ipynb")
+    assert f'<div class="output" markdown>\n\n{data["text/markdown"]}\n\n</div>' in page
+    assert "an object" not in page
 
 
 def test_a_diagram_becomes_lines_of_arrows(pages: ModuleType) -> None:

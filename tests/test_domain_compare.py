@@ -1,6 +1,7 @@
 """DomainCompare against counts by hand and the functions that a learner would call; its controls, names and picture."""
 
 import base64
+import re
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +22,7 @@ from tlkit.heads import build_head, join, load_source_head
 from tlkit.probe import fit_probe
 from tlkit.widgets import domain_compare
 from tlkit.widgets.domain_compare import DomainCompare
+from tlkit.widgets.page import Page
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 SIDES = ("source", "target")
@@ -124,7 +126,7 @@ def test_without_a_bundled_head_source_labels_make_one() -> None:
     fit_probe(head, cache_features(backbone.model, pair.source.train.take(20, seed=0)))
     scores = score_pair(backbone, head, head, pair)
     np.testing.assert_allclose(compare.scores["accuracy"], [scores.source, scores.target])
-    assert "with a probe on 20 source labels a class and no target label (zero-shot)" in compare._status.value
+    assert "with a probe on 20 source labels per class and no target label (zero-shot)" in compare._status.value
 
 
 def test_domains_of_different_classes_have_heads_of_their_own() -> None:
@@ -133,6 +135,13 @@ def test_domains_of_different_classes_have_heads_of_their_own() -> None:
     compare = DomainCompare(pair, {"toy": backbone})
     assert compare.labels_per_class == compare.label_choices[0] == 1
     before = compare.confusion("source")
+    # Each domain with what reads it, and one label is no plural.
+    shares = [f"{row.accuracy:.1%} of {row.domain}" for row in compare.scores.itertuples()]
+    assert (
+        f"<b>toy</b> reads {shares[0]} with a probe on 20 source labels per class, "
+        f"and {shares[1]} with a probe on 1 target label per class, 2 in all. "
+    ) in compare._status.value
+    assert "points" not in compare._status.value  # of two tasks
     compare.labels_per_class = 5
     assert compare.confusion("source").equals(before)
     assert compare.confusion("target").shape == (2, 2)
@@ -283,6 +292,25 @@ def test_many_classes_are_cut_to_the_most_confused_and_it_says_so(n_classes: int
         assert sum(numbers) == np.isin(fresh(pair, side).test.y, chosen).sum()
 
 
+@pytest.mark.parametrize(
+    ("n_source", "n_target", "of", "all_of"),
+    [
+        (14, 14, ["12 of 14 classes, those with the most errors on the target"], ["source", "target"]),
+        (14, 3, ["12 of 14 classes of the source"], ["source"]),
+        (3, 13, ["12 of 13 classes of the target"], ["target"]),
+        (14, 13, ["12 of 14 classes of the source", "12 of 13 classes of the target"], ["source", "target"]),
+    ],
+)
+def test_where_classes_are_left_out_the_side_is_named(
+    n_source: int, n_target: int, of: list[str], all_of: list[str]
+) -> None:
+    pair = DomainPair(toy_pair(n_source).source, toy_pair(n_target).target)
+    hint = DomainCompare(pair, {"toy": toy_backbone()})._about_shown()
+    assert all(words in hint for words in of)
+    assert re.findall(r'[.]confusion[(]"(\w+)"[)]', hint) == all_of
+    assert DomainCompare(toy_pair(3), {"toy": toy_backbone()})._about_shown() == ""
+
+
 def test_a_backbone_of_one_stage_with_62_classes() -> None:
     one = Backbone("one", toy_backbone().model, ("two_out",))
     compare = DomainCompare(toy_pair(62, n=62 * 6), {"one": one})
@@ -323,7 +351,7 @@ def test_controls_drive_the_settings() -> None:
     compare = DomainCompare(toy_pair(3), {"toy": toy_backbone(), "one": toy_classifier(3)})
     control(compare, "tlkit-labels").value = 5
     assert compare.labels_per_class == 5
-    assert "5 target labels a class, 15 in all" in compare._status.value
+    assert "5 target labels per class, 15 in all" in compare._status.value
     control(compare, "tlkit-model").value = "one"
     assert compare.model == "one"
     assert control(compare, "tlkit-labels").disabled
@@ -337,6 +365,69 @@ def test_controls_drive_the_settings() -> None:
     wanted = compare.cell
     compare.pick_largest_error("source")
     assert compare.cell == wanted
+
+
+def pressed(compare: DomainCompare, message: object) -> None:
+    page = next(child for child in compare.children if isinstance(child, Page))
+    page._handle_custom_msg(message, [])
+
+
+@pytest.mark.parametrize("n_classes", [3, 14])
+def test_a_cell_of_a_matrix_is_chosen_by_a_press(n_classes: int) -> None:
+    compare = DomainCompare(toy_pair(n_classes), {"one": toy_classifier(n_classes)})
+    for side in SIDES:
+        svg = compare._matrices.value.split("<svg")[1 + SIDES.index(side)]
+        buttons = [dict(re.findall(r'([\w-]+)="([^"]*)"', tag)) for tag in re.findall(r"<g ([^>]+)>", svg)]
+        shown = min(n_classes, 12)
+        assert len(buttons) == shown**2
+        assert [button["tabindex"] for button in buttons].count("0") == 1  # the others are reached by arrow keys
+        matrix = compare.confusion(side).to_numpy()
+        for button in buttons:
+            where, right, answer = button["data-press"].split()
+            assert where == side
+            n = int(matrix[int(right), int(answer)])
+            assert button["aria-label"].endswith(f": {n} image{'s' * (n != 1)}")
+        for button in buttons[:: shown + 2]:
+            pressed(compare, {"press": button["data-press"]})
+            _, right, answer = button["data-press"].split()
+            assert compare.cell == (side, f"c{right}", f"c{answer}")
+            assert len(compare.cell_images) == matrix[int(right), int(answer)]
+            assert compare._matrices.value.count('aria-pressed="true"') == 1
+
+
+@pytest.mark.parametrize(
+    "message",
+    [None, 7, [], {}, {"press": None}, {"press": ""}, {"press": "target"}, {"press": "target 0"},
+     {"press": "target 0 1 2"}, {"press": "target 0 99"}, {"press": "target a b"}, {"press": "nowhere 0 0"}],
+)  # fmt: skip
+def test_a_press_that_is_none_changes_nothing(message: object) -> None:
+    compare = DomainCompare(toy_pair(3), {"one": toy_classifier(3)})
+    before = compare.cell
+    pressed(compare, message)
+    assert compare.cell == before
+
+
+def test_a_cell_that_other_labels_leave_empty_is_left_for_the_classs_largest_error() -> None:
+    compare = DomainCompare(toy_pair(3), {"toy": toy_backbone(2), "one": toy_classifier(3)}, seed=4)
+    left = 0
+    for side in SIDES:
+        for name, few, many in (("toy", 1, 20), ("toy", 20, 0), ("one", 0, 0)):
+            for right in "c0", "c1", "c2":
+                for answer in "c0", "c1", "c2":
+                    compare.model, compare.labels_per_class = "toy", few
+                    compare.cell = (side, right, answer)
+                    if not len(compare.cell_images):
+                        assert compare.cell == (side, right, answer)  # somebody wants to see that it is empty
+                        continue
+                    compare.model, compare.labels_per_class = name, many
+                    assert len(compare.cell_images)
+                    assert compare.cell[:2] == (side, right)
+                    row = compare.confusion(side).loc[right]
+                    if not row[answer]:
+                        left += 1
+                        errors = row.drop(right)
+                        assert compare.cell[2] == (errors.idxmax() if errors.any() else right)
+    assert left > 3
 
 
 def test_settings_drive_the_controls() -> None:

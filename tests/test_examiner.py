@@ -15,8 +15,9 @@ from helpers import raises_one_line
 
 import tlkit
 from tlkit.grading import check_same, limited
-from tlkit.grading.examiner import Cell, examine, last_to_run, started_student
+from tlkit.grading.examiner import Cell, examine, last_to_run, outputs_of, started_student
 from tlkit.grading.limits import allowed_here, limits_elsewhere
+from tlkit.grading.notebook import KERNEL_GONE, lent_of, lent_words
 from tlkit.grading.peer import Peer, Unreadable
 from tlkit.grading.sandbox import bubblewrap
 from tlkit.grading.wire import Gone, Wire, pack, unpack
@@ -539,10 +540,27 @@ def test_a_mistake_costs_its_own_part_only(tmp_path) -> None:
     wrong = Cell("double", "solution", "def double(x):\n    return 5 * x")
     outcomes = graded(tmp_path, wrong, test_of("double"), TRIPLE, test_of("triple"))
     assert [outcome.error for outcome in outcomes] == ["", "AssertionError", "", ""]
+    assert [outcome.lent for outcome in outcomes] == [(), (), (), ("double",)]
     # And what is wrong in its own right is wrong, whatever came before.
     both = Cell("triple", "solution", "def triple(x):\n    return double(x) - x")
     outcomes = graded(tmp_path, wrong, test_of("double"), both, test_of("triple"))
     assert [bool(outcome.error) for outcome in outcomes] == [False, True, False, True]
+
+
+def test_what_was_lent_is_named_where_it_was_called_and_nowhere_else(tmp_path) -> None:
+    wrong = Cell("double", "solution", "def double(x):\n    return 5 * x")
+    own = Cell("triple", "solution", "def triple(x):\n    return 3 * x")  # needs no double
+    outcomes = graded(tmp_path, wrong, test_of("double"), own, test_of("triple"))
+    assert [outcome.lent for outcome in outcomes] == [()] * 4
+    # A test may name it itself, and then fail: both are said.
+    names_it = Cell("triple_any", "test", "assert double(1) + triple(1) == 6, 'triple is wrong'")
+    outcomes = graded(tmp_path, wrong, test_of("double"), own, names_it)
+    assert (outcomes[3].words, outcomes[3].lent) == ("triple is wrong", ("double",))
+    error, note = outputs_of(outcomes[3])
+    assert error["output_type"] == "error"
+    assert note["data"]["text/plain"] == lent_words(["double"])
+    assert lent_of({"outputs": [error, note]}) == ["double"]
+    assert "double" in lent_words(["double"])
 
 
 def test_the_reference_is_lent_as_a_function_without_its_text(tmp_path) -> None:
@@ -598,6 +616,10 @@ def test_what_ends_the_process_costs_what_comes_after(tmp_path) -> None:
     ends = Cell("triple", "solution", "import os\ndef triple(x):\n    os._exit(0)")
     outcomes = graded(tmp_path, SOLUTION, test_of("double"), ends, test_of("triple"))
     assert [outcome.error for outcome in outcomes] == ["", "", "", "KernelGone"]
+    assert outcomes[3].words == f"{KERNEL_GONE} It ended at triple_any."
+    at_once = Cell("double", "solution", "import os\nos._exit(0)")
+    outcomes = graded(tmp_path, at_once, test_of("double"), Cell("", "free", ""), test_of("triple"))
+    assert {outcome.words for outcome in outcomes} == {f"{KERNEL_GONE} It ended at double."}
 
 
 @pytest.mark.slow

@@ -425,6 +425,36 @@ def test_from_scratch_can_pause_and_does_not_touch_the_backbone(pair: DomainPair
     assert same_weights(two.backbone.model, start)
 
 
+def test_train_answers_before_a_measurement_in_the_background_has_ended(
+    lab: FreezeLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The background may be inside a batch for seconds; by the order of events, not by a clock."""
+    monkeypatch.setattr("tlkit.widgets.freeze_lab.PATIENCE", 0.0)
+    measuring, may_end = threading.Event(), threading.Event()
+    events: list[str] = []
+
+    def measure(per_class: int, *, interrupt: threading.Event) -> None:
+        measuring.set()
+        assert may_end.wait(60)
+        events.append(f"the background has ended, asked to: {interrupt.is_set()}")
+
+    monkeypatch.setattr(lab.experiment, "measure_scratch", measure)
+    lab.measures_scratch = True
+    lab.train()
+    assert measuring.wait(60)
+    lab.observe(lambda change: events.append(change["new"]), "status")
+    lab.callbacks.append(lambda kind, value: events.append("the run works") if value == "training" else None)
+    control(lab, "tlkit-train").click()  # returns while the background is still at work
+    assert events == ["running"]
+    assert control(lab, "tlkit-train").disabled
+    assert "preparing" in control(lab, "tlkit-progress-words").value
+    lab.measures_scratch = False
+    may_end.set()
+    lab.wait()
+    assert events == ["running", "the background has ended, asked to: True", "the run works", "idle"]
+    assert len(lab.runs) == 2
+
+
 def test_without_the_same_classes_there_is_no_zero_shot(pair: DomainPair) -> None:
     other = Domain("other", pair.target.train, pair.target.test, ("x", "y", "z"))
     assert np.isnan(FreezeLab(DomainPair(pair.source, other), toy_backbone()).baselines.zero_shot)
@@ -540,6 +570,10 @@ def test_controls_and_traits_say_the_same(lab: FreezeLab) -> None:
     next(toggle for toggle in controls(lab, "tlkit-layer") if "two_a_conv" in toggle.description).value = True
     assert lab.frozen == {"one_conv", "two_a_conv"}
     assert "◐" in toggles[1].description
+    for toggle in controls(lab, "tlkit-layer"):  # in the colours of the legend
+        path = toggle.description.split()[1]
+        classes = set(toggle._dom_classes) & {"tlkit-frozen", "tlkit-learns"}
+        assert classes == {"tlkit-frozen" if path in lab.frozen else "tlkit-learns"}
     for name, value in (("epochs", 9), ("views", 4), ("head_first", True), ("head_rate", 1e-2), ("per_class", 2)):
         control(lab, f"tlkit-{name.replace('_', '-')}").value = value
         assert getattr(lab, name) == value
@@ -569,6 +603,40 @@ def test_the_table_can_be_sorted_and_a_run_restored_by_hand(lab: FreezeLab) -> N
     controls(lab, "tlkit-restore")[0].click()
     assert lab.epochs == 1
     assert "run 2" in lab.sentence
+
+
+def test_the_table_shows_what_differs_between_runs(lab: FreezeLab) -> None:
+    def shown() -> list[str]:
+        head = control(lab, "tlkit-head").children
+        return [button.description for button in head if button.layout.display != "none"]
+
+    lab.epochs = 1
+    lab.train()
+    always = ["run", "frozen", "labels", "epochs", "target", "source", "seconds"]
+    assert shown() == always
+    more = [
+        ("base_rate", 1e-5, "rate, base", "1e-5"),
+        ("head_rate", 3e-3, "rate, head", "0.003"),
+        ("train_batchnorm", True, "BatchNorm", "learns"),
+        ("head_first", True, "order", "head first"),
+        ("views", 2, "views", "2"),
+        ("from_pretrained", False, "start", "went on"),
+    ]
+    expected: set[str] = set(always)
+    for name, value, title, text in more:
+        before = getattr(lab, name)
+        setattr(lab, name, value)
+        lab.train()
+        setattr(lab, name, before)
+        expected.add(title)
+        assert set(shown()) == expected
+        cells = re.findall("<span>([^<]*)</span>", control(lab, "tlkit-row-1").children[1].value)
+        assert dict(zip(shown()[1:], cells, strict=True))[title] == text
+    words = lab._repr_mimebundle_()["text/plain"]
+    assert all(title in words for title in expected)
+    control(lab, "tlkit-sort-base_rate").click()
+    control(lab, "tlkit-sort-base_rate").click()
+    assert control(lab, "tlkit-runs").shown()[0] == 2
 
 
 def test_results_export(lab: FreezeLab, tmp_path: Path) -> None:
@@ -616,10 +684,79 @@ def test_words_say_what_moved_and_what_was_lost(lab: FreezeLab) -> None:
     lab.freeze_to(0)
     lab.base_rate, lab.epochs = 1.0, 10
     run = lab.train()
-    assert lab.sentence.startswith("Everything moved.")
+    assert lab.sentence.startswith("Everything but BatchNorm moved.")
     lost = lab.experiment.source_before - run.source
     assert lost > 0.05
     assert "forgetting." in lab.sentence
+
+
+def test_what_moved_is_said_as_the_strip_counts_it(lab: FreezeLab) -> None:
+    lab.base_rate = 1e-2
+    lab.freeze_to(0)
+    for batchnorm, single, words in (
+        (False, (), "Everything but BatchNorm moved."),
+        (True, (), "Everything moved."),
+        (True, ("two_a_conv",), "Layers of every stage and the head moved."),
+    ):
+        lab.train_batchnorm = batchnorm
+        lab.freeze_layers(*single)
+        audit = lab.train().audit
+        moved = int((audit["weights_moved"] | audit["statistics_moved"]).sum())
+        assert lab.sentence.startswith(words)
+        assert (moved == len(audit)) == (words == "Everything moved.")
+        assert f"{moved} moved" in control(lab, "tlkit-moved").value
+
+
+def test_a_stopped_run_says_the_epochs_done(pair: DomainPair) -> None:
+    lab = FreezeLab(pair, toy_backbone())
+    lab.measures_scratch, lab.per_class, lab.epochs = False, 15, 40  # two batches an epoch
+
+    def stop(kind: str, value: object) -> None:
+        if kind == "progress" and value[0] >= 7:
+            lab.stop()
+
+    lab.callbacks.append(stop)
+    run = lab.train()
+    assert (run.batches, run.epochs) == (7, 3.5)
+    assert lab.sentence.startswith("Stopped after 3.5 of 40 epochs. Only stage")
+    shown = html_of(control(lab, "tlkit-runs"))
+    assert "<span>3.5 of 40</span>" in shown
+    assert "3.5 of 40" in lab._repr_mimebundle_()["text/plain"]
+    lab.callbacks.clear()
+    lab.epochs = 8
+    assert lab.train().epochs == 8
+    control(lab, "tlkit-sort-epochs").click()  # by the epochs done
+    assert control(lab, "tlkit-runs").shown() == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "moments"),
+    [(3, [0, 1, 2, 3]), (15, [*range(11), 12, 14, 15]), (200, [*range(11), *range(20, 201, 20)])],
+)
+def test_early_epochs_are_looked_at_one_by_one(lab: FreezeLab, epochs: int, moments: list[int]) -> None:
+    lab.epochs = epochs
+    lab.freeze_to(2)
+    seen: list[float] = []
+    lab.callbacks.append(lambda kind, value: seen.append(value[0]) if kind == "point" else None)
+    assert lab.train().history["epoch"].tolist() == moments
+    assert seen == moments[:-1]  # the last ones are the scores on the test examples
+
+
+def test_a_run_that_only_guesses_is_not_shown_as_one_that_went_well(lab: FreezeLab) -> None:
+    box = control(lab, "tlkit-sentence")
+    lab.freeze_to(2)
+    lab.epochs, lab.head_first = 1, True
+    assert lab.train().target > 0.6
+    assert "tlkit-not-well" not in box._dom_classes
+    assert "guessing" not in lab.sentence
+    lab.freeze_to(0)
+    lab.head_first, lab.epochs, lab.base_rate, lab.head_rate = False, 10, 10.0, 10.0
+    run = lab.train()
+    assert run.target == pytest.approx(1 / 3, abs=0.05)  # three classes, equally many
+    assert f"Target {run.target:.3f}, no better than guessing, " in lab.sentence
+    assert "tlkit-not-well" in box._dom_classes
+    lab.reset()
+    assert "tlkit-not-well" not in box._dom_classes
 
 
 def test_the_static_picture_and_words(lab: FreezeLab) -> None:
@@ -686,9 +823,9 @@ def test_a_curve_lies_where_its_scores_are() -> None:
 
 def test_labels_do_not_cover_each_other() -> None:
     svg = draw_curves(Curve([(0, 0.9, 0.9)]), [], Baselines(0.9, 0.9, 0.9), epochs=10, source_before=0.9)
-    heights = sorted(float(y) for y in re.findall(r' y="([\d.]+)"[^>]* font-size="12"', svg))
+    heights = sorted(float(y) for y in re.findall(r' y="([\d.]+)"[^>]* font-size="12.5"', svg))
     assert len(heights) == 5
-    assert np.all(np.diff(heights) >= 13.9)
+    assert np.all(np.diff(heights) >= 14.9)
 
 
 def test_the_strip_marks_what_was_not_meant(lab: FreezeLab) -> None:

@@ -20,6 +20,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
+from urllib.parse import unquote
 
 import pytest
 from helpers import ROOT, raises_one_line, run_python
@@ -28,7 +29,8 @@ from tlkit import cli
 from tlkit.grading import submissions
 from tlkit.grading.course import Course, prepare_course
 from tlkit.grading.landlock import landlock_version
-from tlkit.grading.notebook import check_exercise, error_line, mend_lost_wakeups, touched_tests
+from tlkit.grading.notebook import check_exercise, error_line, lent_words, mend_lost_wakeups, touched_tests
+from tlkit.grading.overview import read_checks
 from tlkit.grading.sandbox import bubblewrap, world_of_its_own
 from tlkit.grading.submissions import find_submissions
 from tlkit.text.fetching import data_folder as text_folder
@@ -103,6 +105,19 @@ def test_a_student_sees_what_passes_and_what_fails(hand_in, tmp_path) -> None:
     assert set(fails) <= set(answer("wrong/head_pair_swapped").loses)
     assert all("Reread" in line for line in run.stdout.splitlines() if line.startswith("fails"))
     assert (tmp_path / "wrong.ipynb").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_a_student_is_told_which_failure_comes_from_another(hand_in, tmp_path) -> None:
+    wrong = "import math\n\n\ndef softmax(Z):\n    e = np.exp(Z)\n    return e / e.sum() / 2"
+    loss = "def cross_entropy(Z, Y):\n    return math.pi"  # wrong in its own right
+    hand_in(tmp_path / "wrong.ipynb", {"softmax": wrong, "cross_entropy": loss})
+    reasons = {check.name: check.reason for check in check_exercise(tmp_path / "wrong.ipynb").checks}
+    cause = " It uses softmax, which failed above: mend that first."
+    assert reasons["logit_gradient_examples"].startswith("logit_gradient must be")
+    assert reasons["logit_gradient_examples"].endswith(cause)
+    assert reasons["head_gradients_any_head"].endswith(cause.replace("softmax", "logit_gradient"))
+    assert "mend that first" not in reasons["softmax_examples"] + reasons["cross_entropy_examples"]
 
 
 @pytest.mark.slow
@@ -364,6 +379,26 @@ def test_touched_tests_are_named(hand_in, course, tmp_path) -> None:
     assert said == "test cells changed sgd_step_keeps_inputs; deleted softmax_examples; copied adam_step_examples"
     (tmp_path / "bob.ipynb").write_text("no notebook", encoding="utf-8")
     assert touched_tests(tmp_path / "bob.ipynb", release) == ""
+    # Of many the first are named, and all are counted.
+    hand_in(tmp_path / "cyd.ipynb", {name: "pass" for name, cell in tests.items() if name and name != "setup"})
+    assert touched_tests(tmp_path / "cyd.ipynb", release).endswith("cross_entropy_soft_labels and 13 more")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import tlkit.grading\ntlkit.grading.check_same = print",
+        "def check_same(*a, **k): pass",
+        "check_same = lambda *a, **k: None",
+        "import tlkit.grading as g\nsetattr(g, 'check_same', print)",
+    ],
+)
+def test_checks_that_a_student_replaces_are_named(source, hand_in, course, tmp_path) -> None:
+    release = course / "release" / "ps1" / f"{NOTEBOOK}.ipynb"
+    hand_in(tmp_path / "ann.ipynb", {"softmax": source})
+    assert touched_tests(tmp_path / "ann.ipynb", release) == "cells that replace check_same"
+    hand_in(tmp_path / "bob.ipynb", {"softmax": "from tlkit.grading import check_same\n%magic"})
+    assert touched_tests(tmp_path / "bob.ipynb", release) == ""
 
 
 def test_nothing_that_the_tests_would_import_comes_along(tmp_path) -> None:
@@ -408,8 +443,11 @@ def test_no_reason_is_a_formula() -> None:
 
 def test_a_course_that_was_prepared_before_goes_on_hiding_its_tests(tmp_path) -> None:
     text = (ROOT / "exercises" / "nbgrader_config.py").read_text(encoding="utf-8")
-    before = text.replace("from tlkit.grading.feedback import", "from tlkit._grade_worker import")
-    assert before != text
+    names = "SAFE_FILTERS, feedback_preprocessors"
+    before = text.replace(
+        "from tlkit.grading.feedback import configure_feedback", f"from tlkit._grade_worker import {names}"
+    ).replace("configure_feedback(c)", "c.GenerateFeedback.preprocessors = feedback_preprocessors()")
+    assert "configure_feedback" not in before
     (tmp_path / "nbgrader_config.py").write_text(before, encoding="utf-8")
     config = PyFileConfigLoader("nbgrader_config.py", path=str(tmp_path)).load_config()
     assert [kind.__name__ for kind in config.GenerateFeedback.preprocessors][1] == "Discreet"
@@ -581,6 +619,55 @@ def test_a_class_is_graded_whatever_it_hands_in(graded_class, instructor) -> Non
     with (out / "grades_ps1.csv").open(encoding="utf-8", newline="") as file:
         grades = {row["student_id"]: float(row["score"]) for row in csv.DictReader(file)}
     assert grades == {student: sum(got for got, _, _ in rows.values()) for student, rows in table.items()}
+
+
+@pytest.mark.slow
+def test_the_table_says_how_each_check_came_out(graded_class) -> None:
+    table = read_checks(graded_class[1] / "checks_ps1.csv")
+    states = table.pivot(index="student", columns="check", values="state")
+    assert set(states.loc["float32"]) == {"passes"}
+    assert set(states.loc["garbage"]) == set(states.loc["nothing"]) == {"not tested"}
+    gone = {"sleeps": LATE, "sleeps_when_called": LATE, "ends_the_process": list(answer(BANK[-1]).loses)}
+    for student, lost in gone.items():
+        assert set(states.loc[student, lost]) == {"not tested"}
+        assert set(states.loc[student].drop(lost)) == {"passes"}
+    assert set(states.loc["axis_swapped", list(answer("wrong/axis_swapped").loses)]) == {"fails"}
+    parts = table[table["student"] == "float32"].set_index("check")["part"]
+    assert parts["softmax_examples"] == parts["softmax_large_logits"] == "1. Softmax"
+    assert parts["head_gradients_any_head"] == "3. The gradient"
+    # A softmax that lost points was replaced where later parts call one.
+    lent = table[table["tested_with"] != ""]
+    assert set(lent["student"]) == {"axis_swapped", "skips_tests"}
+    assert {*lent["tested_with"]} == {"softmax"}
+    assert {*lent["check"]} == {"logit_gradient_examples", "logit_gradient_any_labels", "head_gradients_any_head"}
+
+
+@pytest.mark.slow
+def test_the_class_is_shown_at_a_glance(graded_class) -> None:
+    folder, out, *_, second = graded_class
+    path = out / "overview_ps1.html"
+    assert str(path) in second.stdout
+    page = path.read_text(encoding="utf-8")
+    students = {one.stem for one in folder.iterdir()}
+    assert set(re.findall(r'<th scope="row" title="([^"]*)">', page)) == students
+    linked = dict(re.findall(r'<a href="(feedback/[^"]*)">([^<]*)</a>', page))
+    assert set(linked.values()) == students - {"garbage", "nothing"}
+    assert all((out / unquote(link)).is_file() for link in linked)
+    flagged = set(re.findall(r"<li>(\w+): test cells ", page))
+    assert flagged == {"deleted_cells", "copied_cells", "skips_tests"}
+
+
+@pytest.mark.slow
+def test_feedback_says_what_was_lent_and_which_tests_were_touched(graded_class) -> None:
+    pages = {path.parts[-3]: html.unescape(path.read_text("utf-8")) for path in graded_class[1].rglob("feedback/*/*/*")}
+    with_lent = {student for student, page in pages.items() if lent_words(["softmax"]) in page}
+    assert with_lent == {"axis_swapped", "skips_tests"}
+    flagged = {student for student, page in pages.items() if "Found in your notebook: test cells" in page}
+    assert flagged == {"deleted_cells", "copied_cells", "skips_tests"}
+    for page in pages.values():
+        assert "<math" in page
+        assert not re.search(r"\$\$|<script|https?:", page)
+    assert "It ended at sgd_step." in pages["ends_the_process"]
 
 
 @pytest.mark.slow

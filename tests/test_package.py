@@ -4,14 +4,17 @@ import ast
 import functools
 import graphlib
 import importlib
+import importlib.metadata
 import inspect
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
 import tarfile
+import tomllib
 import venv
 import zipfile
 from pathlib import Path
@@ -56,6 +59,7 @@ LAYERS = {
     "demo": 3,
     "kernels": 3,
     "grading": 3,
+    "exercises": 4,
     "_grade_worker": 4,
     "widgets": 4,
     "cli": 4,
@@ -68,7 +72,9 @@ GRADING = [
     "wire",
     "checks",
     "notebook",
+    "formulas",
     "feedback",
+    "pages",
     "course",
     "sandbox",
     "landlock",
@@ -76,12 +82,20 @@ GRADING = [
     "peer",
     "student",
     "examiner",
+    "overview",
     "worker",
     "submissions",
     "__init__",
 ]
 # Its files that are modules of their own: the package hands on only what a test cell needs.
-PARTS = ["grading.notebook", "grading.course", "grading.submissions", "grading.examiner", "grading.sandbox"]
+PARTS = [
+    "grading.notebook",
+    "grading.course",
+    "grading.submissions",
+    "grading.overview",
+    "grading.examiner",
+    "grading.sandbox",
+]
 
 
 def module_files() -> dict[str, Path]:
@@ -135,6 +149,97 @@ def test_imports_point_downwards(name: str) -> None:
 
 def test_imports_have_no_cycle() -> None:
     graphlib.TopologicalSorter({name: imports_within(name) for name in MODULES}).prepare()
+
+
+# What must be installed
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+# Packages that are imported under another name.
+PACKAGE_OF = {"PIL": "pillow", "sklearn": "scikit-learn"}
+# Imported, and brought by another package that is asked for.
+COMES_WITH = {
+    "h5py": "keras",
+    "joblib": "scikit-learn",
+    "threadpoolctl": "scikit-learn",
+    "traitlets": "ipywidgets",
+    "ipykernel": "jupyterlab",
+    "jupyter-client": "nbclient",
+    "nbformat": "nbclient",
+    "nbconvert": "nbgrader",
+    "ipython": "nbgrader",
+    "bleach": "nbconvert",
+    "jinja2": "nbconvert",
+    "markupsafe": "jinja2",
+    "pygments": "rich",
+}
+
+
+def package_names(requirements: list[str]) -> set[str]:
+    """The packages that requirements ask for in any case; what an extra of theirs needs is left out."""
+    always = [line for line in requirements if not re.search(r";.*\bextra\b", line)]
+    return {re.split(r"[^\w.-]", line)[0].lower().replace("_", "-") for line in always}
+
+
+def of_extras() -> list[str]:
+    return [requirement for extra in EXTRAS.values() for requirement in extra]
+
+
+def imported_packages() -> set[str]:
+    names = set()
+    for node in ast.walk(code_of(sorted(PACKAGE.rglob("*.py")))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.partition(".")[0])
+    names -= {"tlkit", *sys.stdlib_module_names}
+    return {PACKAGE_OF.get(name, name.lower().replace("_", "-")) for name in names}
+
+
+def test_what_is_imported_is_asked_for_and_nothing_else() -> None:
+    asked_for = package_names([*PROJECT["dependencies"], *of_extras()])
+    assert imported_packages() == asked_for | set(COMES_WITH)
+
+
+@pytest.mark.parametrize(("package", "bringer"), COMES_WITH.items())
+def test_what_is_not_asked_for_comes_with_another(package: str, bringer: str) -> None:
+    try:
+        brought = package_names(importlib.metadata.requires(bringer) or [])
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip(f"{bringer} is not installed")
+    assert package in brought
+
+
+def without(*modules: str) -> str:
+    """Code after which a module is not found, as where nobody has installed it."""
+    return f"import sys; sys.modules.update(dict.fromkeys({modules}))\n"
+
+
+def test_the_ten_lines_need_no_extra(tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"^## The package in ten lines\n+```python\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    always = package_names(PROJECT["dependencies"])
+    missing = package_names(of_extras()) - always | {name for name, by in COMES_WITH.items() if by not in always}
+    modules = [{"ipython": "IPython"}.get(name, name.replace("-", "_")) for name in missing]
+    code = without(*modules) + lines.replace("epochs=20", "epochs=1")
+    run = run_python("-c", code, cwd=tmp_path, env={**os.environ, "TLKIT_CACHE_DIR": str(tmp_path)})
+    assert (run.returncode, run.stderr) == (0, "")
+    assert 0 < float(run.stdout) < 1
+
+
+@pytest.mark.parametrize(
+    ("package", "extra", "code"),
+    [
+        ("ipywidgets", "lab", "from tlkit.widgets import FreezeLab"),
+        ("anywidget", "lab", "from tlkit.widgets import PictureUpload"),
+        ("tokenizers", "text", "from tlkit.text import tokenize; tokenize(['a'])"),
+        ("nbgrader", "exercises", "from tlkit.grading.notebook import need_extra; need_extra()"),
+    ],
+)
+def test_a_missing_package_is_named_with_the_extra_that_brings_it(package: str, extra: str, code: str) -> None:
+    assert package in package_names(EXTRAS[extra])
+    last = run_python("-c", without(package) + code).stderr.splitlines()[-1]
+    assert last.endswith(f"{package} must be installed for this: pip install 'tlkit[{extra}]'.")
 
 
 # Private names of others
@@ -505,7 +610,7 @@ def test_wheel_holds_the_assets_the_course_and_the_types(distributions: tuple[Pa
         assert f"\nVersion: {tlkit.__version__}\n" in wheel.read(metadata).decode()
     manifest = json.loads((PACKAGE / "assets" / "manifest.json").read_text(encoding="utf-8"))
     wanted = {f"tlkit/assets/{name}" for name in [*manifest, "manifest.json", "PROVENANCE.md"]}
-    code = [path for kind in ("*.py", "*.js") for path in PACKAGE.rglob(kind)]
+    code = [path for kind in ("*.py", "*.js", "*.j2") for path in PACKAGE.rglob(kind)]
     wanted |= {f"tlkit/{path.relative_to(PACKAGE).as_posix()}" for path in code}
     wanted |= {f"tlkit/course/{name}" for name in course_files()}
     assert wanted | {"tlkit/py.typed"} <= names

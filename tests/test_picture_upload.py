@@ -145,22 +145,45 @@ def test_what_is_no_whole_picture_is_left_out_and_named(upload: PictureUpload, p
     whole = picture(0)
     said = page.send(
         {
+            "words.txt": whole,
             "good.png": whole,
             "cut.png": whole[:-40],
             "empty.png": b"",
             "program.png": b"MZ" + bytes(500),
-            "words.txt": whole,
         }
     )
     assert said.startswith("1 picture added; 4 files left out: ")
     for words in (
         "cut.png (",
         "empty.png (empty file)",
-        "program.png (not one of these inside",
+        "program.png (no picture inside",
         "words.txt (not a pic",
     ):
         assert words in said
+    assert said.index("program.png (") < said.index("words.txt (")  # what can be mended comes first
     assert everything_in(upload.folder) == {"cats/good.png": whole}
+
+
+def test_what_is_no_picture_by_its_name_needs_no_bytes_no_room_and_no_class(tmp_path: Path) -> None:
+    upload = PictureUpload(tmp_path / "mine", max_files=1)
+    page = Page(upload)
+    assert page.send({"readme.txt": b"", "a.zip": zipped({"dogs/1.png": picture(1)})}, label="") == (
+        "1 picture added; 1 file left out: readme.txt (not a picture (.txt))."
+    )
+    assert page.send({"readme.txt": b""}, label="", number="two") == (
+        "No picture was added; 1 file left out: readme.txt (not a picture (.txt))."
+    )
+
+
+def test_what_is_there_already_is_counted_and_not_called_left_out(upload: PictureUpload, page: Page) -> None:
+    pictures = {f"{label}/{i}.png": picture(i + 10 * (label == "b")) for label in "ab" for i in range(4)}
+    page.send({"one.zip": zipped(pictures)}, label="")
+    assert page.send({"two.zip": zipped(pictures)}, label="", number="two") == (
+        "No picture was added; 8 are there already."
+    )
+    more = {**pictures, "b/new.png": picture(30), "b/cut.png": picture(31)[:-40]}
+    said = page.send({"three.zip": zipped(more)}, label="", number="three")
+    assert said.startswith("1 picture added; 8 are there already; 1 file left out: cut.png (")
 
 
 def test_an_upload_of_empty_files_ends_too(upload: PictureUpload, page: Page) -> None:
@@ -170,9 +193,7 @@ def test_an_upload_of_empty_files_ends_too(upload: PictureUpload, page: Page) ->
 
 def test_the_same_bytes_once_and_the_same_name_twice(upload: PictureUpload, page: Page) -> None:
     page.send({"a.png": picture(0)})
-    assert page.send({"a.png": picture(0)}, number="two") == (
-        "No picture was added; 1 file left out: a.png (there already)."
-    )
+    assert page.send({"a.png": picture(0)}, number="two") == ("No picture was added; 1 is there already.")
     page.send({"A.PNG": picture(1), "a.png": picture(2)}, label="CATS", number="three")
     assert sorted(everything_in(upload.folder).values()) == sorted(map(picture, range(3)))
     assert names_in(upload.folder) == {"cats"}
@@ -216,6 +237,7 @@ BAD_BEGINNINGS = {
     "an endless size": {"files": files(float("inf"))},
     "more than there is room for": {"files": files(60 * 10**6, 1)},
     "more files than there is room for": {"files": files(*[1] * 21)},
+    "a crowd of files that are no pictures": {"files": files(*[0] * 10_001, name="a.txt")},
     "sizes that would overflow": {"files": files(2**63, 2**63)},
     "no files": {"files": []},
     "files that are no list": {"files": {"0": 1}},

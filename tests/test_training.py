@@ -769,9 +769,17 @@ def test_half_precision_on_several_devices_is_refused(split: Split, no_training)
 
 
 def test_a_model_that_cannot_be_cloned_is_refused(split: Split) -> None:
-    layers = [keras.Input((8, 8, 1)), keras.layers.Lambda(lambda x: x / 255.0), keras.layers.Flatten()]
-    model = keras.Sequential([*layers, keras.layers.Dense(3)], name="with_lambda")
-    with raises_one_line(ValueError, "strategy needs a model that Keras can clone", "'with_lambda'"):
+    class Applied(keras.layers.Layer):  # a function is nothing that a configuration can hold
+        def __init__(self, function) -> None:
+            super().__init__()
+            self.function = function
+
+        def call(self, x):
+            return self.function(x)
+
+    layers = [keras.Input((8, 8, 1)), Applied(lambda x: x / 255.0), keras.layers.Flatten()]
+    model = keras.Sequential([*layers, keras.layers.Dense(3)], name="with_function")
+    with raises_one_line(ValueError, "strategy needs a model that Keras can clone", "'with_function'"):
         fit(model, split, **GOOD, strategy=mirrored_on_one())
     assert not model.compiled
 

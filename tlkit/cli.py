@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import tlkit
-from tlkit.words import nearest_name, printable
+from tlkit.words import counted, must_install, nearest_name, printable, some_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -219,7 +219,7 @@ def lab(
 ) -> None:
     """Open your copy of the course in JupyterLab: notebooks and exercises; the copy is made, or brought up to date."""
     if importlib.util.find_spec("jupyterlab") is None:
-        raise ValueError("JupyterLab must be installed for this: pip install 'tlkit[lab]'.")
+        raise ValueError(must_install("JupyterLab", "lab"))
     if port is not None and not 1 <= port <= 65535:
         raise ValueError(f"--port must be 1 to 65535, got {port}.")
     from tlkit.files.course import FIRST_NOTEBOOK, copy_course
@@ -258,15 +258,20 @@ def check(
     intended_stage: Annotated[
         int | None, typer.Option(help="What was meant for the backbone: 0, it learns; 1, it is frozen.")
     ] = None,
+    unchecked: Annotated[
+        bool, typer.Option("--unchecked", help="Also name each rule that could not be applied, and the reason.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Search a saved model for the traps of fine-tuning; exit code 1 when an error is found."""
     from rich.console import Console
 
-    from tlkit.audit import diagnose
-    from tlkit.export import load_safely
+    console = Console(stderr=True)
+    with console.status(f"loading TensorFlow and {printable(model.name)}"):
+        from tlkit.audit import RULES, diagnose
+        from tlkit.export import load_safely
 
-    loaded = load_safely(model, "MODEL")
+        loaded = load_safely(model, "MODEL")
     base = None
     if backbone is None and intended_stage is not None:
         raise ValueError(f"--intended-stage needs --backbone NAME, whose stage it is, got {intended_stage} alone.")
@@ -276,17 +281,22 @@ def check(
             raise ValueError(f"backbone must be a nested model of {model.name} ({', '.join(names)}), got {backbone!r}.")
         base = loaded.get_layer(backbone)
     domain = None if data is None else _domain_for(data, loaded.input_shape)
-    findings = diagnose(
-        loaded,
-        None if domain is None else domain.train,
-        test=None if domain is None else domain.test,
-        backbone=base,
-        intended_stage=intended_stage,
-    )
+    with console.status(f"applying {len(RULES)} rules"):
+        findings = diagnose(
+            loaded,
+            None if domain is None else domain.train,
+            test=None if domain is None else domain.test,
+            backbone=base,
+            intended_stage=intended_stage,
+        )
     if as_json:
         typer.echo(json.dumps({"findings": _json_rows(findings.to_frame()), "unchecked": findings.unchecked}, indent=2))
     else:
-        Console().print(findings)
+        Console().print(findings.report(unchecked=unchecked))
+        if findings.unchecked and not unchecked:
+            most = sorted(findings.reasons().items(), key=lambda item: -len(item[1]))
+            why = some_of([f"{reason} ({len(rules)})" for reason, rules in most])
+            typer.echo(f"{counted(len(findings.unchecked), 'rule')} not checked: {why}. --unchecked names each rule.")
     if any(finding.severity == "error" for finding in findings):
         raise SystemExit(1)
 
@@ -462,8 +472,8 @@ def grade(
         )
     remarks = sum(bool(row.remark) for row in rows)
     typer.echo(f"{len(rows)} submissions graded, {len(before)} of them before, {remarks} with a remark.")
-    for name in ("grades", "checks"):
-        typer.echo(f"{out / f'{name}_{assignment}.csv'}")
+    for name in (f"grades_{assignment}.csv", f"checks_{assignment}.csv", f"overview_{assignment}.html"):
+        typer.echo(str(out / name))
 
 
 def _report(progress: Progress, task: TaskID, tests: int, before: list[str], graded: Graded, from_before: bool) -> None:
@@ -483,6 +493,15 @@ def _exercises_in_checkout() -> Path | None:
     return exercises if (exercises / "nbgrader_config.py").is_file() else None
 
 
+def _installed(package: str) -> str:
+    """The version of a package, or that it is not installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        # Without CUDA it has another name, on Binder for example.
+        return _installed("tensorflow-cpu") if package == "tensorflow" else "not installed"
+
+
 @app.command()
 def info(
     devices: Annotated[bool, typer.Option(help="List the devices that TensorFlow sees (loads TensorFlow).")] = True,
@@ -492,11 +511,7 @@ def info(
 
     typer.echo(f"tlkit {tlkit.__version__}, Python {sys.version.split()[0]}, {sys.platform}")
     for package in _SHOWN_PACKAGES:
-        try:
-            version = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            version = "not installed"
-        typer.echo(f"  {package:<14} {version}")
+        typer.echo(f"  {package:<14} {_installed(package)}")
     status = asset_status()
     typer.echo("bundled files")
     for name, state in status.items():

@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import IO, Any
 
-from tlkit.words import one_line
+from tlkit.words import must_install, one_line
 
 __all__ = [
     "Choices",
@@ -181,7 +181,7 @@ def remove_kernel(name: str) -> Path:
 def _manager() -> Any:
     missing = [package for package in ("jupyter_client", "ipykernel") if importlib.util.find_spec(package) is None]
     if missing:
-        raise ValueError(f"{' and '.join(missing)} must be installed for this: pip install 'tlkit[lab]'.")
+        raise ValueError(must_install(" and ".join(missing), "lab"))
     from jupyter_client.kernelspec import KernelSpecManager
 
     return KernelSpecManager()

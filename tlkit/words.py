@@ -1,4 +1,4 @@
-"""The words of messages: anything as one line, plurals, lists cut short, and the name that was probably meant."""
+"""The words of messages: anything as one line, plurals, lists cut short, what was meant, what must be installed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,18 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 
-__all__ = ["counted", "is_text", "nearest_name", "one_line", "printable", "reason", "said", "shortened", "some_of"]
+__all__ = [
+    "counted",
+    "is_text",
+    "must_install",
+    "nearest_name",
+    "one_line",
+    "printable",
+    "reason",
+    "said",
+    "shortened",
+    "some_of",
+]
 
 _LISTED = 100  # names that an error lists in full
 
@@ -58,6 +69,11 @@ def some_of(names: Sequence[str], limit: int = 3) -> str:
     """The first ``limit`` names, and how many more there are: ``a, b, c and 2 more``."""
     more = len(names) - limit
     return ", ".join(names[:limit]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def must_install(package: str, extra: str) -> str:
+    """Text for an error: a package is missing, and the extra of tlkit's that brings it."""
+    return f"{package} must be installed for this: pip install 'tlkit[{extra}]'."
 
 
 def nearest_name(given: object, allowed: Iterable[str]) -> str:

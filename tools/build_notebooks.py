@@ -17,6 +17,8 @@ puts the way on: the graded exercise, if there is one, and the next notebook.
 
 from __future__ import annotations
 
+import ast
+import re
 import sys
 import time
 from pathlib import Path
@@ -39,6 +41,8 @@ EXERCISE_AFTER = {
 }  # fmt: skip
 
 SETUP_TAG = "tlkit-setup"
+PLUMBING_TAG = "plumbing"  # tag of a cell that prepares what follows and teaches nothing
+PREDICT = re.compile(r"\*\*Predict\s+before\s+you\s+(run|look):\*\*")  # how a Markdown cell asks for a guess
 FETCHED_TAG = "shows-fetched"  # tag of a cell that shows what `tlkit fetch` brought: it is stored without its output
 # A folder that is called tlkit, such as a checkout's, is found as well, but has no origin.
 SETUP = f"""\
@@ -67,20 +71,22 @@ def built(source: Path) -> Path:
 
 
 def way_on(source: Path) -> str:
-    """Links to the next notebook of the course and to the exercise that belongs to this one."""
+    """Links to the exercise that belongs to a notebook, to the next one, and to the glossary."""
     course = [Path(path).stem for path in notebooks()]
     after = course[(course.index(source.stem) + 1) % len(course)] if source.stem in course else course[0]
     lines = [f"**Next notebook:** [{after}]({after}.ipynb)"]
     for path in exercises():
         if Path(path).stem.split("_")[0] == EXERCISE_AFTER.get(source.stem[:2]):
             lines.insert(0, f"**Graded exercise:** [{Path(path).stem}](../{path})")
-    return " · ".join(lines)
+    return " · ".join([*lines, "[Glossary](glossary.md)"])
 
 
 def read_source(source: Path) -> Any:
     """The notebook without outputs, with the set-up cell before its first code and the way on at its end.
 
-    Ids count the cells of the source, so that a rebuild changes only what changed.
+    Ids count the cells of the source, so that a rebuild changes only what changed. Where a section begins, the id is
+    its number: JupyterLab (4.6) follows a link to ``05_fine_tuning.ipynb#cell-id=section-2``, but none to a heading
+    that it has not drawn yet.
     """
     notebook = jupytext.read(source)
     notebook.metadata = {
@@ -88,12 +94,39 @@ def read_source(source: Path) -> Any:
         "language_info": {"name": "python"},
     }
     for number, cell in enumerate(notebook.cells, start=1):
-        cell.id = f"cell-{number:02d}"
+        section = re.match(r"## (\d+)\. ", cell.source)
+        cell.id = f"section-{section[1]}" if section else f"cell-{number:02d}"
     first = next((place for place, cell in enumerate(notebook.cells) if cell.cell_type == "code"), len(notebook.cells))
     folded = {"tags": [SETUP_TAG], "jupyter": {"source_hidden": True}}  # JupyterLab shows three dots
     notebook.cells.insert(first, new_code_cell(SETUP, id="setup", metadata=folded))
     notebook.cells.append(new_markdown_cell(way_on(source), id="way-on"))
+    fold(notebook)
     return notebook
+
+
+def fold(notebook: Any) -> None:
+    """Fold away, for JupyterLab, code that is no part of the lesson, and results that a learner shall predict first.
+
+    A cell of asserts alone, or with the tag ``plumbing``, hides its source. From a Markdown cell that asks to predict
+    to the next one, outputs are hidden; running a cell shows them. Widgets that ask stay in sight.
+    """
+    asked = False
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            asked = PREDICT.search(cell.source) is not None
+        elif cell.cell_type == "code":
+            folded = dict(cell.metadata.get("jupyter", {}))
+            if PLUMBING_TAG in cell.metadata.get("tags", []) or _is_asserts(cell.source):
+                folded["source_hidden"] = True
+            if asked and not re.search(r"^\w+ = Predict\(|^Predict\(", cell.source, re.M):
+                folded["outputs_hidden"] = True
+            if folded:
+                cell.metadata["jupyter"] = folded
+
+
+def _is_asserts(code: str) -> bool:
+    statements = ast.parse(code).body
+    return bool(statements) and all(isinstance(statement, ast.Assert) for statement in statements)
 
 
 def code_cells(notebook: Any) -> list[Any]:
@@ -159,8 +192,11 @@ def differences(source: Path) -> list[str]:
         return [f"{path.name} is missing"]
     wanted, found = read_source(source), nbformat.read(path, as_version=4)
 
-    def content(notebook: Any) -> list[tuple[str, str, Any]]:
-        return [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in notebook.cells]
+    def content(notebook: Any) -> list[tuple[Any, ...]]:
+        return [
+            (cell.cell_type, cell.source, cell.metadata.get("tags", []), dict(cell.metadata.get("jupyter", {})))
+            for cell in notebook.cells
+        ]
 
     problems = []
     if content(wanted) != content(found):

@@ -21,6 +21,7 @@ import math_core
 import nbformat
 import typer.cli
 import typer.main
+from markdown.extensions.toc import slugify
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -32,19 +33,23 @@ ROOT = Path(__file__).resolve().parents[2]
 # Files of the repository that become pages, beside the notebooks; links between them become links between pages.
 PAGES = {
     "README.md": "index.md",
+    "notebooks/glossary.md": "glossary.md",
     "exercises/README.md": "exercises/instructors.md",
     "exercises/STUDENTS.md": "exercises/STUDENTS.md",
     "tlkit/assets/PROVENANCE.md": "about/PROVENANCE.md",
     "tlkit/assets/PRETRAINING.md": "about/PRETRAINING.md",
     "benchmarks/RESULTS.md": "about/benchmarks.md",
     "CONTRIBUTING.md": "about/CONTRIBUTING.md",
+    "CODE_OF_CONDUCT.md": "about/CODE_OF_CONDUCT.md",
     "SECURITY.md": "about/SECURITY.md",
     "CHANGELOG.md": "about/CHANGELOG.md",
 }
 
 # Code is skipped: `layers[0](x)` is no link.
 CODE = r"(?P<code>^(?P<fence>```+|~~~+).*?^(?P=fence)|`[^`\n]+`)"
-LINK = re.compile(CODE + r"|(?P<image>!?)\[(?P<text>(?:[^\[\]`]|`[^`]*`)*)\]\((?P<to>[^()\s]+)\)", re.M | re.S)
+LINK = re.compile(
+    CODE + r"|(?P<image>!?)\[(?P<text>(?:[^\[\]`]|`[^`]*`)*)\]\((?P<to>[^()\s]+)(?P<title> \"[^\"]*\")?\)", re.M | re.S
+)
 PICTURE_ELSEWHERE = re.compile(CODE + r"|!\[(?P<text>[^\[\]]*)\]\(\w+:[^()\s]+\)", re.M | re.S)
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', re.S)
 MERMAID = re.compile(r"^```mermaid\n(.*?)^```", re.M | re.S)
@@ -73,8 +78,20 @@ def notebooks() -> list[Path]:
     return sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
+def drawn() -> list[Path]:
+    """The pictures that notebooks show from a file beside them."""
+    return sorted((ROOT / "notebooks" / "pictures").glob("*.svg"))
+
+
 # Files of a package that are modules of their own: the package does not hand on their names.
-PARTS = ["grading.notebook", "grading.course", "grading.submissions", "grading.examiner", "grading.sandbox"]
+PARTS = [
+    "grading.notebook",
+    "grading.course",
+    "grading.submissions",
+    "grading.overview",
+    "grading.examiner",
+    "grading.sandbox",
+]
 
 
 def modules() -> list[str]:
@@ -92,8 +109,9 @@ def file_of(module: str) -> Path:
 
 @functools.cache
 def page_of() -> dict[str, str]:
-    """The page that shows a file of the repository; of a module's file, its part of the API."""
+    """The page that shows a file of the repository; of a module's file, its part of the API; of a picture, itself."""
     found = PAGES | {f"notebooks/{path.name}": f"notebooks/{path.stem}.md" for path in notebooks()}
+    found |= {name: name for name in (path.relative_to(ROOT).as_posix() for path in drawn())}
     for name in modules():
         first = file_of(name)
         files = first.parent.glob("*.py") if first.stem == "__init__" else [first]
@@ -117,6 +135,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         add(f"notebooks/{path.stem}.md", relink(page, f"notebooks/{path.name}", f"notebooks/{path.stem}.md"))
         for name, picture in pictures.items():
             add(f"notebooks/{name}", picture)
+    for path in drawn():
+        add(path.relative_to(ROOT).as_posix(), path.read_bytes())
     add("api/index.md", overview())
     for name in modules():
         entries = f"---\ntitle: tlkit.{name}\n---\n\n::: tlkit.{name}\n"
@@ -194,7 +214,8 @@ def relink(markdown: str, source: str, uri: str) -> str:
         path = posixpath.normpath(posixpath.join(posixpath.dirname(source), target))
         if path in page_of():
             there = posixpath.relpath(page_of()[path], posixpath.dirname(uri) or ".")
-            return f"{match['image']}[{match['text']}]({there}{'#' if anchor else ''}{anchor})"
+            anchor = anchors(ROOT / path).get(anchor, anchor) if path.endswith(".ipynb") else anchor
+            return f"{match['image']}[{match['text']}]({there}{'#' if anchor else ''}{anchor}{match['title'] or ''})"
         return match["text"] if (ROOT / path).exists() else match[0]
 
     # Pictures first: a badge is a picture within a link.
@@ -203,6 +224,14 @@ def relink(markdown: str, source: str, uri: str) -> str:
 
 
 # Notebooks
+
+
+@functools.cache
+def anchors(path: Path) -> dict[str, str]:
+    """The site's anchor of each heading of a notebook, by JupyterLab's of the cell that begins with it."""
+    cells = nbformat.read(path, as_version=4).cells
+    headings = {cell.id: re.match(r"#+ (.+)", cell.source) for cell in cells if cell.cell_type == "markdown"}
+    return {f"cell-id={name}": slugify(match[1].replace("`", ""), "-") for name, match in headings.items() if match}
 
 
 def notebook_page(path: Path) -> tuple[str, dict[str, bytes]]:
@@ -214,11 +243,15 @@ def notebook_page(path: Path) -> tuple[str, dict[str, bytes]]:
         if cell.cell_type == "markdown":
             headings = re.findall(r"^#+ (.+)", cell.source, re.M)
             heading = headings[-1] if headings else heading
-            parts.append(MERMAID.sub(lambda match: arrows(match[1]), cell.source))
+            text = MERMAID.sub(lambda match: arrows(match[1]), cell.source)
+            parts.append(text.replace("<details>", "<details markdown>"))  # hints and solutions
             continue
         if cell.cell_type != "code" or "tlkit-setup" in cell.metadata.get("tags", []):
             continue
-        parts.append(f"```python\n{cell.source}\n```")
+        folded = cell.metadata.get("jupyter", {})
+        code = f"```python\n{cell.source}\n```"
+        parts.append(details("The code", code) if folded.get("source_hidden") else code)
+        shown_before = len(parts)
         for output in cell.outputs:
             data = output.get("data", {})
             if "image/png" in data:
@@ -230,10 +263,19 @@ def notebook_page(path: Path) -> tuple[str, dict[str, bytes]]:
             elif "text/html" in data:
                 table = re.sub(r"<style scoped>.*?</style>\s*", "", data["text/html"], flags=re.S)
                 parts.append(f'<div class="output">{table}</div>')
+            elif "text/markdown" in data:
+                parts.append(f'<div class="output" markdown>\n\n{data["text/markdown"]}\n\n</div>')
             else:
                 text = data.get("text/plain") or output.get("text", "")
                 parts.append(f'<div class="output"><pre>{html.escape(text, quote=False)}</pre></div>')
+        if folded.get("outputs_hidden") and len(parts) > shown_before:
+            parts[shown_before:] = [details("What came out", "\n\n".join(parts[shown_before:]))]
     return "\n\n".join(parts) + "\n", pictures
+
+
+def details(summary: str, content: str) -> str:
+    """Something that a reader opens: what a notebook folds."""
+    return f"<details markdown><summary>{summary}</summary>\n\n{content}\n\n</details>"
 
 
 def arrows(diagram: str) -> str:
@@ -274,5 +316,13 @@ def overview() -> str:
 def command_line() -> str:
     """The commands and their options, as `tlkit --help` shows them."""
     command = typer.main.get_command(app)
+    _say_all(command)
     context = typer.Context(command, info_name="tlkit")
     return typer.cli.get_docs_for_click(obj=command, ctx=context, name="tlkit", title="The command line")
+
+
+def _say_all(command: Any) -> None:
+    """In a list of commands, let each say the whole first line of its help: cut at 45 characters it says little."""
+    command.short_help = next(iter((command.help or "").strip().splitlines()), "")
+    for inner in getattr(command, "commands", {}).values():
+        _say_all(inner)

@@ -8,11 +8,12 @@
 # runs offline.
 #
 # This notebook is **plain Keras**: the whole program that you will write for your own pictures. tlkit only supplies the
-# network's file and the pictures. Each later notebook takes one step of this program and asks what it really does.
+# network's file, the pictures, and the cells that record your guesses and check your answers. Each later notebook takes one
+# step of this program and asks what it really does.
 #
 # Run a cell with Shift+Enter. In later notebooks you may skip what is marked as optional when you read, but run its
-# cells. Where it says **Predict before you run**, write your guess down. You learn most from a guess that turns out
-# wrong.
+# cells. Where it says **Predict before you run**, write your guess down, or record it with the widget below the
+# question. You learn most from a guess that turns out wrong.
 
 # %%
 from pathlib import Path
@@ -53,6 +54,7 @@ def read(path):
     return keras.utils.img_to_array(picture)
 
 
+# %% tags=["plumbing"]
 def show(pictures, titles):
     axes = plt.subplots(1, len(titles), figsize=(8.5, 1.8), layout="constrained", squeeze=False)[1][0]
     for ax, picture, title in zip(axes, pictures, titles, strict=True):
@@ -93,6 +95,12 @@ pd.DataFrame({"training": len(mine), "validation": len(to_choose), "test": len(t
 # **Predict before you run:** there are ten classes, and more than a quarter of all photographs show a mammal. What
 # share of the test photographs will raw pixels get right?
 
+# %%
+from tlkit.widgets import Predict
+
+guess_pixels = Predict("What share of the test photographs will raw pixels get right?", between=(0, 1))
+guess_pixels
+
 
 # %%
 def compile_and_fit(model, rate, epochs):
@@ -116,6 +124,9 @@ scores = {"raw pixels": pixels.evaluate(test, verbose=0)[1]}
 # %% tags=["nbval-ignore-output"]
 round(scores["raw pixels"], 3)
 
+# %% tags=["nbval-ignore-output"]
+guess_pixels.compare(scores["raw pixels"])
+
 # %% [markdown]
 # ## 4. The frozen network, and a head of your own
 #
@@ -125,6 +136,10 @@ round(scores["raw pixels"], 3)
 # **Predict before you run:** the photographs are the same, and the head is again a linear classifier. What share now?
 
 # %%
+guess_frozen = Predict("What share will the head on the frozen base get right?", between=(0, 1))
+guess_frozen
+
+# %%
 keras.utils.set_random_seed(SEED)
 base = keras.Model(network.input, network.get_layer("avg_pool").output, name="base")
 base.trainable = False
@@ -132,6 +147,9 @@ image = keras.Input((SIDE, SIDE, 3))
 model = keras.Model(image, keras.layers.Dense(len(classes), name="head")(base(image)))
 history = compile_and_fit(model, 3e-3, epochs=10)
 scores["frozen base"] = model.evaluate(test, verbose=0)[1]
+
+# %% tags=["nbval-ignore-output"]
+guess_frozen.compare(scores["frozen base"])
 
 # %%
 ax = history[["loss", "val_loss"]].plot(figsize=(5, 2.6), xlabel="epoch", ylabel="loss (nats)", marker=".")
@@ -158,7 +176,7 @@ assert scores["frozen base"] > scores["raw pixels"] + 0.1
 # the highest loss. (Not the test photographs: what you see here may change your mind about the model.)
 
 
-# %%
+# %% tags=["plumbing"]
 def arrays(dataset):
     """All pictures ``(n, SIDE, SIDE, 3)`` and labels ``(n,)`` of a data set."""
     batches = list(dataset.as_numpy_iterator())
@@ -228,6 +246,10 @@ assert np.array_equal(again.predict(x[:8], verbose=0), model.predict(x[:8], verb
 # **Predict before you run:** the model and the classes are the same. What share of the drawings will it get right?
 
 # %%
+guess_drawings = Predict("What share of the drawings will it get right, as the mean over the classes?", between=(0, 1))
+guess_drawings
+
+# %%
 drawings = sorted((COURSE / "drawings").glob("*/*.jpg"))
 x_drawn = np.stack([read(path) for path in drawings])
 y_drawn = np.array([classes.index(path.parent.name) for path in drawings])
@@ -252,6 +274,9 @@ def by_class(x, y):
 compared = pd.DataFrame({"test photographs": by_class(*arrays(test)), "drawings": by_class(x_drawn, y_drawn)}).dropna()
 compared.loc["mean of the classes"] = compared.mean()
 compared.round(2)
+
+# %% tags=["nbval-ignore-output"]
+guess_drawings.compare(compared.loc["mean of the classes", "drawings"])
 
 # %%
 assert compared["drawings"].iloc[-1] < compared["test photographs"].iloc[-1] - 0.1
@@ -295,7 +320,17 @@ assert loss[0] - loss[1] > 0.1
 # %% [markdown]
 # ## 10. The map
 #
-# You have now run the whole program once. Each later notebook takes up one part of it:
+# You have now run the whole program once. The map shows which notebook builds on which, and where the graded exercises
+# belong:
+#
+# ![A map of the course. Read in this order: 00 Start here, 01 Cross-entropy and its gradient, 02 Domains, 03 Base and
+# head, 04 Freezing, 05 Fine-tuning. Further arrows lead from 03 to 06 Augmentation, 07 Evaluation, and 08 Negative
+# transfer and choosing a backbone; from 04 to 13 The trap museum; from 05 to 09 An article under review and 11
+# Transformers and text; from 07 and 09 to 10 Photographs; from 11 to 12 Parameter-efficient fine-tuning. Graded
+# exercises: ps8 follows 00, ps1 01, ps2 02, ps3 03, ps4 05, ps5 07, ps6 08, and ps7
+# 11.](pictures/map_of_the_course.svg)
+#
+# Each later notebook takes up one part of the program:
 #
 # | line | question | notebook |
 # |---|---|---|
@@ -316,6 +351,12 @@ assert loss[0] - loss[1] > 0.1
 # Read 00 to 05 in this order. Each later notebook says in its first lines which others it needs.
 
 # %% [markdown]
+# Your guesses beside the results, if you recorded any:
+
+# %%
+Predict.report()
+
+# %% [markdown]
 # ## Summary
 #
 # - A frozen network and a new head named the photographs far better than a linear classifier on raw pixels, in this split
@@ -323,7 +364,113 @@ assert loss[0] - loss[1] > 0.1
 # - The steps are: read, split in three, baseline, freeze, head, compile, fit, look at mistakes, unfreeze, compile again,
 #   fit at a small rate, test, save.
 # - It got fewer of the drawings right. A score holds for the domain in which it was measured.
+
+# %% [markdown]
+# ## Exercises
 #
-# **Exercise:** make a folder that holds three folders of pictures, twenty in each. Set `PHOTOS` to its `Path`, and
-# `PICTURE` to the path of one picture. Predict the scores of baseline and frozen base, then run sections 1 to 7. With
-# so few test pictures an assert may fail: how many pictures is the gap that it asks for?
+# Replace each `...` by your answer and run the cell. It says whether the answer is right, and if not, what is missing.
+# Hints and solutions are folded.
+
+# %% [markdown]
+# **1. Count what learns.** You sort pictures into 7 classes. The base gives 1,280 features and is frozen. How many
+# weights learn in the `Dense` head, its biases included?
+#
+# <details><summary>Hint</summary>
+#
+# Each of the 7 logits is a sum over all features, each times a weight of its own, plus one bias.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# weights_that_learn = 7 * 1280 + 7
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+weights_that_learn = ...  # your number
+
+check("00.1", weights_that_learn)
+
+# %% [markdown]
+# **2. The three best names.** `best_three(logits, names)` gets the logits of one picture, one number per class, and the
+# names of the classes. Let it return a dictionary from the three most probable names to their probabilities, the most
+# probable first.
+#
+# <details><summary>Hint</summary>
+#
+# Section 7 uses a softmax of Keras. Take it over all classes, and choose three of them only then.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import keras
+# import numpy as np
+#
+# def best_three(logits, names):
+#     probabilities = keras.ops.softmax(logits).numpy()
+#     best = np.argsort(-probabilities)[:3]
+#     return {names[k]: float(probabilities[k]) for k in best}
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def best_three(logits, names): ...  # your code
+
+
+check("00.2", best_three)
+
+# %% [markdown]
+# **3. Mend it.** A model was compiled at the rate 3e-3, and its head was trained with `base.trainable = False`. The
+# function below is meant to let the base learn on, at the rate of section 6. No error comes, and yet three things are
+# missing. Write it anew.
+#
+# ```python
+# def unfreeze_and_fit(model, base, x, y):
+#     base.trainable = True
+#     model.fit(x, y, epochs=2, verbose=0)
+# ```
+#
+# <details><summary>Hint</summary>
+#
+# Section 6 names three things that are easy to forget, in this order: the compile, the rate, and BatchNorm.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import keras
+#
+# def unfreeze_and_fit(model, base, x, y):
+#     base.trainable = True
+#     for layer in base.layers:
+#         if isinstance(layer, keras.layers.BatchNormalization):
+#             layer.trainable = False
+#     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+#     model.compile(optimizer=keras.optimizers.Adam(3e-5), loss=loss)
+#     model.fit(x, y, epochs=2, verbose=0)
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def unfreeze_and_fit(model, base, x, y): ...  # your code
+
+
+check("00.3", unfreeze_and_fit)
+
+# %% [markdown]
+# **4. Your own pictures** (without a check). Make a folder that holds three folders of pictures, twenty in each. Set
+# `PHOTOS` to its `Path`, and `PICTURE` to the path of one picture. Predict the scores of baseline and frozen base, then
+# run sections 1 to 7. With so few test pictures an assert may fail: how many pictures is the gap that it asks for?

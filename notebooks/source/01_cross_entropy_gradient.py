@@ -101,11 +101,20 @@ assert np.isclose(-np.mean(np.log(p)), np.log(2))  # the likelihood above, as a 
 # tenths, or one, since "A" is the best guess?
 
 # %%
+from tlkit.widgets import Predict
+
+guess_q = Predict("Which q makes the average cross-entropy smallest?", between=(0, 1))
+guess_q
+
+# %%
 q = np.linspace(0, 1, 101)[1:-1]
 average = -(7 * np.log(q) + 3 * np.log(1 - q)) / 10
 best = q[np.argmin(average)]
 assert np.isclose(best, 7 / 10)
 float(best.round(2))
+
+# %%
+guess_q.compare(best)
 
 # %% [markdown]
 # It is exactly the share of "A". The cross-entropy rewards *true probabilities*, not bold guesses.
@@ -140,7 +149,14 @@ assert np.allclose(textbook_softmax(z + 5), textbook_softmax(z))
 # logit whose exponential fits?
 
 # %%
+guess_logit = Predict("What is the largest logit whose exponential fits into 32 bits?", between=(0, 1000))
+guess_logit
+
+# %%
 pd.Series({kind: np.log(np.finfo(kind).max) for kind in ("float32", "float64")}).round(1)
+
+# %%
+guess_logit.compare(np.log(np.finfo("float32").max))
 
 # %% [markdown]
 # A logit of 100 is enough to break the textbook formula. The useful consequence: subtract the largest logit $m$ first.
@@ -499,6 +515,10 @@ np.testing.assert_allclose(first, (class_means - X.mean(axis=0)) / 10, atol=1e-1
 # So after one step the model is a set of templates. **Predict before you run:** how many of the 2,000 test images does
 # it read right? Beside it stands a baseline without any training: the class whose average image is nearest.
 
+# %%
+guess_templates = Predict("How many of 2,000 test images does the model read right after one step?", between=(0, 2000))
+guess_templates
+
 
 # %%
 def accuracy(W, b, X=X_test, Y=Y_test):
@@ -519,6 +539,9 @@ templates, nearest = [one_step(*draw) for draw in draws], [nearest_mean(*draw) f
 for name, scores in (("one step", templates), ("nearest mean", nearest)):
     mean, half = tlkit.mean_interval(scores)
     print(f"{name}: {mean:.3f} ± {half:.3f} (95 % interval, {SEEDS} draws)")
+
+# %% tags=["nbval-ignore-output"]
+guess_templates.compare(len(X_test) * np.mean(templates))
 
 # %%
 assert min(templates) > 3 / 10  # chance is 1/10
@@ -633,6 +656,10 @@ message
 # Take it at its word first: every parameter gets the same number $c = \sum_i y_i/\hat y_i$, with either sign. **Predict
 # before you run:** what accuracy does that reach after 200 steps?
 
+# %%
+guess_same = Predict("What accuracy is reached if all parameters get the same number?", between=(0, 1))
+guess_same
+
 
 # %%
 def same_for_all(X, Y, sign, W, b, steps=STEPS, learning_rate=1e-5):
@@ -647,6 +674,9 @@ before = softmax(X_test @ W_random.T)
 for sign in (1, -1):
     W, b = same_for_all(X, Y, sign, W_random, start["b"])
     assert np.allclose(softmax(X_test @ W.T + b), before)
+
+# %% tags=["nbval-ignore-output"]
+guess_same.compare(accuracy(W, b))
 
 # %% [markdown]
 # It is always exactly that of the untrained model. Adding $c$ to every weight adds $c\,(\sum_d x_d + 1)$ to *every*
@@ -1126,6 +1156,12 @@ np.testing.assert_allclose(bias, b, atol=1e-3)
 {"largest weight": float(abs(W).max()), "largest difference": float(abs(kernel.T - W).max())}
 
 # %% [markdown]
+# Your guesses beside the results, if you recorded any:
+
+# %%
+Predict.report()
+
+# %% [markdown]
 # ## Summary
 #
 # - The cross-entropy is the negative log-likelihood. Through softmax its gradient is $\hat y - y$, because $1/\hat y_k$
@@ -1136,10 +1172,118 @@ np.testing.assert_allclose(bias, b, atol=1e-3)
 # - The squared error loses its push where a model is confidently wrong. Momentum and Adam shorten the way along a
 #   valley, at a learning rate that suits them. Accuracy does not tell a right gradient from a wrong one; the gradient
 #   triangle does.
+
+# %% [markdown]
+# ## Exercises
 #
-# **Exercise.** A *temperature* $T > 0$ divides all logits: $\hat y = \text{softmax}(z/T)$. Derive
-# $\partial L/\partial z$ and $\partial L/\partial T$ on paper, line by line. Then put your two formulas into the code
-# below as the claim, until the triangle agrees. What happens to the gradient to $z$ when $T$ grows without bound?
+# Replace each `...` by your answer and run the cell. It says whether the answer is right, and if not, what is missing.
+# Hints and solutions are folded.
+
+# %% [markdown]
+# **1. A gradient on paper.** The logits of an image are $\log 1$, $\log 2$ and $\log 5$, and the third class is the
+# right one. What is $\partial L/\partial z$? A list of three numbers.
+#
+# <details><summary>Hint</summary>
+#
+# The exponentials are 1, 2 and 5, so $S$ is 8.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# on_paper = [1 / 8, 2 / 8, 5 / 8 - 1]
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+on_paper = ...  # your three numbers
+
+check("01.1", on_paper)
+
+# %% [markdown]
+# **2. Labels that do not exclude each other.** A photograph may show a dog *and* a bicycle. Then each class has a
+# sigmoid of its own, $p_k = 1/(1 + e^{-z_k})$, the label $y$ holds a 1 for each class that is there, and the loss is
+# $-\sum_k [\,y_k \log p_k + (1 - y_k) \log (1 - p_k)\,]$. `several_labels(z, y)` returns this loss and its gradient to
+# $z$, a pair. Nothing may overflow, whatever the logits.
+#
+# <details><summary>Hint</summary>
+#
+# Section 7 has the derivative for one logit. For the loss put $p_k$ in: what is left is $\log(1 + e^{z_k}) - y_k z_k$,
+# and `np.logaddexp` computes such a logarithm.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import numpy as np
+# from scipy.special import expit
+#
+# def several_labels(z, y):
+#     loss = np.sum(np.logaddexp(0, z) - y * z)
+#     return loss, expit(z) - y
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def several_labels(z, y): ...  # your code
+
+
+check("01.2", several_labels)
+
+# %% [markdown]
+# **3. One layer more.** Below the head lies a hidden layer $h = \mathrm{relu}(Vx)$, and the logits are $Wh$. The
+# function should return the gradients of the cross-entropy to $V$ and to $W$. It runs, and training with it may even
+# lower the loss, but it has two mistakes. Write it anew.
+#
+# ```python
+# def two_layers(V, W, x, y):
+#     h = np.maximum(V @ x, 0)
+#     z = W @ h
+#     y_hat = np.exp(z) / np.exp(z).sum()
+#     back = W.T @ y_hat
+#     return np.outer(back, x), np.outer(y_hat - y, h)
+# ```
+#
+# <details><summary>Hint</summary>
+#
+# Section 4 says what a head sends back to its input. A unit that the ReLU has set to zero passes nothing on.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import numpy as np
+#
+# def two_layers(V, W, x, y):
+#     h = np.maximum(V @ x, 0)
+#     z = W @ h
+#     y_hat = np.exp(z) / np.exp(z).sum()
+#     back = (W.T @ (y_hat - y)) * (h > 0)
+#     return np.outer(back, x), np.outer(y_hat - y, h)
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def two_layers(V, W, x, y): ...  # your code
+
+
+check("01.3", two_layers)
+
+# %% [markdown]
+# **4. Temperature** (without a check). A *temperature* $T > 0$ divides all logits: $\hat y = \text{softmax}(z/T)$.
+# Derive $\partial L/\partial z$ and $\partial L/\partial T$ on paper, line by line. Then put your two formulas into the
+# code below as the claim, until the triangle agrees. What happens to the gradient to $z$ when $T$ grows without bound?
 #
 # ```python
 # T = sympy.Symbol("T")

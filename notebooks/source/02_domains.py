@@ -19,6 +19,23 @@
 # | target | the domain you care about: handwritten digits, `mnist` or `optdigits` |
 # | framing | how the ink is placed in the image: cropped, scaled, shifted |
 # | zero-shot | the source's own classifier, asked about the target without any target label |
+#
+# When source and target differ, one speaks of **domain shift**. The picture sketches two kinds, with two classes and a
+# classifier that is a straight line:
+#
+# ![Three panels with discs and squares, a straight line, and a dashed border where the two classes really meet. Source:
+# the line is learned here, where it follows the border, and nearly all are right. Covariate shift: other pictures come,
+# and each keeps its right name. They lie where the border bends away from the line, and a quarter of them is on its
+# wrong side. Label shift: the classes look as before, and come in other shares, many discs and few squares. Nearly all
+# are right again, but of six that are called squares only four are squares.](pictures/domain_shift.svg)
+#
+# - **Covariate shift**: other pictures come, and each keeps its right name; $p(x)$ changes, and $p(y \mid x)$ stays. The
+#   line fails in a place that the source never tested.
+# - **Label shift**: the classes look as before, and come in other shares; $p(y)$ changes, and $p(x \mid y)$ stays. The same
+#   errors weigh more: of all that is called a square, a smaller share is one.
+#
+# From print to handwriting the pictures change, and a 3 is called a 3 in both: the shift of this notebook is of the
+# first kind. Real shifts are often a mixture of both.
 
 # %%
 import hashlib
@@ -104,6 +121,12 @@ for name in domains:
 # **Predict before you run:** printed is split by font *family*: no family is in both parts. How many of its test digits
 # have an exact copy among the training digits?
 
+# %%
+from tlkit.widgets import Predict
+
+guess_copies = Predict("How many printed test digits have an exact copy?", between=(0, len(pair.source.test)))
+guess_copies
+
 
 # %%
 def fingerprints(split):
@@ -117,6 +140,9 @@ def n_copies(train, test):
 
 copies = {name: n_copies(domain.train, domain.test) for name, domain in domains.items()}
 copies
+
+# %%
+guess_copies.compare(copies["printed"])
 
 # %%
 families = [set(part.groups.tolist()) for part in (pair.source.train, pair.source.test)]
@@ -192,6 +218,10 @@ ax = plots.plot_examples(domains["optdigits"], seed=SEED)
 #
 # **Predict before you run:** which domain has the widest strokes? Which the widest digits?
 
+# %%
+guess_strokes = Predict("Which domain has the widest strokes?", choices=list(domains))
+guess_strokes
+
 
 # %%
 def statistics(split):
@@ -206,6 +236,9 @@ def statistics(split):
 rows = ["mean pixel (0..255)", "share of pixels with ink", "box height (px)", "box width (px)", "stroke width (px)"]
 table = pd.DataFrame({name: statistics(domain.train) for name, domain in domains.items()}, index=rows)
 table.round(2)
+
+# %%
+guess_strokes.compare(table.loc["stroke width (px)"].idxmax())
 
 # %%
 assert (abs(table.loc["box height (px)"] - 20) < 0.5).all()  # one framing for all: a 20-pixel box
@@ -247,7 +280,7 @@ digit = np.concatenate([split.y for split in sample.values()])
 features["mnist"].shape
 
 
-# %%
+# %% tags=["plumbing"]
 def scatter(points, ax, by, colors, shapes, *, title, **options):
     look = {"hue": by, "style": by, "palette": colors, "markers": shapes, "lw": 0, "antialiased": False}
     sns.scatterplot(x=points[:, 0], y=points[:, 1], ax=ax, **look, **options)
@@ -346,6 +379,10 @@ assert apart[("optdigits", "features")] > 0.88
 # lose on `mnist`, how many on `optdigits`?
 
 # %%
+guess_drop = Predict("How many points does the head lose from print to mnist?", between=(0, 50))
+guess_drop
+
+# %%
 head = tlkit.load_source_head(backbone, pair.source.classes)
 kernel, bias = head.get_layer("logits").get_weights()
 
@@ -374,6 +411,9 @@ embedded = {name: embed(domain.test) for name, domain in domains.items()}
 zero_shot = pd.DataFrame({name: tlkit.mean_interval(right(test)) for name, test in embedded.items()})
 zero_shot.index = ["accuracy", "± (95 %)"]
 zero_shot.round(3)
+
+# %% tags=["nbval-ignore-output"]
+guess_drop.compare(100 * (zero_shot.loc["accuracy", "printed"] - zero_shot.loc["accuracy", "mnist"]))
 
 # %%
 accuracy, half = zero_shot.to_numpy()
@@ -485,12 +525,19 @@ ax.grid(axis="x", color="0.85")
 #
 # **Predict before you run:** how many points does the zero-shot accuracy lose from box to stretched?
 
+# %%
+guess_stretched = Predict("How many points does the accuracy on mnist lose from box to stretched?", between=(0, 50))
+guess_stretched
+
 # %% tags=["nbval-ignore-output"]
 images = {(n, f): reframed(domain.test[:TEST_IMAGES], f) for n, domain in domains.items() for f in framings}
 framed = {key: embed(split) for key, split in images.items()}
 cells = {key: right(test) for key, test in framed.items()}
 zero = pd.DataFrame({n: {f: cells[n, f].mean() for f in framings} for n in domains})
 zero.round(3)
+
+# %% tags=["nbval-ignore-output"]
+guess_stretched.compare(100 * (zero.loc["box", "mnist"] - zero.loc["stretched", "mnist"]))
 
 # %% [markdown]
 # Each column reads the same images four times, so the change can be taken image by image, with an interval:
@@ -774,6 +821,12 @@ assert np.allclose(compared.iloc[:, 0], compared.iloc[:, 1], atol=0.001)  # two 
 compared
 
 # %% [markdown]
+# Your guesses beside the results, if you recorded any:
+
+# %%
+Predict.report()
+
+# %% [markdown]
 # ## Summary
 #
 # - Read a domain's **card** and check its **split** before you train: one cell of hashes finds exact copies, a table of
@@ -782,9 +835,106 @@ compared
 #   drop** is: a few points here, and far more for single digits.
 # - **Framing**: the accuracy that stretching takes, two methods without target labels do not bring back; 100 target labels
 #   bring more than it took. Bring the target into the source's framing first: it costs nothing.
+
+# %% [markdown]
+# ## Exercises
 #
-# **Exercise:** printed and handwritten digits are all light ink on a dark ground in the arrays. Add a framing
-# `"inverted"` that turns this round (`255 - image[..., 0]`), and predict the zero-shot accuracy before you run section
-# 7 again. Then set `DRAWS` and `LIVE` to 4 at the top, so that nothing comes from the stored table, and put `"inverted"` in
-# the place of `"stretched"` in section 8. Some asserts will fail, each a claim about stretching. How much do CORAL, adaptive
-# BatchNorm and 100 labels bring back, and which single line of code brings back all?
+# Replace each `...` by your answer and run the cell. It says whether the answer is right, and if not, what is missing.
+# Hints and solutions are folded.
+
+# %% [markdown]
+# **1. No error.** You test a network on 400 images of a domain, and not one is read wrongly. Up to which error rate is
+# still plausible (95 %)? Give it as a share, between 0 and 1.
+#
+# <details><summary>Hint</summary>
+#
+# Section 6 says, in brackets, why an interval without a width is not certainty.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# highest_error_rate = 3 / 400
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+highest_error_rate = ...  # your number
+
+check("02.1", highest_error_rate)
+
+# %% [markdown]
+# **2. Near copies.** `nearest_distance(test, train)` gets two arrays of images `(n, h, w, 1)`, `uint8` from 0 to 255.
+# It returns, for each test image, the distance to the nearest training image: the root of the sum of the squared
+# differences, with pixels in 0..1.
+#
+# <details><summary>Hint</summary>
+#
+# Section 2 has the search. If you subtract by hand: the difference of two `uint8` numbers has no sign, and 0 − 1 gives
+# 255.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# from sklearn.neighbors import NearestNeighbors
+#
+# def nearest_distance(test, train):
+#     test, train = (part.reshape(len(part), -1) / 255 for part in (test, train))
+#     return NearestNeighbors(n_neighbors=1).fit(train).kneighbors(test)[0][:, 0]
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def nearest_distance(test, train): ...  # your code
+
+
+check("02.2", nearest_distance)
+
+# %% [markdown]
+# **3. Give the source the scale of the target.** Adaptive BatchNorm measures a mean and a variance per channel anew. Do
+# this to features: `align(source, target)` gets two arrays `(n, features)` and returns the source, shifted and scaled
+# so that each feature has the mean and the standard deviation that it has in the target. A feature may be 0 for all
+# source images, as it happens behind a ReLU. Then all that can be done is to give it the mean of the target.
+#
+# <details><summary>Hint</summary>
+#
+# First give each feature of the source the mean 0 and the standard deviation 1; where the standard deviation is 0,
+# divide by 1.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import numpy as np
+#
+# def align(source, target):
+#     spread = source.std(axis=0)
+#     scaled = (source - source.mean(axis=0)) / np.where(spread > 0, spread, 1)
+#     return scaled * target.std(axis=0) + target.mean(axis=0)
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def align(source, target): ...  # your code
+
+
+check("02.3", align)
+
+# %% [markdown]
+# **4. Inverted** (without a check). Printed and handwritten digits are all light ink on a dark ground in the arrays.
+# Add a framing `"inverted"` that turns this round (`255 - image[..., 0]`), and predict the zero-shot accuracy before
+# you run section 7 again. Then set `DRAWS` and `LIVE` to 4 at the top, so that nothing comes from the stored table, and
+# put `"inverted"` in the place of `"stretched"` in section 8. Some asserts will fail, each a claim about stretching.
+# How much do CORAL, adaptive BatchNorm and 100 labels bring back, and which single line of code brings back all?

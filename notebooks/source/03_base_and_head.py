@@ -18,6 +18,13 @@
 # In the program of notebook 00 this is the line
 # `model = keras.Model(image, keras.layers.Dense(len(classes), name="head")(base(image)))`, with the base frozen. This
 # notebook asks what such a base is worth. Section 9 writes the line again, for these digits.
+#
+# The picture shows what is taken over from the source, and what is new:
+#
+# ![Two rows. In pretraining, an image of a printed character goes through the base, which turns it into a feature map of
+# 4 × 4 positions and 256 channels, and through the head, which turns that into 62 scores. Base and head learn. In the
+# second row, for handwritten digits, the same base is used: its weights are kept, and frozen. The old head is left
+# behind, and a new head with 10 scores learns.](pictures/base_and_head.svg)
 
 # %%
 import keras
@@ -66,9 +73,18 @@ few
 # **Predict before you run:** a logistic regression sees the 784 raw pixels of 100 labelled digits. What share of the
 # test images will it read correctly? Write your number down.
 
+# %%
+from tlkit.widgets import Predict
+
+guess_pixels = Predict("What share of the test images will raw pixels read correctly?", between=(0, 1))
+guess_pixels
+
 # %% tags=["nbval-ignore-output"]
 pixels = tlkit.linear_probe(few, pair.target.test)
 round(pixels, 3)
+
+# %% tags=["nbval-ignore-output"]
+guess_pixels.compare(pixels)
 
 # %% [markdown]
 # Every later number has to beat this one. Guessing would get one in ten right.
@@ -100,7 +116,13 @@ pd.DataFrame(
 # Each stage after the stem is one **residual block**. Two convolutions compute a correction $F(x)$, a shortcut passes
 # $x$ on, and the block gives $\mathrm{relu}(x + F(x))$. If a block has nothing to add, it can leave $x$ as it is. With
 # such blocks He et al. could train much deeper networks. Where the block changes the shape, a 1 × 1 convolution adapts
-# $x$.
+# $x$. The picture shows one block, and the cell below it builds one:
+#
+# ![A tensor x goes two ways. On the first it passes a 3 × 3 convolution with BatchNorm, a ReLU, and a second 3 × 3
+# convolution with BatchNorm: this is the correction F(x). On the second, the shortcut, it stays as it is, or passes a 1
+# × 1 convolution where the shape changes. Both are added, and a ReLU gives relu(x + F(x)). Before and behind the block
+# one tensor is under way, and the network can be cut there. Inside there are two, and it
+# cannot.](pictures/residual_block.svg)
 
 # %%
 layers = keras.layers
@@ -135,7 +157,12 @@ difference
 
 # %% [markdown]
 # **Feature extraction** means: freeze all five stages, run every image through them **once**, and train only a head on
-# what comes out. `cache_features` runs the images through and keeps the result.
+# what comes out. `cache_features` runs the images through and keeps the result. The first row of the picture is feature
+# extraction; the other two are **fine-tuning**, which section 7 tries:
+#
+# ![Three rows, each with the five stages of a pretrained base and a new head. Feature extraction: all five stages are
+# frozen, and the head learns. Fine-tuning in part: stages 1 to 3 are frozen, and stages 4 and 5 and the head learn.
+# Fine-tuning of everything: all five stages and the head learn.](pictures/what_learns.svg)
 
 # %%
 tlkit.freeze_to(backbone, stage=backbone.n_stages)
@@ -158,6 +185,10 @@ tlkit.count_weights(model)
 # Will 100 labels on top of them do better than on raw pixels? By how many points?
 
 # %%
+guess_gain = Predict("How many points more than raw pixels will the frozen features reach?", between=(-20, 50))
+guess_gain
+
+# %%
 others = pair.target.train.take(2 * PER_CLASS, seed=SEED)[len(few) :]  # 100 images that the head does not learn from
 others = tlkit.cache_features(backbone.model, others)
 history = tlkit.fit(head, features, epochs=40, learning_rate=1e-2, validation=others, seed=SEED, progress=False)
@@ -176,6 +207,9 @@ test_features = tlkit.cache_features(backbone.model, pair.target.test)
 frozen = tlkit.accuracy(head, test_features)
 trained_head, head_logits = head.get_layer("logits").get_weights(), head.predict(test_features.x, verbose=0)  # for 9
 print(f"raw pixels {pixels:.3f}   frozen features {frozen:.3f}")
+
+# %% tags=["nbval-ignore-output"]
+guess_gain.compare(100 * (frozen - pixels))
 
 # %%
 assert frozen > pixels + 0.15
@@ -237,6 +271,11 @@ assert pretrained_probe > random_probe + 0.15
 # near random weights?
 
 # %%
+curves = ["pretrained on print", "raw pixels", "random weights"]
+guess_clothes = Predict("Which curve will be nearest to that of the clothes ResNet?", choices=curves)
+guess_clothes
+
+# %%
 LABELS = (1, 2, 5, 10, 20, 50)  # of each class
 clothes = tlkit.load_backbone("resnet_fashion")
 bases = {"pretrained on print": backbone, "pretrained on clothes": clothes, "random weights": untrained}
@@ -273,6 +312,10 @@ ax = plots.plot_few_shot(curve)
 table = curve.pivot_table(index="method", columns="labels", values="accuracy").loc[list(METHODS)]
 table.round(3)
 
+# %% tags=["nbval-ignore-output"]
+apart = (table - table.loc["pretrained on clothes"]).abs().mean(axis=1)
+guess_clothes.compare(apart.drop("pretrained on clothes").idxmin())
+
 # %% [markdown]
 # All representations learn from the same ten draws. So compare them draw by draw: accuracy *minus* that of raw pixels.
 
@@ -289,7 +332,7 @@ def over_pixels(curve, method):
 gain = {method: over_pixels(curve, method) for method in bases}
 pd.concat(gain, axis=1).round(3)
 
-# %%
+# %% tags=["plumbing"]
 low, high = ({name: each["mean"] + sign * each["half"] for name, each in gain.items()} for sign in (-1, 1))
 assert low["pretrained on print"].min() > 0.1
 assert table.loc["pretrained on print", 50] > table.loc["raw pixels", 500]  # a tenth of the labels
@@ -499,6 +542,12 @@ print(f"plain Keras {in_keras:.3f}   section 4 {frozen:.3f}")
 assert abs(in_keras - frozen) < 0.02
 
 # %% [markdown]
+# Your guesses beside the results, if you recorded any:
+
+# %%
+Predict.report()
+
+# %% [markdown]
 # ## Summary
 #
 # - With a **backbone** pretrained on print, 50 labels do more than 500 do with raw pixels. All that is
@@ -508,7 +557,104 @@ assert abs(in_keras - frozen) < 0.02
 #   labels (negative transfer), and with many they helped on one of two targets.
 # - 1,000 source images were not enough. Fine-tuning costs more and gained little here with 100 labels. Done roughly, it
 #   **forgets** the source.
+
+# %% [markdown]
+# ## Exercises
 #
-# **Exercise:** set `target="optdigits"` at the top, predict each number again, and run all cells. Which gaps shrink,
-# and why? (Raw pixels are a stronger baseline there: look at the pictures.) Some asserts will fail. Each shows you a
-# claim that holds for one target and not for the other.
+# Replace each `...` by your answer and run the cell. It says whether the answer is right, and if not, what is missing.
+# Hints and solutions are folded.
+
+# %% [markdown]
+# **1. The weights of a block.** The last block of `resnet_printed` makes 256 channels of 128. It has two 3 × 3
+# convolutions, and a 1 × 1 convolution in its shortcut, all without biases. How many weights have the three together?
+#
+# <details><summary>Hint</summary>
+#
+# In section 3, `residual_block` has all three. Only the first and the one in the shortcut read 128 channels.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# weights_of_block = 3 * 3 * 128 * 256 + 3 * 3 * 256 * 256 + 128 * 256
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+weights_of_block = ...  # your number
+
+check("03.1", weights_of_block)
+
+# %% [markdown]
+# **2. A head without training.** Good features bring images of one class together. Then their labels alone can read new
+# ones. `nearest_labels(features, labels, new)` returns, for each row of `new`, the label of that row of `features`
+# which has the largest cosine with it, $a \cdot b / (\lVert a \rVert \lVert b \rVert)$. (The cosine does not mind how
+# long the vectors are.)
+#
+# <details><summary>Hint</summary>
+#
+# Divide each row by its length. Then a single matrix product gives all cosines.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import numpy as np
+#
+# def nearest_labels(features, labels, new):
+#     one, other = (each / np.linalg.norm(each, axis=1, keepdims=True) for each in (new, features))
+#     return labels[(one @ other.T).argmax(axis=1)]
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def nearest_labels(features, labels, new): ...  # your code
+
+
+check("03.2", nearest_labels)
+
+# %% [markdown]
+# **3. A head behind any layer.** Write in plain Keras: `head_behind(network, name, n_classes)` returns a model that
+# runs the network up to the layer `name`, averages its maps over the positions and ends in a `Dense` layer of logits.
+# In training, only this layer may change.
+#
+# <details><summary>Hint</summary>
+#
+# Section 9 has the lines for a whole base. `keras.Model(network.input, network.get_layer(name).output)` cuts one off.
+# Set its flag before the model is used.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import keras
+#
+# def head_behind(network, name, n_classes):
+#     base = keras.Model(network.input, network.get_layer(name).output)
+#     base.trainable = False
+#     average = keras.layers.GlobalAveragePooling2D()(base.output)
+#     return keras.Model(base.input, keras.layers.Dense(n_classes)(average))
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def head_behind(network, name, n_classes): ...  # your code
+
+
+check("03.3", head_behind)
+
+# %% [markdown]
+# **4. Another target** (without a check). Set `target="optdigits"` at the top, predict each number again, and run all
+# cells. Which gaps shrink, and why? (Raw pixels are a stronger baseline there: look at the pictures.) Some asserts will
+# fail. Each shows you a claim that holds for one target and not for the other.

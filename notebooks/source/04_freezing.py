@@ -114,6 +114,12 @@ pd.DataFrame({"flag set after fit": late, "and compiled again": again})
 # **Predict before you run:** the toy has four weight arrays (two kernels, two biases). For each line below, how many of
 # them will learn?
 
+# %%
+from tlkit.widgets import Predict
+
+guess_arrays = Predict("Each layer False, then the model True: how many of 4 arrays learn?", between=(0, 4))
+guess_arrays
+
 
 # %%
 def flags(model):
@@ -140,6 +146,9 @@ learning = [row["arrays that learn"] for row in rows.values()]
 assert learning == [4, 0, 0, 0, 0]
 pd.DataFrame(rows).T
 
+# %%
+guess_arrays.compare(learning[-1])
+
 # %% [markdown]
 # Two of these lines fool people:
 #
@@ -157,12 +166,24 @@ pd.DataFrame(rows).T
 #
 # $$\text{running mean} \leftarrow m \cdot \text{running mean} + (1 - m) \cdot \text{batch mean}$$
 #
-# and the same for the variance. It needs no gradient and no learning rate.
+# and the same for the variance. It needs no gradient and no learning rate. The picture shows the layer's two modes, and when each of
+# them runs:
+#
+# ![Two panels. Left: the layer subtracts the mean and divides by the deviation of this batch, then multiplies by gamma
+# and adds beta. Each batch also moves the running mean and variance: m times the old value plus (1 − m) times the
+# batch’s. Right: the layer uses the running mean and variance that were kept, and they stay as they are. In Keras, fit
+# with layer.trainable = True runs the left mode: the statistics move without a gradient. Fit with layer.trainable =
+# False runs the right mode: the flag changes the mode, and gamma and beta stay. Predict and evaluate run the right
+# mode, whatever the flag says.](pictures/batchnorm.svg)
 #
 # **Predict before you run:** the learning rate below is **zero**, so no weight of the pretrained ResNet can move. After
 # 12 epochs on 100 `mnist` images, what is left of its accuracy on the source? The same images with the colours inverted
 # (dark paper, as from a blackboard) are tried beside it. `tlkit.watch` makes your comparison from section 1, for each
 # layer of a real training.
+
+# %%
+guess_left = Predict("What source accuracy is left after 12 epochs on inverted images?", between=(0, 1))
+guess_left
 
 # %%
 pair = tlkit.load_pair(source="printed", target="mnist")
@@ -198,6 +219,9 @@ left_frozen, still = source_after(at_rate_zero(bn_learns=False), inverted)
 index = ["before", "mnist", "inverted mnist", "inverted, BatchNorm's flags False"]
 pd.Series([PRINTED, left_mnist, left, left_frozen], index=index, name="source accuracy").round(3)
 
+# %% tags=["nbval-ignore-output"]
+guess_left.compare(left)
+
 # %%
 ax = plots.plot_audit(strip)
 # %% [markdown]
@@ -206,7 +230,7 @@ ax = plots.plot_audit(strip)
 # orange (moved), each with a cross because that was not meant. The last column is the head, which was meant to learn
 # and, at a rate of zero, could not.
 
-# %%
+# %% tags=["plumbing"]
 norms = strip[strip["kind"] == "BatchNormalization"]
 assert norms["statistics_moved"].all()
 assert not strip["weights_moved"].any()  # not one weight
@@ -282,6 +306,10 @@ assert not model.norm.moving_mean.numpy().any()  # still zero, as at the start
 # frozen?
 
 # %%
+guess_share = Predict("Stages 1 to 3 are frozen: which share of the weights learns?", between=(0, 1))
+guess_share
+
+# %%
 backbone.model.set_weights(pretrained)
 counts = {}
 for stage in range(backbone.n_stages + 1):
@@ -290,6 +318,9 @@ for stage in range(backbone.n_stages + 1):
 share = pd.DataFrame({"weights that learn": counts})
 share["share"] = (share["weights that learn"] / counts[0]).round(3)
 share.rename_axis("frozen up to stage")
+
+# %%
+guess_share.compare(share["share"][3])
 
 # %%
 assert share["share"][3] > 0.9
@@ -326,7 +357,15 @@ except ValueError as error:
 # ## 5. The boundary cache: what freezing saves
 #
 # What is frozen gives the same features in every epoch. So run it once, keep the features at the boundary, and train
-# the tail and the head on those: `split_at`, then `cache_features`, then `fit`. How much arithmetic is that?
+# the tail and the head on those: `split_at`, then `cache_features`, then `fit`. The picture shows the training above and
+# the whole model below, with the same weights:
+#
+# ![Two rows. Above, the training: each image passes the frozen trunk once, and its features are stored. In each epoch
+# the tail and the head, which learn, read the stored features, and the gradient of the loss ends at the boundary
+# between trunk and tail. Below, the whole model: images, trunk, tail, head, scores. Dashed lines join each part to its
+# twin above: they have the same weights, so training tail and head is training the model.](pictures/cache_boundary.svg)
+#
+# How much arithmetic is that?
 #
 # Count multiply-adds. For one image let
 #
@@ -350,6 +389,10 @@ except ValueError as error:
 # training? With only the stem frozen (stage 1)?
 
 # %%
+guess_times = Predict("Stage 5: how many times as much arithmetic without the cache?", between=(1, 25))
+guess_times
+
+# %%
 EPOCHS = 20
 
 
@@ -369,6 +412,9 @@ assert costs["predicted"][1] < 1.1
 assert costs["predicted"][5] > 19
 assert (costs["predicted"] <= np.minimum(EPOCHS, costs["limit"])).all()
 costs.astype({"whole": int, "cached": int}).round(2)
+
+# %%
+guess_times.compare(costs["predicted"][5])
 
 # %% [markdown]
 # Columns `whole` and `cached` are multiply-adds for one image in all epochs; `limit` is the ratio for endless epochs.
@@ -562,7 +608,7 @@ groups = runs.groupby(["way", "depth"])[["source", "target"]]
 groups.agg(lambda values: "{:.3f} ± {:.3f}".format(*tlkit.mean_interval(values)))
 
 
-# %%
+# %% tags=["plumbing"]
 STAGES = ["1", "2", "3", "4", "5"]
 
 
@@ -575,7 +621,7 @@ def draw_curves(ax, way):
     sns.despine(ax=ax)
 
 
-# %%
+# %% tags=["plumbing"]
 def draw_strip(ax, way):
     moved = runs[runs["way"] == way].groupby("depth")[STAGES].mean().T
     palette = sns.light_palette(plots.TARGET_COLOR, as_cmap=True)
@@ -621,7 +667,7 @@ def minus_all_frozen(way, domain):
 over = {(way, domain): minus_all_frozen(way, domain) for way in RATE for domain in ("source", "target")}
 pd.concat(over, axis=1).round(3)
 
-# %%
+# %% tags=["plumbing"]
 assert over["rough", "source"]["high"].max() < -0.05
 assert over["rough", "target"]["high"][:4].max() < 0  # at depth 4 no difference need show
 assert over["gentle", "target"].abs().to_numpy().max() < 0.015
@@ -738,6 +784,12 @@ assert all(np.allclose(mine, theirs, atol=1e-5) for mine, theirs in zip(by_hand,
 print(f"all {len(by_hand)} arrays equal those of section 5, up to rounding")
 
 # %% [markdown]
+# Your guesses beside the results, if you recorded any:
+
+# %%
+Predict.report()
+
+# %% [markdown]
 # ## Summary
 #
 # - A **flag** is a wish. It is read at the first `fit` after `compile`; BatchNorm's statistics move without any
@@ -746,8 +798,112 @@ print(f"all {len(by_hand)} arrays equal those of section 5, up to rounding")
 #   the same weights, bit for bit.
 # - In a rough training, freezing **protects** the source and the target. After a gentle one, no depth differed from the
 #   deepest on the target by more than about a point; then the deepest is the best choice, because it is the cheapest.
+
+# %% [markdown]
+# ## Exercises
 #
-# **Exercise:** at the top set `DRAWS` and `LIVE` to 4, so that nothing comes from the stored table. In section 6 give
-# the draws and the target's test images inverted colours (`255 - x`), leave the source as it is, and predict again: how
-# good is the frozen backbone now, and is the deepest boundary still as good as any? Then let BatchNorm learn too: set
-# `train_batchnorm=True` in the call to `freeze_to`.
+# Replace each `...` by your answer and run the cell. It says whether the answer is right, and if not, what is missing.
+# Hints and solutions are folded.
+
+# %% [markdown]
+# **1. What a cache saves.** For one image the trunk takes 60 million multiply-adds, the tail 9 million and the head 1
+# million. You train for 10 epochs. How many times as much arithmetic does the training take without a cache as with
+# one?
+#
+# <details><summary>Hint</summary>
+#
+# Put the numbers into the two formulas of section 5: $n$ cancels.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# times_as_much = (10 * (60 + 3 * 9 + 3 * 1)) / (60 + 10 * (3 * 9 + 3 * 1))
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+times_as_much = ...  # your number
+
+check("04.1", times_as_much)
+
+# %% [markdown]
+# **2. Your own audit.** `moved_layers(model, train)` calls `train(model)` and returns a list of the names of those
+# layers of the model of which any weight has moved, BatchNorm's statistics included.
+#
+# <details><summary>Hint</summary>
+#
+# `layer.get_weights()` gives copies of all weights of a layer; `layer.weights` gives the variables themselves, which
+# change under your hands.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import numpy as np
+#
+# def moved_layers(model, train):
+#     before = {layer.name: layer.get_weights() for layer in model.layers}
+#     train(model)
+#     still = {layer.name: all(map(np.array_equal, before[layer.name], layer.get_weights())) for layer in model.layers}
+#     return [name for name in still if not still[name]]
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def moved_layers(model, train): ...  # your code
+
+
+check("04.2", moved_layers)
+
+# %% [markdown]
+# **3. Run the frozen part once.** A model takes vectors and ends in logits. All layers up to the one called `name`
+# shall stay as they are, and so shall each BatchNorm layer. Write in plain Keras:
+# `train_behind(model, name, x, y, epochs)` runs the frozen part once on each example, then trains the rest in place,
+# with the optimizer `"sgd"`, in batches of 16 without shuffling. The weights must be those that a training of the whole
+# model gives.
+#
+# <details><summary>Hint</summary>
+#
+# Section 8 has the lines: `predict` for the frozen part, and a second `keras.Model` from the layer's output to the
+# model's output, which shares its layers. Set their flags before you compile.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import keras
+#
+# def train_behind(model, name, x, y, epochs):
+#     cut = model.get_layer(name).output
+#     features = keras.Model(model.input, cut).predict(x, verbose=0)
+#     tail = keras.Model(cut, model.output)
+#     for layer in tail.layers:
+#         layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
+#     tail.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+#     tail.fit(features, y, batch_size=16, epochs=epochs, shuffle=False, verbose=0)
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def train_behind(model, name, x, y, epochs): ...  # your code
+
+
+check("04.3", train_behind)
+
+# %% [markdown]
+# **4. Another shift** (without a check). At the top set `DRAWS` and `LIVE` to 4, so that nothing comes from the stored
+# table. In section 6 give the draws and the target's test images inverted colours (`255 - x`), leave the source as it
+# is, and predict again: how good is the frozen backbone now, and is the deepest boundary still as good as any? Then let
+# BatchNorm learn too: set `train_batchnorm=True` in the call to `freeze_to`.

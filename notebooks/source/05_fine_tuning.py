@@ -81,7 +81,7 @@ def prepare(source):
     return SimpleNamespace(backbone=backbone, pretrained=backbone.model.get_weights(), **parts)
 
 
-# %%
+# %% tags=["plumbing"]
 def joined(*splits):
     return tlkit.Split(np.concatenate([each.x for each in splits]), np.concatenate([each.y for each in splits]))
 
@@ -150,6 +150,12 @@ def record(case, source, way, draw):
 # frozen backbone?
 
 # %%
+from tlkit.widgets import Predict
+
+guess_gain = Predict("How many points on the target does fine-tuning add, from clothes?", between=(-5, 20))
+guess_gain
+
+# %%
 for source, case in cases.items():
     for draw in range(LIVE):
         start(case, draw)
@@ -179,7 +185,7 @@ def differences(source, way, other="frozen"):
     return table.loc[source, way][list(DOMAINS)] - table.loc[source, other][list(DOMAINS)]
 
 
-# %%
+# %% tags=["plumbing"]
 def in_words(values):
     return "{:+.3f} ± {:.3f}".format(*tlkit.mean_interval(values))
 
@@ -193,14 +199,14 @@ def report(source, ways):
 # A claim below needs an interval that leaves zero out. These functions put that into words:
 
 
-# %%
+# %% tags=["plumbing"]
 def bounds(domain, way, other="frozen", source=START):
     """The 95 % interval of a difference, over the draws."""
     mean, half = tlkit.mean_interval(differences(source, way, other)[domain])
     return mean - half, mean + half
 
 
-# %%
+# %% tags=["plumbing"]
 def rises(domain, way, other="frozen", source=START):
     return bounds(domain, way, other, source)[0] > 0
 
@@ -215,6 +221,9 @@ def undecided(domain, way, other="frozen", source=START):
 
 # %% tags=["nbval-ignore-output"]
 pd.concat({source: report(source, ["head first"]) for source in cases})
+
+# %% tags=["nbval-ignore-output"]
+guess_gain.compare(100 * differences("fashion", "head first")["target"].mean())
 
 # %% [markdown]
 # The row `frozen` gives accuracies. The other rows give the *difference* from it, with a 95 % interval over ten draws
@@ -292,7 +301,7 @@ pd.DataFrame({source: values.agg(in_words) for source, values in article.items()
 # %% [markdown]
 # The last table is base first *minus* head first, draw by draw.
 
-# %%
+# %% tags=["plumbing"]
 for source in orders:
     assert falls("source", "base first", "head first", source=source)  # base first forgets more
 assert falls("third", "base first", "head first", source="printed")
@@ -323,6 +332,10 @@ assert undecided("target", "base first", "head first")
 #
 # **Predict before you run:** the head is already the best one for the frozen features. Does the loss fall at all before
 # it jumps?
+
+# %%
+guess_loss = Predict("What does the loss do first while the rate grows?", choices=["falls", "rises"])
+guess_loss
 
 # %%
 SWEEP = np.geomspace(1e-5, 1e-1, 16)
@@ -356,6 +369,9 @@ assert (loss.loc[SWEEP[SWEEP > RATE][0]] > 3 * loss.min()).sum() > DRAWS / 2  # 
 assert (behind > 10 * loss.min()).all()
 pd.DataFrame({"rate of the lowest loss": lowest.map("{:.1e}".format), "loss near the fast rate": behind.round(2)}).T
 
+# %%
+guess_loss.compare("falls" if (loss.min() < loss.iloc[0]).all() else "rises")
+
 # %% [markdown]
 # In most draws the loss is lowest *below* the gentle rate. One step above that rate, it has at least tripled in most
 # draws: by this test the gentle rate is the largest that one may take, or already too large. The fast rate lies beyond
@@ -366,6 +382,10 @@ pd.DataFrame({"rate of the lowest loss": lowest.map("{:.1e}".format), "loss near
 # source accuracy?
 
 # %%
+guess_forgotten = Predict("How many points of the source does the fast rate cost?", between=(-10, 50))
+guess_forgotten
+
+# %%
 for draw in range(LIVE):
     start(chosen, draw)
     train(chosen.model, chosen.draws[draw], FAST)
@@ -373,6 +393,9 @@ for draw in range(LIVE):
 
 # %% tags=["nbval-ignore-output"]
 report(START, ["head first", "fast"])
+
+# %% tags=["nbval-ignore-output"]
+guess_forgotten.compare(-100 * differences(START, "fast", "head first")["source"].mean())
 
 # %%
 assert falls("source", "fast", "head first")
@@ -566,7 +589,7 @@ assert not rises("target", "early stopping")
 # %% [markdown]
 # ## 6. All of them beside the frozen backbone
 
-# %%
+# %% tags=["plumbing"]
 ways = ["head first", "base first", "fast", "discriminative", "gradual"]
 ways += [*held, "dropout", "early stopping"]
 
@@ -697,6 +720,12 @@ assert all(np.allclose(mine, theirs, atol=1e-5) for mine, theirs in zip(by_hand,
 print(f"all {len(by_hand)} arrays are equal, up to rounding")
 
 # %% [markdown]
+# Your guesses beside the results, if you recorded any:
+
+# %%
+Predict.report()
+
+# %% [markdown]
 # ## Summary
 #
 # - From clothes fine-tuning gains about three points on the target; from printed characters it changes next to nothing.
@@ -704,8 +733,111 @@ print(f"all {len(by_hand)} arrays are equal, up to rounding")
 # - **Head first** forgets less than base first, and no other method here was shown to gain more on the target.
 # - At a fast rate discriminative rates and L2-SP at 0.1 keep more of the source. A gentle rate keeps more than they do.
 #   Dropout made both scores worse, and early stopping costs labels.
+
+# %% [markdown]
+# ## Exercises
 #
-# **Exercise:** set `START = "printed"`, `DRAWS = 4` and `LIVE = 4` at the top and run all cells; it takes about five
-# minutes. Predict first: is there anything to gain on the target, and which method loses most on the third domain? Some
-# asserts will fail. Each shows you a claim that holds for one start and not for the other. Then set `PER_CLASS` to 20,
-# and see whether early stopping gains more than its held-out labels cost.
+# Replace each `...` by your answer and run the cell. It says whether the answer is right, and if not, what is missing.
+# Hints and solutions are folded.
+
+# %% [markdown]
+# **1. Count the steps.** In this notebook a training has 100 labelled images, batches of 8 and 8 epochs. How many steps
+# does the optimizer take?
+#
+# <details><summary>Hint</summary>
+#
+# An epoch goes over all images, and the last batch may be smaller.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import math
+#
+# steps_of_training = 8 * math.ceil(100 / 8)
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+steps_of_training = ...  # your number
+
+check("05.1", steps_of_training)
+
+# %% [markdown]
+# **2. Warm-up and cosine.** Large networks are often fine-tuned with a rate that rises, then falls along half a wave of
+# a cosine (Loshchilov & Hutter, 2016, arXiv:1608.03983). `rate_at(step, steps, warm_up, highest)` returns the rate of a
+# step, counted from 0. In the first `warm_up` steps the rate rises in equal parts, from `highest / warm_up` to
+# `highest`. Step `warm_up` has `highest` once more, and from there the wave falls so that it would reach 0 at step
+# `steps`.
+#
+# <details><summary>Hint</summary>
+#
+# With a progress from 0 to 1, half a wave is $(1 + \cos(\pi \cdot \text{progress})) / 2$. Keras has such a schedule as
+# well: `keras.optimizers.schedules.CosineDecay` with `warmup_steps`.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import math
+#
+# def rate_at(step, steps, warm_up, highest):
+#     if step < warm_up:
+#         return highest * (step + 1) / warm_up
+#     progress = (step - warm_up) / (steps - warm_up)
+#     return highest * (1 + math.cos(math.pi * progress)) / 2
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def rate_at(step, steps, warm_up, highest): ...  # your code
+
+
+check("05.2", rate_at)
+
+# %% [markdown]
+# **3. Weight decay for kernels alone.** Adam with *decoupled weight decay* (Loshchilov & Hutter, 2017,
+# arXiv:1711.05101) takes the share `rate × decay` of each weight away in each step, whatever its gradient. Biases, and
+# the scale and shift of BatchNorm, are usually left out. `decaying(rate, decay)` returns such a Keras optimizer, which
+# decays kernels only.
+#
+# <details><summary>Hint</summary>
+#
+# `keras.optimizers.AdamW` decays all weights. Its method `exclude_from_weight_decay` takes parts of names: BatchNorm
+# calls its scale `gamma` and its shift `beta`.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import keras
+#
+# def decaying(rate, decay):
+#     optimizer = keras.optimizers.AdamW(rate, weight_decay=decay)
+#     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+#     return optimizer
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def decaying(rate, decay): ...  # your code
+
+
+check("05.3", decaying)
+
+# %% [markdown]
+# **4. Another start** (without a check). Set `START = "printed"`, `DRAWS = 4` and `LIVE = 4` at the top and run all
+# cells; it takes about five minutes. Predict first: is there anything to gain on the target, and which method loses
+# most on the third domain? Some asserts will fail. Each shows you a claim that holds for one start and not for the
+# other. Then set `PER_CLASS` to 20, and see whether early stopping gains more than its held-out labels cost.

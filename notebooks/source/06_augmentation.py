@@ -82,7 +82,7 @@ def strip(layer, images):
     return np.concatenate(list(np.asarray(layer(images.astype(np.float32), training=True))[..., 0]), axis=1)
 
 
-# %%
+# %% tags=["plumbing"]
 def show(rows, height):
     ax = plt.subplots(figsize=(7, height), layout="constrained")[1]
     ax.imshow(np.concatenate(list(rows.values())), cmap="gray_r", vmin=0, vmax=255)
@@ -126,6 +126,12 @@ assert ink["reflect (default)"] > 1.2 * ink["constant"]
 # erased?
 
 # %%
+from tlkit.widgets import Predict
+
+guess_contrast = Predict("In which share of views does RandomContrast(0.5) lower the contrast?", between=(0, 1))
+guess_contrast
+
+# %%
 grey = np.full((1000, 8, 8, 1), 100.0, np.float32)
 grey[:, :, :4] = 150.0  # two halves, 50 grey values apart
 
@@ -148,6 +154,9 @@ shares = {
     "RandomErasing((1.0, 1.0)) erases": erased((1.0, 1.0)),
 }
 pd.Series(shares, name="share of views").round(3).to_frame()
+
+# %%
+guess_contrast.compare(shares["RandomContrast(0.5) lowers"])
 
 # %%
 lowered, lowered_pair, half_erased, all_erased = shares.values()
@@ -227,6 +236,10 @@ assert confusion.loc[5, 2] > 20  # more than half of the mirrored 5s are read as
 # add? And how many for the same ResNet with random weights, or for raw pixels?
 
 # %%
+guess_best = Predict("How many points will the best change add on the frozen printed ResNet?", between=(-10, 20))
+guess_best
+
+# %%
 pool = pair.target.train.take(30, seed=SEED)  # all draws take their labels from these 300 images
 untrained = tlkit.load_backbone("resnet_printed", weights=None, seed=SEED)
 cores = {"print": backbone.model, "random": untrained.model, "pixels": tlkit.split_at(backbone, 0)[0]}
@@ -282,7 +295,10 @@ gain = pd.concat({name: gains(table) for name, table in probes.items()}).T
 shown_gain = {name: gain[name].apply(lambda row: f"{row['mean']:+.3f} ± {row['half']:.3f}", axis=1) for name in probes}
 pd.DataFrame(shown_gain).replace("+nan ± nan", "").reindex(NAMES[1:])
 
-# %%
+# %% tags=["nbval-ignore-output"]
+guess_best.compare(100 * gain["print"]["mean"].max())
+
+# %% tags=["plumbing"]
 low, high = (gain.xs("mean", axis=1, level=1) + sign * gain.xs("half", axis=1, level=1) for sign in (-1, 1))
 assert high.loc[["rotation", "crop"], "print"].max() < 0.01  # nothing to gain, nothing to lose
 assert low.loc[["rotation", "crop"], "print"].min() > -0.01
@@ -392,6 +408,11 @@ show({"originals": strip(augmentation("none", SEED), shown.x), "mixed": strip(bl
 #
 # **Predict before you run:** rank these by their test accuracy: none, moved, flip, cutout, mixup.
 
+# %%
+ways = ("none", "moved", "flip", "cutout", "mixup")
+guess_first = Predict("Which of them has the highest test accuracy from scratch?", choices=ways)
+guess_first
+
 
 # %%
 def one_training(name, seed):
@@ -407,7 +428,6 @@ def one_training(name, seed):
 
 
 # %% tags=["nbval-ignore-output"]
-ways = ("none", "moved", "flip", "cutout", "mixup")
 here = pd.DataFrame([{"draw": draw, **{name: one_training(name, draw) for name in ways}} for draw in range(LIVE)])
 others = tlkit.stored_table("augmentation_from_scratch", draws=range(LIVE, DRAWS))
 scratch = pd.concat([here, others]).set_index("draw")
@@ -415,6 +435,9 @@ result = gains(scratch)
 result.loc["accuracy"] = scratch.mean()
 result["none"] = [np.nan, np.nan, scratch["none"].mean()]
 result.T[["accuracy", "mean", "half"]].reindex(ways).round(3)
+
+# %%
+guess_first.compare(scratch.mean().idxmax())
 
 # %%
 ax = plt.subplots(figsize=(6, 2.6), layout="constrained")[1]
@@ -455,6 +478,10 @@ assert frozen > scratch["moved"].mean() + 0.05
 # number of steps: live sees each image in `LIVE_EPOCHS` versions, cached repeats `CACHED_VIEWS`.
 #
 # **Predict before you run:** what do you gain in time, and what do you lose in accuracy?
+
+# %%
+guess_times = Predict("How many times as long as cached will live take?", between=(1, 20))
+guess_times
 
 # %%
 LIVE_EPOCHS, CACHED_VIEWS = 20, 4
@@ -505,6 +532,9 @@ print(both[list(HOW)].mean().round(3).to_dict())
 print("cached minus live: {:+.3f} ± {:.3f}".format(*tlkit.mean_interval(both["cached"] - both["live"])))
 print(f"here live took {seconds['live'] / seconds['cached']:.1f} times as long as cached")
 print(f"the model says {LIVE_EPOCHS / CACHED_VIEWS:.0f} times")
+
+# %% tags=["nbval-ignore-output"]
+guess_times.compare(seconds["live"] / seconds["cached"])
 
 # %%
 mean, half = tlkit.mean_interval(both["cached"] - both["live"])
@@ -579,6 +609,12 @@ pd.DataFrame({"tlkit": heads.loc[0, list(HOW)], "by hand": [live_by_hand, cached
 # Live views give what section 6 gave. The cached ones are other random views, and the score differs by less than a point.
 
 # %% [markdown]
+# Your guesses beside the results, if you recorded any:
+
+# %%
+Predict.report()
+
+# %% [markdown]
 # ## Summary
 #
 # - An augmentation is a **promise that the label stays**. Look at the views, read the defaults, and let a reader
@@ -587,8 +623,105 @@ pd.DataFrame({"tlkit": heads.loc[0, list(HOW)], "by hand": [live_by_hand, cached
 #   pretrained with such changes. Flip did harm wherever it was tried; cutout and mixup did harm from scratch.
 # - On a frozen backbone **cached views** cost one pass per view, live views one pass per epoch. The accuracy was the same
 #   to within a point.
+
+# %% [markdown]
+# ## Exercises
 #
-# **Exercise:** how strong should the rotation be? Split the 100 labels into 70 to train on and 30 to choose with, try
-# turns of up to 5, 15, 45 and 180 degrees from scratch, and choose by the 30, over several draws. Which digits does the
-# strongest one confuse, and could you have expected it? Then give mixup and none 200 epochs instead of 40: does mixup
-# help now?
+# Replace each `...` by your answer and run the cell. It says whether the answer is right, and if not, what is missing.
+# Hints and solutions are folded.
+
+# %% [markdown]
+# **1. A turn.** You want turns of up to 9 degrees, either way. Which `factor` do you give to
+# `keras.layers.RandomRotation`?
+#
+# <details><summary>Hint</summary>
+#
+# Section 1 says what a factor of a 25th means.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# turn_factor = 9 / 360
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+turn_factor = ...  # your number
+
+check("06.1", turn_factor)
+
+# %% [markdown]
+# **2. mixup by hand.** `mixed_pairs(x, y, partner, weight, n_classes)` blends images and labels as in section 5. Image
+# `i` takes the share `weight[i]` of itself and the rest of image `partner[i]`. `x` has the shape `(n, h, w, c)`; `y`
+# and `partner` hold integers, `weight` numbers between 0 and 1, `n` of each. Let it return the mixed images and the
+# mixed labels `(n, n_classes)`, a pair.
+#
+# <details><summary>Hint</summary>
+#
+# `np.eye(n_classes)[y]` makes a vector of each label. To multiply images, the weights need the shape `(n, 1, 1, 1)`.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import numpy as np
+#
+# def mixed_pairs(x, y, partner, weight, n_classes):
+#     labels = np.eye(n_classes)[y]
+#     share = weight[:, None, None, None]
+#     images = share * x + (1 - share) * x[partner]
+#     return images, weight[:, None] * labels + (1 - weight[:, None]) * labels[partner]
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def mixed_pairs(x, y, partner, weight, n_classes): ...  # your code
+
+
+check("06.2", mixed_pairs)
+
+# %% [markdown]
+# **3. Cached views.** Write in plain Keras: `cached_views(base, augment, x, y, views)` makes so many views of each
+# image with the layer `augment`, lets the frozen `base` read them, and returns features and labels, a pair of arrays
+# with a row per view. The views of an image must differ.
+#
+# <details><summary>Hint</summary>
+#
+# Section 7 does it. Ask yourself what switches an augmentation layer on, and in which order the views stand in your
+# array.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import numpy as np
+#
+# def cached_views(base, augment, x, y, views):
+#     made = np.concatenate([augment(x, training=True) for _ in range(views)])  # all first views, then all second
+#     return base.predict(made, verbose=0), np.tile(y, views)
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def cached_views(base, augment, x, y, views): ...  # your code
+
+
+check("06.3", cached_views)
+
+# %% [markdown]
+# **4. How strong?** (without a check). How strong should the rotation be? Split the 100 labels into 70 to train on and
+# 30 to choose with, try turns of up to 5, 15, 45 and 180 degrees from scratch, and choose by the 30, over several
+# draws. Which digits does the strongest one confuse, and could you have expected it? Then give mixup and none 200
+# epochs instead of 40: does mixup help now?

@@ -132,7 +132,8 @@ compare.model = "zero-shot"
 compare.pick_largest_error("target")
 cell_sizes = {}
 for compare.model in ("frozen", "zero-shot"):
-    cell_sizes[compare.model] = {**compare.scores["accuracy"].round(3), "images in the cell": len(compare.cell_images)}
+    in_cell = compare.confusion("target").iloc[row, column]
+    cell_sizes[compare.model] = {**compare.scores["accuracy"].round(3), "images in the cell": in_cell}
 pd.DataFrame(cell_sizes)
 
 # %%
@@ -152,6 +153,13 @@ assert cell_sizes["frozen"]["source"] < cell_sizes["zero-shot"]["source"] - 0.01
 # - **Recall** is $h$ divided by all that *are* twos: its row.
 # - **Precision** is $h$ divided by all that were *called* two: its column.
 # - **F1** is the harmonic mean of precision $p$ and recall $r$, $2\,p\,r / (p + r)$: low as soon as one of them is.
+#
+# The picture counts both for an invented model:
+#
+# ![Digits in a table. A solid frame holds the 24 that are a 2, a dashed frame the 16 that were called 2. The frames
+# overlap in 12 hits. 4 others were called 2, the false alarms, and 12 twos were missed. Precision: of 16 that were
+# called 2, 12 are a 2. Recall: of 24 that are a 2, 12 were called 2. In the confusion matrix, precision reads a column,
+# and recall a row.](pictures/precision_and_recall.svg)
 
 # %% tags=["nbval-ignore-output"]
 hits = matrix.diagonal()
@@ -192,6 +200,12 @@ assert by_hand["recall"].min() < accuracies["zero-shot"] - 0.05
 # looks, have a higher one?
 
 # %%
+from tlkit.widgets import Predict
+
+always_no = Predict("What is the accuracy of always saying no?", between=(0.5, 1))
+always_no
+
+# %%
 DIGIT, KEPT = 8, 20
 
 
@@ -223,6 +237,9 @@ rare = {
 }
 rare = pd.DataFrame(rare).T
 rare.round(3)
+
+# %%
+always_no.compare(rare.loc["always no", "accuracy"])
 
 # %%
 assert rare.loc["always no", "accuracy"] > rare.loc["raw pixels", "accuracy"] + 0.005
@@ -300,6 +317,10 @@ assert macro_f1.low < macro_f1.value < macro_f1.high
 # **Predict before you run:** how many of the 100 intervals miss the truth? And how wide is an interval from 200 images?
 
 # %%
+missed = Predict("How many of the 100 intervals miss the truth?", between=(0, 100))
+missed
+
+# %%
 both = (train_features, test_features)
 world_answers = np.concatenate([evaluation.predict_classes(source_head, part) for part in both])
 world_labels = np.concatenate([part.y for part in both])
@@ -327,6 +348,9 @@ legend = ax.legend(frameon=False, loc="lower right")
 print(f"{held.sum()} of {len(held)} intervals hold the truth; mean width {np.diff(ends).mean():.3f}")
 too_high, too_low = (ends[:, 0] > truth).sum(), (ends[:, 1] < truth).sum()
 print(f"{too_high} of the others lie above it, {too_low} below")
+
+# %% tags=["nbval-ignore-output"]
+missed.compare((~held).sum())
 
 # %%
 assert held.mean() > 0.85
@@ -424,7 +448,7 @@ compared[["difference", "low", "high", "p_value", "only_first", "only_second"]].
 # %% tags=["nbval-ignore-output"]
 compared[["± paired", "± unpaired"]].round(4)
 
-# %%
+# %% tags=["plumbing"]
 assert compared.loc["frozen − gentle", "p_value"] > LEVEL
 assert compared.loc["frozen − raw pixels", "p_value"] < LEVEL / 1000
 assert compared.loc["frozen − gentle", "± paired"] < compared.loc["frozen − gentle", "± unpaired"] / 2
@@ -661,6 +685,10 @@ ax = plots.plot_examples(glyphs[glyphs.groups == families[0]], rows=3, seed=SEED
 # **Predict before you run:** which of the two estimates is nearer to the truth? In which direction is the other one
 # off?
 
+# %%
+nearer = Predict("Which of the two estimates is nearer to the truth?", choices=["by glyph", "by family"])
+nearer
+
 
 # %%
 def two_splits(owned, seed):
@@ -693,6 +721,9 @@ table = pd.DataFrame(inflation.tolist(), index=inflation.index, columns=["estima
 table.round(3)
 
 # %%
+nearer.compare(table["estimate − truth"].abs().groupby("split").mean().idxmin())
+
+# %%
 ax = plt.subplots(figsize=(6, 3.4), layout="constrained")[1]
 lines = {f"estimate, split {split}": rows.rename(columns={"estimate": "y"}) for split, rows in leak.groupby("split")}
 lines["truth: families never seen"] = leak.rename(columns={"truth": "y"})
@@ -711,7 +742,7 @@ legend = ax.legend(frameon=False)
 # takes each estimate against its own model. The estimate by glyph runs above the truth; the estimate by family lies
 # near it, with much wider bars.
 
-# %%
+# %% tags=["plumbing"]
 for owned in (4, 8, 16):
     mean, half = inflation["by glyph", owned]
     assert mean - half > 0.01  # too good, at each number of families
@@ -749,6 +780,12 @@ len(set(printed.train.groups)), len(set(printed.test.groups))
 # **Predict before you run:** which of these four has the gap nearest to zero, and is it the best one? Random weights,
 # zero-shot, frozen (each domain read by its own head), rough (the source read by its old head).
 
+# %%
+smallest_gap = Predict(
+    "Which model has the gap nearest to zero?", choices=["random weights", "zero-shot", "frozen", "rough"]
+)
+smallest_gap
+
 # %% tags=["nbval-ignore-output"]
 untrained = tlkit.load_backbone("resnet_printed", weights=None, seed=SEED)
 some_head = tlkit.build_head(untrained, n_classes=10, seed=SEED)
@@ -766,6 +803,9 @@ sizes = {"source": len(pair.source.test), "target": len(test)}
 variance = sum(gaps[side] * (1 - gaps[side]) / n for side, n in sizes.items())
 gaps["± of the gap"] = stats.norm.ppf(0.975) * np.sqrt(variance)  # two test sets: variances add
 gaps.round(3)
+
+# %%
+smallest_gap.compare(gaps["gap"].abs().idxmin())
 
 # %%
 assert abs(gaps.loc["random weights", "gap"]) < gaps.loc["zero-shot", "gap"]
@@ -824,7 +864,7 @@ assert np.allclose(alpha[:, 0, 0], kernel[:, labels].T / 16, rtol=1e-4, atol=1e-
 assert np.allclose(by_hand, explain.grad_cam(backbone, head, images, classes=labels), atol=1e-6)
 
 
-# %%
+# %% tags=["plumbing"]
 def plot_maps(maps):
     size = (7.2, 1.15 * len(maps))
     axes = plt.subplots(len(maps), len(images), figsize=size, layout="constrained")[1]
@@ -1000,6 +1040,12 @@ assert np.isclose(error, evaluation.calibration_error(tables["frozen"]), atol=1e
 {"accuracy": round(score, 4), "calibration error": round(float(error), 4)}
 
 # %% [markdown]
+# Your guesses beside the results:
+
+# %%
+Predict.report()
+
+# %% [markdown]
 # ## Summary
 #
 # - **One number hides.** The confusion matrix shows which errors; a rare class makes accuracy praise a model that does
@@ -1008,8 +1054,120 @@ assert np.isclose(error, evaluation.calibration_error(tables["frozen"]), atol=1e
 #   for a method; probabilities need a calibration check, with held-out labels.
 # - **The split decides what the number means.** Groups (fonts, patients, cameras) must not stand on both sides. And an
 #   explanation needs its own baseline: random weights, and the image itself.
+
+# %% [markdown]
+# ## Exercises
 #
-# **Exercise:** repeat section 7 with the lower-case letters: set
+# `check` tells you whether your answer is right. Hints and solutions are folded.
+
+# %% [markdown]
+# **1. Recall at a threshold.** A detector of eights gives each image a score, and says yes where the score is
+# `threshold` or more. Write `at_threshold(scores, is_eight, threshold)`, which returns two numbers: recall, then
+# precision. `scores` is an array of numbers, `is_eight` an array of `True` and `False`; at least one score reaches the
+# threshold, and at least one image is an eight.
+#
+# <details><summary>Hint</summary>
+#
+# Both have the same numerator, the hits: eights that were called so. What do you divide by for each of them?
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def at_threshold(scores, is_eight, threshold):
+#     says_yes = scores >= threshold
+#     hits = (says_yes & is_eight).sum()
+#     return hits / is_eight.sum(), hits / says_yes.sum()
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def at_threshold(scores, is_eight, threshold): ...  # your code
+
+
+check("07.1", at_threshold)
+
+# %% [markdown]
+# **2. The precision elsewhere.** `matrix` holds the counts of a detector's test: in the rows what an image is (no, yes),
+# in the columns what the detector says (no, yes). Where the detector will be used, yes has the share `share` among the
+# images. Write `precision_elsewhere(matrix, share)`, which returns its precision there.
+#
+# <details><summary>Hint</summary>
+#
+# Recall $r$ and the share $f$ of false alarms among the no's belong to the model, and do not change. Take them from the
+# rows, and put them into the formula of section 3.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def precision_elsewhere(matrix, share):
+#     (right_no, false_alarms), (misses, hits) = matrix
+#     r = hits / (hits + misses)
+#     f = false_alarms / (false_alarms + right_no)
+#     return share * r / (share * r + (1 - share) * f)
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def precision_elsewhere(matrix, share): ...  # your code
+
+
+check("07.2", precision_elsewhere)
+
+# %% [markdown]
+# **3. Mend an interval.** This program shall give the 95 % interval of the difference between two models that answered
+# the same images. It runs, and its intervals are far too wide. Mend it. (`first_right` says for each image whether the
+# first model reads it.)
+#
+# ```python
+# import numpy as np
+#
+# def interval_of_difference(first_right, second_right, rng):
+#     n = len(first_right)
+#     first = rng.choice(first_right, size=(1000, n)).mean(axis=1)
+#     second = rng.choice(second_right, size=(1000, n)).mean(axis=1)
+#     return np.quantile(first - second, [0.025, 0.975])
+# ```
+#
+# <details><summary>Hint</summary>
+#
+# Which images does the first model meet in a drawn test set, and which the second?
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import numpy as np
+#
+# def interval_of_difference(first_right, second_right, rng):
+#     n = len(first_right)
+#     drawn = rng.integers(n, size=(1000, n))  # the same images for both
+#     first, second = first_right[drawn].mean(axis=1), second_right[drawn].mean(axis=1)
+#     return np.quantile(first - second, [0.025, 0.975])
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def interval_of_difference(first_right, second_right, rng): ...  # your code
+
+
+check("07.3", interval_of_difference)
+
+# %% [markdown]
+# **4. Other letters** (an experiment, without a check). Repeat section 7 with the lower-case letters: set
 # `printed = tlkit.load_domain("printed").restrict_to([*string.ascii_lowercase])` (after `import string`); six faces are
 # then 156 glyphs. Predict first: with 26 classes that look more alike, is the inflation larger or smaller? Which assert
 # fails, if any, and what does that tell you about carrying "the" size of leakage from one data set to the next?

@@ -61,6 +61,12 @@ RESAMPLES = 300  # of the candidates, in section 6
 # `optdigits`, where raw pixels do better? Does the sign change with 200 labels?
 
 # %%
+from tlkit.widgets import Predict
+
+with_20 = Predict("20 labels of mnist: what is the accuracy of clothes minus that of pixels?", between=(-0.3, 0.3))
+with_20
+
+# %%
 BUDGETS, DRAWS = (1, 2, 5, 10, 20), 10  # labels per class, and how often they are drawn
 clothes = tlkit.load_backbone("resnet_fashion")
 digits = {name: tlkit.load_domain(name) for name in ("mnist", "optdigits")}
@@ -91,6 +97,9 @@ def with_interval(draws):
 
 # %% tags=["nbval-ignore-output"]
 pd.DataFrame({name: with_interval(gain) for name, gain in gains.items()}).rename_axis("labels")
+
+# %% tags=["nbval-ignore-output"]
+with_20.compare(gains["mnist"][20].mean())
 
 # %%
 ax = plt.subplots(figsize=(6, 3.2), layout="constrained")[1]
@@ -127,6 +136,11 @@ assert abs(gains["optdigits"][200].mean()) < 0.015  # then no difference worth t
 #
 # **Predict before you run:** with 20 labels of `mnist`, rank these four: raw pixels, frozen clothes features, the
 # clothes ResNet fine-tuned as a whole, the same ResNet trained from scratch in the same way.
+
+# %%
+FOUR_WAYS = ["raw pixels", "clothes, frozen", "clothes, fine-tuned", "from scratch"]
+first = Predict("Which of the four is best with 20 labels of mnist?", choices=FOUR_WAYS)
+first
 
 # %%
 TINY = 2  # labels of each class
@@ -174,6 +188,9 @@ others = tlkit.stored_table("clothes_for_20_digits", draws=range(LIVE, DRAWS))
 ways = pd.concat([here, others]).set_index("draw")
 over_scratch = ways.sub(ways["from scratch"], axis=0)
 pd.DataFrame({"accuracy": with_interval(ways), "minus from scratch": with_interval(over_scratch)})
+
+# %%
+first.compare(ways.mean().idxmax())
 
 # %%
 for way in ("clothes, frozen", "clothes, fine-tuned"):
@@ -262,6 +279,11 @@ represented = {target: candidates(place, target) for place, target in enumerate(
 # **Predict before you run:** the network pretrained on print is cut at stage 2, 3, 4 or 5. Which is best for digits?
 # Which is best for clothes? Is there a target on which *print* hurts?
 
+# %%
+CUTS = [f"print {stage}" for stage in STAGES]
+for_clothes = Predict("Which cut of the print network is best for clothes?", choices=CUTS)
+for_clothes
+
 # %% tags=["nbval-ignore-output"]
 curves = [
     tlkit.few_shot_curve(found, per_class=(PER_CLASS,), seeds=SEEDS).assign(target=target, candidate=lambda c: c.method)
@@ -272,6 +294,9 @@ accuracy = truth.to_frame().pivot_table(index="candidate", columns="target", val
 accuracy.round(3)
 
 # %%
+for_clothes.compare(accuracy.loc[CUTS, "clothes"].idxmax())
+
+# %% tags=["plumbing"]
 assert (accuracy.drop(columns="clothes").idxmax() == "print 5").all()
 assert accuracy["clothes"].idxmax() == "clothes 5"
 assert (accuracy.loc["print 5"] - accuracy.loc["clothes 5"]).abs().min() > 0.05
@@ -349,7 +374,7 @@ far.index = pd.MultiIndex.from_tuples(pairs, names=["target", "source"])
 far["gain over pixels"] = [accuracy.loc[f"{name} 5", t] - accuracy.loc["raw pixels", t] for t, name in pairs]
 far.round(3)
 
-# %%
+# %% tags=["plumbing"]
 nearest = far.groupby("target")[["A-distance", "MMD"]].idxmin()
 best = far.groupby("target")["gain over pixels"].idxmax()
 assert (nearest["A-distance"] == best).all()
@@ -466,6 +491,10 @@ assert (picked["NCE"] == picked["true accuracy"]).all()
 #
 # **Predict before you run:** 100 images, 256 features of *pure noise*, ten classes. What is the H-score?
 
+# %%
+of_noise = Predict("What is the H-score of pure noise?", between=(0, 10))
+of_noise
+
 # %% tags=["nbval-ignore-output"]
 noise = np.random.default_rng(SEED).normal(size=(100, 256))
 print_5 = tlkit.pool_features(represented["mnist"]["print 5"][0].take(PER_CLASS, seed=SEED))
@@ -474,6 +503,9 @@ h_scores = {
     "shrunk": {"noise": h_score(noise, y, shrinkage=True), "print 5": h_score(print_5, y, shrinkage=True)},
 }
 pd.DataFrame(h_scores).round(3)
+
+# %%
+of_noise.compare(h_scores["plain"]["noise"])
 
 # %%
 assert np.allclose(list(h_scores["plain"].values()), 9)
@@ -594,7 +626,7 @@ def tau(rows, score):
     return stats.weightedtau(rows["accuracy"], rows[score]).statistic
 
 
-# %%
+# %% tags=["plumbing"]
 def per_target(measure, table, names):
     found = pd.DataFrame(
         {
@@ -611,7 +643,7 @@ def per_target(measure, table, names):
 average, shown = per_target(tau, table, SCORES)
 shown
 
-# %%
+# %% tags=["plumbing"]
 others = ["H-score", "H-score, shrunk", "number of features"]
 assert average["LogME"] > 0.75
 assert average["LogME"] > average[others].max() + 0.2
@@ -874,6 +906,12 @@ for target, (best, _) in by_hand.items():
 # from scratch beside them. Look at the test images once.
 
 # %% [markdown]
+# Your guesses beside the results:
+
+# %%
+Predict.report()
+
+# %% [markdown]
 # ## Summary
 #
 # - **Negative transfer** belongs to a source, a target, a budget of labels *and a baseline*: with 20 labels, frozen
@@ -884,8 +922,116 @@ for target, (best, _) in by_hand.items():
 #   **NCE** need a source head.
 # - Judge a score by a **stupid rule** beside it (the deepest cut, a fixed favourite, chance) and by an interval over
 #   candidates. Twelve candidates tell good from others, not best from second best.
+
+# %% [markdown]
+# ## Exercises
 #
-# **Exercise:** LogME's model has no intercept, while the linear probe has one. Subtract its mean from each feature
-# before `log_me` (`x - x.mean(axis=0)`) and add this to `SCORES` as "LogME, centred". Predict first: does $\tau$ rise,
-# and on which target most? Then predict which of the asserts of section 5 hold with `PER_CLASS = 30`, and look: with
-# 300 images, does the H-score recover?
+# `check` tells you whether your answer is right. Hints and solutions are folded.
+
+# %% [markdown]
+# **1. Which of them hurt?** Four pretrained networks were tried on one target with 20 labels. The table gives, in points
+# of accuracy, the mean difference over ten draws and its 95 % interval. Which sources are shown to hurt, *against raw
+# pixels*? Write their names into a set, such as `{"letters", "maps"}`.
+#
+# | source | minus raw pixels | minus the same network from scratch |
+# |---|---|---|
+# | letters | 8 ± 3 | 21 ± 4 |
+# | shoes | -4 ± 6 | 12 ± 5 |
+# | maps | -5 ± 2 | 9 ± 3 |
+# | sounds | -9 ± 4 | -6 ± 3 |
+#
+# <details><summary>Hint</summary>
+#
+# Where does each interval begin and end? An interval that holds 0 shows neither harm nor help.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# hurt = {"maps", "sounds"}
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+hurt = ...  # your answer
+
+check("08.1", hurt)
+
+# %% [markdown]
+# **2. What a score costs.** You take the candidate that a score puts on top. Write `lost(scores, accuracies)`: how much
+# accuracy you lose by that, against the best candidate. Both are arrays with an entry per candidate. If several
+# candidates share the highest score, you take one of them blindly: return the loss that is to be expected.
+#
+# <details><summary>Hint</summary>
+#
+# `scores == scores.max()` says which candidates are on top. Of several, what accuracy do you get on average?
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def lost(scores, accuracies):
+#     top = scores == scores.max()
+#     return accuracies.max() - accuracies[top].mean()
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def lost(scores, accuracies): ...  # your code
+
+
+check("08.2", lost)
+
+# %% [markdown]
+# **3. Mend a choice.** This program shall choose among candidates, a dictionary from a name to an array of features with a
+# row per image. Give it one candidate of pure noise with many features: it takes the noise. Mend it, so that it takes the
+# candidate whose features tell the classes apart on images that it did not learn from.
+#
+# ```python
+# from sklearn.linear_model import LogisticRegression
+#
+# def choose(candidates, y):
+#     scores = {name: LogisticRegression(max_iter=2000).fit(x, y).score(x, y) for name, x in candidates.items()}
+#     return max(scores, key=scores.get)
+# ```
+#
+# <details><summary>Hint</summary>
+#
+# On which labels is each probe scored? scikit-learn's `cross_val_score` scores it on labels that were set aside.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# from sklearn.linear_model import LogisticRegression
+# from sklearn.model_selection import cross_val_score
+#
+# def choose(candidates, y):
+#     probe = LogisticRegression(max_iter=2000)
+#     scores = {name: cross_val_score(probe, x, y, cv=3).mean() for name, x in candidates.items()}
+#     return max(scores, key=scores.get)
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def choose(candidates, y): ...  # your code
+
+
+check("08.3", choose)
+
+# %% [markdown]
+# **4. LogME, centred** (an experiment, without a check). LogME's model has no intercept, while the linear probe has
+# one. Subtract its mean from each feature before `log_me` (`x - x.mean(axis=0)`) and add this to `SCORES` as "LogME,
+# centred". Predict first: does $\tau$ rise, and on which target most? Then predict which of the asserts of section 5
+# hold with `PER_CLASS = 30`, and look: with 300 images, does the H-score recover?

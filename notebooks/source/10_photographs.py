@@ -56,7 +56,7 @@ TUNING_RATE = 1e-4
 # for the end. A folder is split here.
 
 
-# %%
+# %% tags=["plumbing"]
 def from_folder(path):
     """A domain of three parts: test pictures, then a quarter of the rest for choices."""
     domain = tlkit.load_folder(path, image_size=SIDE, test_fraction=TEST_FRACTION, seed=SEED)
@@ -98,7 +98,7 @@ show(train.x[firsts], [domain.classes[train.y[i]] for i in firsts])
 # three parts were inspected once. What you see below is all that it found.)
 
 
-# %%
+# %% tags=["plumbing"]
 def to_inspect():
     """A folder of your own, or the course's, or two classes of the clothes."""
     if not ON_CLOTHES:
@@ -135,6 +135,12 @@ assert len(pairs) == 1 or not ON_CLOTHES
 # **Predict before you run:** there are ten classes and ten labels of each. What share will raw pixels get right?
 
 # %%
+from tlkit.widgets import Predict
+
+by_pixels = Predict("What share of the photographs will raw pixels get right?", between=(0, 1))
+by_pixels
+
+# %%
 labels = min(PER_CLASS, int(np.bincount(train.y).min()))
 few = train.take(labels, seed=SEED)
 backbone = tlkit.load_backbone(NETWORK, weights=WEIGHTS, image_size=SIDE)
@@ -164,6 +170,9 @@ scores = {
     "commonest class": float(np.mean(validation.y == np.bincount(train.y).argmax())),
 }
 {name: round(score, 3) for name, score in scores.items()}
+
+# %% tags=["nbval-ignore-output"]
+by_pixels.compare(scores["raw pixels"])
 
 # %% [markdown]
 # These are accuracies on the **validation** part. So are all others below until section 7.
@@ -200,6 +209,10 @@ def program(base_model):
 #
 # **Predict before you run:** the same head, the same photographs, the same weights. How much does one missing layer cost?
 
+# %%
+missing_layer = Predict("How much accuracy does the missing layer cost?", between=(0, 0.5))
+missing_layer
+
 
 # %%
 def one_hot(split):
@@ -218,6 +231,9 @@ def run_program(base_model):
 scores |= {name: run_program(base_model) for name, base_model in bases.items()}
 {name: round(score, 3) for name, score in scores.items()}
 
+# %% tags=["nbval-ignore-output"]
+missing_layer.compare(scores["pixels prepared"] - scores["as printed"])
+
 # %% [markdown]
 # One draw of the labels proves nothing. The stored table below has ten draws of 100 labels of the clothes, and for each
 # way its accuracy on the **test** part. `tools/clothes_tables.py` made it in this manner: each way had a few settings
@@ -231,7 +247,7 @@ tried = tlkit.stored_table("clothes_few_choices").groupby("way", sort=False)["se
 few_labels.attrs
 
 
-# %%
+# %% tags=["plumbing"]
 def over_draws(ways):
     """Test accuracy of each way, with its 95 % interval over the draws, and how many settings it had."""
     words = {way: "{:.3f} ± {:.3f}".format(*tlkit.mean_interval(by_draw[way])) for way in ways}
@@ -291,6 +307,10 @@ assert bounds(PRINTED, "raw pixels")[0] > 0.2
 # **Predict before you run:** which of these changes will gain anything, with 100 labels?
 
 # %%
+how_many = Predict("How many of the ten comparisons below will show a gain?", between=(0, 10))
+how_many
+
+# %%
 DECAY = 2.6  # of "rate per part"
 ways = [way for way in few_labels["way"].unique() if way not in (PRINTED, "random network")]
 over_draws(ways)
@@ -319,6 +339,9 @@ compare(more_questions)
 # %%
 gains = [name for name, pair in (questions | more_questions).items() if bounds(*pair)[0] > 0]
 assert gains == ["160 pixels in place of 128?", "224 pixels in place of 160?"]
+
+# %%
+how_many.compare(len(gains))
 
 # %% [markdown]
 # *Undecided* means that the interval holds zero: ten draws show no difference. **Only larger photographs are shown to
@@ -376,6 +399,10 @@ assert scores["probe"] > max(scores["raw pixels"], scores["random network"]) + 0
 # **Predict before you run:** the article reports 0.85. Will the best honest figure be above it?
 
 # %%
+honest_figure = Predict("What is the best honest figure, with all labels?", between=(0.5, 1))
+honest_figure
+
+# %%
 ARTICLE = 0.85
 PUBLISHED = (0.88, 0.90)  # Xception at 299 px: its best epoch on the 341 validation photographs
 all_labels = tlkit.stored_table("clothes_all").set_index("way")
@@ -402,6 +429,9 @@ ax.invert_yaxis()
 
 # %%
 {"the way that validation chooses": best, **ladder.loc[best, ["validation", "test", "low", "high"]].round(3)}
+
+# %%
+honest_figure.compare(ladder.loc[best, "test"])
 
 # %% [markdown]
 # The first row is the mean over ten draws of 100 labels, with the interval over the draws. Each other row is one
@@ -526,6 +556,12 @@ assert np.allclose(again.model.predict(test.x[:20], verbose=0), direct, atol=1e-
 f"{exported.stat().st_size / 1e6:.0f} MB"
 
 # %% [markdown]
+# Your guesses beside the results:
+
+# %%
+Predict.report()
+
+# %% [markdown]
 # ## Summary
 #
 # - The article's program runs without an error and loses more than ten points with 100 labels, because it does not
@@ -534,7 +570,110 @@ f"{exported.stat().st_size / 1e6:.0f} MB"
 #   passed this test; most tables that you will read have neither draws nor interval.
 # - Choose on the validation part, read the test part once, and say how wide the interval is. A folder has wrong labels,
 #   too: look at it before you train, and at the highest losses afterwards.
+
+# %% [markdown]
+# ## Exercises
 #
-# **Exercise:** set `FOLDER` to a folder of your own, with a folder per class and 20 pictures or more in each. Before you
-# run the notebook, write down four guesses: raw pixels, as printed, prepared, all labels. Then look at the five pictures
-# of section 7 and decide for each whether its label is right.
+# `check` tells you whether your answer is right. Hints and solutions are folded. The first three need nothing that was
+# fetched.
+
+# %% [markdown]
+# **1. The figure to report.** You tried several ways. `validation` and `test` are arrays of their accuracies on the two
+# parts, and the test part has `n` pictures. Write `honest(validation, test, n)`: the test accuracy that you may report,
+# and the lower and the upper end of its 95 % interval.
+#
+# <details><summary>Hint</summary>
+#
+# Which part chooses the way, and which one only reports? Section 6 has the interval's formula.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import numpy as np
+#
+# def honest(validation, test, n):
+#     accuracy = test[np.argmax(validation)]
+#     half = 1.96 * np.sqrt(accuracy * (1 - accuracy) / n)
+#     return accuracy, accuracy - half, accuracy + half
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def honest(validation, test, n): ...  # your code
+
+
+check("10.1", honest)
+
+# %% [markdown]
+# **2. One picture, two labels.** Write `contradictions(images, y)`: the indices, in order, of all pictures of which the
+# set holds an exact copy *with another label*. `images` has the shape (n, height, width, 3), `y` holds a label for each.
+# A picture that was copied with its label is no contradiction.
+#
+# <details><summary>Hint</summary>
+#
+# `image.tobytes()` is the same for equal pictures, and can be the key of a dictionary: collect the labels of each key.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def contradictions(images, y):
+#     labels = {}
+#     for image, label in zip(images, y):
+#         labels.setdefault(image.tobytes(), set()).add(label)
+#     return [i for i, image in enumerate(images) if len(labels[image.tobytes()]) > 1]
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def contradictions(images, y): ...  # your code
+
+
+check("10.2", contradictions)
+
+# %% [markdown]
+# **3. Take it with you.** `base` takes pictures of `side` × `side` pixels, from 0 to 255, and gives feature maps; `head`
+# turns them into logits. Write `finished(base, head, side)`: one Keras model that takes photographs of *any* size and
+# gives probabilities. The check saves it and loads it again in Keras' safe mode, so only Keras' own layers may stand in it;
+# let `keras.layers.Resizing` do the resizing.
+#
+# <details><summary>Hint</summary>
+#
+# `keras.Input((None, None, 3))` leaves the size open. A `Lambda` layer holds code, and safe mode loads no code.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import keras
+#
+# def finished(base, head, side):
+#     photograph = keras.Input((None, None, 3))
+#     logits = head(base(keras.layers.Resizing(side, side)(photograph)))
+#     return keras.Model(photograph, keras.layers.Softmax()(logits))
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def finished(base, head, side): ...  # your code
+
+
+check("10.3", finished)
+
+# %% [markdown]
+# **4. Your own pictures** (an experiment, without a check). Set `FOLDER` to a folder of your own, with a folder per
+# class and 20 pictures or more in each. Before you run the notebook, write down four guesses: raw pixels, as printed,
+# prepared, all labels. Then look at the five pictures of section 7 and decide for each whether its label is right.

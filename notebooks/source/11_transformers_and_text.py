@@ -109,10 +109,10 @@ assert "[UNK]" not in tokens_of(ids[3])
 # ## 3. Attention, written out
 #
 # A toy sentence of four words, and one padding. Each token has three short vectors. Its **query** says what it looks
-# for, its **key** what it offers to those who look, its **value** what they get. Here they are set by hand: "film"
-# looks for properties (first axis), "good" looks for negations (second axis), the others look for nothing. In the
-# encoder nobody sets them: queries, keys and values are three linear maps of the same token's vector, and training
-# learns these maps. Section 4 uses them.
+# for, its **key** what it offers to those who look, its **value** what they get. In a Transformer all three
+# are learned linear maps of the same vector, that of the token: $q = xW_q$, $k = xW_k$ and $v = xW_v$ (biases left out),
+# with the same three matrices for every token. Section 4 takes them from the network. Here $q$, $k$ and $v$ are set by
+# hand: "film" looks for properties (first axis), "good" looks for negations (second axis), the others look for nothing.
 
 # %%
 words = ["not", "a", "good", "film", "[PAD]"]
@@ -149,7 +149,13 @@ for ax, (title, weights) in zip(axes, maps.items(), strict=True):
 
 # %% [markdown]
 # In both tables there is one row for each word that looks. Without the mask, padding takes part of every row. With it,
-# "film" looks at "good", "good" looks at "not", and a word that looks for nothing looks at all words alike.
+# "film" looks at "good", "good" looks at "not", and a word that looks for nothing looks at all words alike. The
+# picture follows "film" through all steps, from the learned matrices on:
+#
+# ![Four tokens, not, a, good and film, each with a vector x. Three learned matrices, the same for all tokens, turn each
+# x into a query q, a key k and a value v. The softmax of q times k, divided by the root of d, with the query of film
+# and the key of each token, says how much film looks at each: nearly all at good. The values, mixed with these weights,
+# are the new vector of film.](pictures/attention.svg)
 #
 # Does the backbone's layer compute the same?
 
@@ -337,6 +343,12 @@ ways["tweets"]["pretrained"][0]
 # And does the random encoder beat TF-IDF?
 
 # %%
+from tlkit.widgets import Predict
+
+points = Predict("Tweets, 100 labels: how many points is the encoder above TF-IDF?", between=(-10, 40))
+points
+
+# %%
 BUDGETS = (5, 10, 25, 50, 100)  # labels of each class
 curves = {name: tlkit.few_shot_curve(way, per_class=BUDGETS, seeds=DRAWS) for name, way in ways.items()}
 curves = pd.concat(curves, names=["domain"]).reset_index("domain")
@@ -355,7 +367,7 @@ for ax, name in zip(axes, TEXT_DOMAINS, strict=True):
 # in every panel; with five labels of each class it is hardly above the dashes, or below them.
 
 
-# %%
+# %% tags=["plumbing"]
 def in_words(values):
     return "{:.3f} ± {:.3f}".format(*tlkit.mean_interval(values))
 
@@ -365,7 +377,7 @@ at_100 = curves.query("per_class == @PER_CLASS")
 table = at_100.pivot_table(index="domain", columns="method", values="accuracy", aggfunc=in_words)
 table.loc[list(TEXT_DOMAINS)].fillna("")
 
-# %%
+# %% tags=["plumbing"]
 level = at_100.pivot_table(index="seed", columns=["domain", "method"], values="accuracy")
 for name in TEXT_DOMAINS:
     mean, half = tlkit.mean_interval(level[name]["pretrained"] - level[name]["TF-IDF"])
@@ -376,6 +388,9 @@ for name in TEXT_DOMAINS:
 for name in ("movies", "tweets"):
     assert level[name]["random weights"].mean() < level[name]["TF-IDF"].mean() - 0.02
 assert level.mean()[:, "pretrained"].idxmin() == "movies"
+
+# %% tags=["nbval-ignore-output"]
+points.compare(100 * (level["tweets"]["pretrained"] - level["tweets"]["TF-IDF"]).mean())
 
 # %% [markdown]
 # - The pretrained encoder wins in each domain, and with a *quarter* of the labels: 25 of each class do more than 100
@@ -418,7 +433,7 @@ transfer.shape
 # domain: 100 labels of its own and TF-IDF, or 100 labels of another domain and the pretrained encoder?
 
 
-# %%
+# %% tags=["plumbing"]
 def matrix(table, method, score):
     means = table[table["method"] == method].pivot_table(index="source", columns="target", values=score)
     return means.loc[list(TEXT_DOMAINS), list(TEXT_DOMAINS)]
@@ -597,6 +612,10 @@ class WarmUpThenCosine(keras.callbacks.Callback):
 # **Predict before you run:** how many of the 400 answers change, and do they get better?
 
 # %%
+changing = Predict("How many of the 400 answers change?", between=(0, 200))
+changing
+
+# %%
 STAGE, RATE, EPOCHS, BATCH = 6, 1e-4, 4, 16
 few = pools["tweets"].take(PER_CLASS, seed=SEED)
 steps = EPOCHS * -(-len(few) // BATCH)
@@ -617,6 +636,9 @@ changed = int((answers["probe"] != answers["tuned"]).sum())
 right = {name: round(float(np.mean(found == tests["tweets"].y)), 3) for name, found in answers.items()}
 {"answers that change": changed, **right}
 
+# %% tags=["nbval-ignore-output"]
+changing.compare(changed)
+
 # %%
 assert 5 < changed < 100
 assert history["loss"].iloc[-1] < history["loss"].iloc[0]
@@ -633,7 +655,7 @@ assert history["loss"].iloc[-1] < history["loss"].iloc[0]
 # again.
 
 
-# %%
+# %% tags=["plumbing"]
 def stored(name):
     table = tlkit.stored_table(f"text_{name}")
     print(*(f"# {key}: {text}" for key, text in table.attrs.items()), sep="\n")
@@ -828,11 +850,19 @@ assert abs(to_previous(untrained, some_ids) - (1 / lengths).mean()).max() < 0.02
 # **Predict before you run:** the same tokens in random order: does it still look at the one before?
 
 # %%
+when_shuffled = Predict("How much weight does it give to the token before, in random order?", between=(0, 1))
+when_shuffled
+
+# %%
 rng = np.random.default_rng(SEED)
 shuffled = some_ids.copy()
 for row, length in zip(shuffled, lengths, strict=True):
     rng.shuffle(row[1 : length - 1])  # [CLS] and [SEP] stay
-assert to_previous(backbone, shuffled)[0, 2] > 0.98
+given_to_previous = to_previous(backbone, shuffled)[0, 2]
+assert given_to_previous > 0.98
+
+# %% tags=["nbval-ignore-output"]
+when_shuffled.compare(given_to_previous)
 
 # %% [markdown]
 # It does: it goes by the positions, not by the words. What it adds to each token is "who stood before me", from which
@@ -869,6 +899,10 @@ assert first.min() > 2 * (1 / lengths).mean()
 # attention is made uniform? When all six are?
 
 # %%
+staying = Predict("How many of the 200 answers stay when all six blocks are made uniform?", between=(0, 200))
+staying
+
+# %%
 READ_AGAIN = tests["tweets"][:200]
 few = ways["tweets"]["pretrained"][0].take(PER_CLASS, seed=SEED)
 kernel, bias = logistic_regression(few)
@@ -896,6 +930,9 @@ for name, block_numbers in {"first block": [1], "last block": [6], "all blocks":
 # %% tags=["nbval-ignore-output"]
 uniform["nothing changed"] = {"answers kept": 1.0, "accuracy": np.mean(given == READ_AGAIN.y)}
 pd.DataFrame(uniform).T.round(3)
+
+# %% tags=["nbval-ignore-output"]
+staying.compare(len(READ_AGAIN) * uniform["all blocks"]["answers kept"])
 
 # %%
 plain = uniform["nothing changed"]["accuracy"]
@@ -975,6 +1012,12 @@ print(f"{agree:.1%} of {len(answers)} answers are the probe's; accuracy {np.mean
 # notebook asked: what becomes of "café", to which length are sentences padded, and what do the probe and TF-IDF say?
 
 # %% [markdown]
+# Your guesses beside the results:
+
+# %%
+Predict.report()
+
+# %% [markdown]
 # ## Summary
 #
 # - A pretrained encoder, frozen, beats counting words in each of four domains, with a quarter of the labels; with random
@@ -985,8 +1028,121 @@ print(f"{agree:.1%} of {len(answers)} answers are the probe's; accuracy {np.mean
 #   same task, the encoder forgot nothing. Tuned on another, the old head read worse in each of three draws, and a
 #   refitted one got part of it back; how much, three draws do not tell.
 # - An attention map shows where vectors are mixed. It does not say why the answer came out.
+
+# %% [markdown]
+# ## Exercises
 #
-# **Exercise:** you want to read tweets. What would you rather have: 100 labelled editorials, or 20 labelled tweets? Write
-# down your guess, then read both off `transfer` and `curves`. How many tweets are the 100 editorials worth? And the other
-# way round, for editorials? Then let FreezeLab tune for you:
+# `check` tells you whether your answer is right. Hints and solutions are folded. The first three need nothing that was
+# fetched.
+
+# %% [markdown]
+# **1. Attention by hand.** A query and the keys of four tokens have the width 4. The products of the query with the keys
+# are $0$, $2 \log 2$, $2 \log 5$ and $99$, and the fourth token is padding. How much weight does each of the four get? Work
+# it out on paper, and write a list of four numbers.
+#
+# <details><summary>Hint</summary>
+#
+# Divide by the root of the width, and take the padding out. What is $e$ to the power of $\log 2$?
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# weights = [1 / 8, 2 / 8, 5 / 8, 0]  # e to the power of 0, log 2 and log 5, divided by their sum
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+weights = ...  # your answer
+
+check("11.1", weights)
+
+# %% [markdown]
+# **2. Who looks at the one before?** `weights` is the map of one attention head for one sentence, of shape (tokens,
+# tokens): a row for each token that looks, a column for each that is looked at. Only the first `n` tokens are words, and
+# padding follows. Write `weight_on_previous(weights, n)`: the mean weight that a word gives to the word before it. The
+# first word has none before it, and does not count.
+#
+# <details><summary>Hint</summary>
+#
+# `np.diagonal(..., offset=-1)` is the line just below the diagonal. How many of its entries belong to words?
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import numpy as np
+#
+# def weight_on_previous(weights, n):
+#     return np.diagonal(weights[:n, :n], offset=-1).mean()
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def weight_on_previous(weights, n): ...  # your code
+
+
+check("11.2", weight_on_previous)
+
+# %% [markdown]
+# **3. Mend the attention.** `q`, `k` and `v` have the shape (tokens, width), and `is_token` is `False` for padding. Each
+# of `heads` attention heads has its own part of the width, and the program shall return what the block's output projection
+# gets: an array of shape (tokens, width). Three things are wrong. Mend them.
+#
+# ```python
+# import numpy as np
+#
+# def side_by_side(q, k, v, is_token, heads):
+#     mixed = []
+#     for own_q, own_k, own_v in zip(*(np.split(each, heads, axis=1) for each in (q, k, v))):
+#         scores = own_q @ own_k.T / np.sqrt(heads)
+#         weights = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+#         weights = weights * is_token
+#         mixed.append(weights @ own_v)
+#     return np.mean(mixed, axis=0)
+# ```
+#
+# <details><summary>Hint</summary>
+#
+# By which width are the products divided? Do the weights of a row add up to 1? And what does section 4 do with what the
+# attention heads give?
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import numpy as np
+#
+# def side_by_side(q, k, v, is_token, heads):
+#     mixed = []
+#     for own_q, own_k, own_v in zip(*(np.split(each, heads, axis=1) for each in (q, k, v))):
+#         scores = own_q @ own_k.T / np.sqrt(own_q.shape[1])
+#         scores = np.where(is_token, scores, -np.inf)
+#         weights = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+#         mixed.append(weights @ own_v)
+#     return np.concatenate(mixed, axis=1)
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def side_by_side(q, k, v, is_token, heads): ...  # your code
+
+
+check("11.3", side_by_side)
+
+# %% [markdown]
+# **4. Whose labels?** (an experiment, without a check). You want to read tweets. What would you rather have: 100 labelled
+# editorials, or 20 labelled tweets? Write down your guess, then read both off `transfer` and `curves`. How many tweets
+# are the 100 editorials worth? And the other way round, for editorials? Then let FreezeLab tune for you:
 # `FreezeLab(load_text_pair("editorials", "tweets"), backbone)` (from `tlkit.widgets` and `tlkit.text`).

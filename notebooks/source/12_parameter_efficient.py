@@ -21,15 +21,13 @@
 # | full | every weight learns (in a ResNet all but BatchNorm's), as in notebook 05 |
 # | head only | the backbone is frozen; the baseline of every method here |
 #
-# ```mermaid
-# flowchart LR
-#   X["x"] --> W["W, frozen"]
-#   W --> S(("+"))
-#   X --> A["A, learns:<br/>inputs × rank"]
-#   A --> B["B, learns, 0 at first:<br/>rank × outputs"]
-#   B --> S
-#   S --> H["h"]
-# ```
+# The picture shows LoRA, which section 1 writes out:
+#
+# ![A vector x goes two ways. Above, through the matrix W, which has d times k weights and is frozen. Below, through A,
+# a matrix of d times r weights that is random at first, then through B, a matrix of r times k weights that is zero at
+# first. A and B learn, and the result is multiplied by alpha divided by r. The sum of both ways is h. So r (d + k)
+# weights learn instead of d k: few, if the rank r is small. Alpha is a constant that you choose. It says how much the
+# added part counts. The division by r is meant to keep that part about as large at another rank.](pictures/lora.svg)
 
 # %%
 import gc
@@ -63,9 +61,12 @@ EPOCHS, BATCH = 8, 8
 #
 # $$h = xW + \frac{\alpha}{r}\,(xA)\,B \qquad W: d \times k \quad A: d \times r \quad B: r \times k$$
 #
-# $W$ stays frozen. $A$ starts random and $B$ at zero. That is $r(d+k)$ weights instead of $dk$. The constant $\alpha$
-# says how much the change counts. It is divided by $r$, so that you need not choose the learning rate anew when you
-# change the rank. Keras and `tlkit.add_lora` take $\alpha = r$ unless you say otherwise, and the factor is 1.
+# $W$ stays frozen. $A$ starts random and $B$ at zero. That is $r(d+k)$ weights instead of $dk$.
+#
+# The constant $\alpha$ is yours to choose. It says how much the added part counts; under Adam it acts nearly as a
+# learning rate does (§ 4.1 there). The division by $r$ is meant to keep the added part about as large when you try
+# another rank, so that you need not choose the rate anew. With $\alpha = r$ the factor is 1: this is what
+# Keras and `tlkit.add_lora` take if you name no other.
 #
 # Here is a toy: a layer of 12 inputs and 8 outputs, and a target that differs from it by a matrix of rank 2.
 
@@ -204,6 +205,12 @@ print("Keras' Dense and the equation agree")
 # **Predict before you run:** as a matrix this kernel is 384 × 384. By the paper, how many weights has LoRA of rank 4?
 
 # %%
+from tlkit.widgets import Predict
+
+by_the_paper = Predict("By the paper, how many weights has LoRA of rank 4 on 384 × 384?", between=(0, 150_000))
+by_the_paper
+
+# %%
 attention = keras.layers.MultiHeadAttention(num_heads=12, key_dim=32)
 attention(np.zeros((1, 2, 384)), np.zeros((1, 2, 384)))
 query = attention._query_dense
@@ -212,6 +219,9 @@ shapes = {"kernel": query.kernel.shape, "A": query.lora_kernel_a.shape, "B": que
 own = int(np.prod(shapes["A"]) + np.prod(shapes["B"]))
 assert (own, 4 * (384 + 384)) == (18_560, 3_072)
 {**shapes, "weights": own, "by the paper": 4 * (384 + 384)}
+
+# %%
+by_the_paper.compare(4 * (384 + 384))
 
 # %%
 update = np.asarray(query.lora_kernel_a) @ rng.normal(size=query.lora_kernel_b.shape)  # (384, 12, 32)
@@ -331,6 +341,10 @@ for ax, (method, audit) in zip(axes, audits.items(), strict=True):
 # **Predict before you run:** with a fortieth of the weights, how much of the gain is left? How much time is saved?
 
 # %%
+gain_left = Predict("From clothes, which share of the gain of full fine-tuning has LoRA?", between=(-0.5, 1.5))
+gain_left
+
+# %%
 RATE = {"LoRA": 1e-3, "adapters": 3e-3, "BitFit": 3e-2, "full": 1e-3}
 runs = []
 
@@ -340,7 +354,7 @@ def features(tail, split):
     return tlkit.Split(np.concatenate(parts), split.y)
 
 
-# %%
+# %% tags=["plumbing"]
 def data_of(source, trunk):
     pair = tlkit.load_pair(source, "mnist")
     splits = {"target": pair.target.test[:600], "source": pair.source.test[::4]}
@@ -368,7 +382,7 @@ def train(tuner, few, rate):
     return time.perf_counter() - begin
 
 
-# %%
+# %% tags=["plumbing"]
 def record(start, method, draw, tail, head, seconds=0.0):
     data, source_head = cases[start]
     target = tlkit.accuracy(head, features(tail, data["target"]))
@@ -434,8 +448,11 @@ lost = by_draw["source"].rsub(by_draw["source"]["head only"], axis=0)
 each = pd.concat({"target gained": gain, "source lost": lost}, axis=1).drop(columns="head only", level=1)
 pd.DataFrame({start: each.loc[start].dropna(axis=1).agg(in_words) for start in ("fashion", "printed")}).fillna("")
 
+# %% tags=["nbval-ignore-output"]
+gain_left.compare(gain.loc["fashion"]["LoRA"].mean() / gain.loc["fashion"]["full"].mean())
 
-# %%
+
+# %% tags=["plumbing"]
 def bounds(differences):
     mean, half = tlkit.mean_interval(differences)
     return mean - half, mean + half
@@ -445,7 +462,7 @@ def shows(differences):
     return bounds(differences)[0] > 0
 
 
-# %%
+# %% tags=["plumbing"]
 clothes, forgotten = gain.loc["fashion"], lost.loc["fashion"]
 assert all(shows(clothes[method]) for method in ("full", "adapters", "LoRA"))
 assert not shows(clothes["BitFit"])
@@ -559,8 +576,15 @@ n = tlkit.count_weights(adapted.model)
 # projections of 384 × 384, one of 384 × 1,536, one of 1,536 × 384.)
 
 # %%
+of_one_block = Predict("How many weights has LoRA of rank 4 around one block?", between=(0, 200_000))
+of_one_block
+
+# %%
 one_block = 4 * 4 * (384 + 384) + 2 * 4 * (384 + 1536)
 assert n.trainable == 6 * one_block == 165_888
+
+# %%
+of_one_block.compare(one_block)
 
 # %% [markdown]
 # The source is movies: a head for their sentiment, on the frozen encoder. The target is another task, products or
@@ -655,8 +679,15 @@ scored, costs, rates = stored("efficient"), stored("efficient_costs"), stored("e
 # **Predict before you run:** which method is best on movies, and which one keeps most of the other task?
 
 # %%
+best_on_movies = Predict("Which method is best on movies?", choices=list(costs["method"]))
+best_on_movies
+
+# %%
 stored_summary = scored.groupby("method", sort=False)[["movies", "other task"]].agg(in_words)
 stored_summary.join(costs.set_index("method"))
+
+# %%
+best_on_movies.compare(scored.groupby("method")["movies"].mean().idxmax())
 
 # %% [markdown]
 # Accuracies with 95 % intervals over the draws; weights that learn, the head's among them; the processor's seconds for an
@@ -703,16 +734,17 @@ sns.despine()
 # %%
 mean = scored.groupby("method")[["movies", "other task"]].mean()
 few_weights = ["BitFit", "LoRA", "adapters"]
+at, cost = rates.set_index(["method", "rate"]), costs.set_index("method")
+{method: f"{cost.loc[method, 'weights'] / cost.loc['full', 'weights']:.2%}" for method in few_weights}
+
+# %%
 assert mean.drop("head only")["movies"].min() > mean.loc["head only", "movies"] + 0.03  # all four gain
 assert mean["movies"].idxmax() == "full" == mean["other task"].idxmin()  # most gained, most forgotten
 assert mean.loc["head only", "other task"] == mean["other task"].max()
-at = rates.set_index(["method", "rate"])
 assert (at.loc[("full", 1e-4)] > at.loc[("LoRA", 1e-2)]).all()  # at a gentler rate: as much gained, less forgotten
 assert at.loc[("BitFit", 1e-2), "other task"] < at.loc[("full", 3e-4), "other task"]  # the fewest weights of all
 assert (rates.groupby("method").last()[["validation", "other task"]] < 0.55).all(axis=None)  # too large: chance
-cost = costs.set_index("method")
 assert cost.loc["full", "weights"] > 100 * cost.loc[few_weights, "weights"].max()
-{method: f"{cost.loc[method, 'weights'] / cost.loc['full', 'weights']:.2%}" for method in few_weights}
 
 # %% [markdown]
 # - **Gain**: with 500 labels fine-tuning pays, and less than a hundredth of the weights gets most of it.
@@ -727,6 +759,12 @@ assert cost.loc["full", "weights"] > 100 * cost.loc[few_weights, "weights"].max(
 # - **Cost**: the backward pass goes through all blocks in any case.
 
 # %% [markdown]
+# Your guesses beside the results:
+
+# %%
+Predict.report()
+
+# %% [markdown]
 # ## Summary
 #
 # - LoRA learns a change of low rank beside a frozen kernel. It starts at nothing, can be merged, and can be taken out:
@@ -736,7 +774,111 @@ assert cost.loc["full", "weights"] > 100 * cost.loc[few_weights, "weights"].max(
 #   small ResNet, at rank 4, head only or full fine-tuning was the better choice.
 # - Few weights do not keep the source by themselves: on the Transformer, in one draw, BitFit forgot about as much as
 #   full fine-tuning did. Compare methods over several rates, and over more draws than this notebook could.
+
+# %% [markdown]
+# ## Exercises
 #
-# **Exercise:** in section 4 give LoRA rank 16 in place of 4 (in `METHODS`), and predict first: does it now gain from
-# clothes what full fine-tuning gains? Set `LIVE` and `DRAWS` to 4, since the stored draws are those of rank 4; some
-# asserts will fail. Then let it learn in all stages (`STAGE = 0`), and watch the seconds.
+# `check` tells you whether your answer is right. Hints and solutions are folded. The first three need nothing that was
+# fetched.
+
+# %% [markdown]
+# **1. How many weights?** LoRA of one rank goes around several dense layers. Write `lora_weights(kernels, rank)`: how many
+# weights it adds. `kernels` is a list of the kernels' shapes, such as `[(384, 384), (384, 1536)]`.
+#
+# <details><summary>Hint</summary>
+#
+# $A$ has a row for each input and a column for each rank. And $B$?
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def lora_weights(kernels, rank):
+#     return sum(rank * (inputs + outputs) for inputs, outputs in kernels)
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def lora_weights(kernels, rank): ...  # your code
+
+
+check("12.1", lora_weights)
+
+# %% [markdown]
+# **2. Merge it.** `dense` is a frozen `keras.layers.Dense` with a bias and without an activation; beside it LoRA has
+# learned `a` and `b`, two arrays, with the constant `alpha`. Write `merged(dense, a, b, alpha)`: a *new* dense layer that
+# gives what both give together. Leave `dense` as it is, since the next task needs it.
+#
+# <details><summary>Hint</summary>
+#
+# The rank is the number of columns of `a`. A new layer has weights to set once it is built:
+# `layer.build((None, inputs))`.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import keras
+#
+# def merged(dense, a, b, alpha):
+#     kernel, bias = dense.get_weights()
+#     layer = keras.layers.Dense(dense.units)
+#     layer.build((None, len(kernel)))
+#     layer.set_weights([kernel + alpha / a.shape[1] * a @ b, bias])
+#     return layer
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def merged(dense, a, b, alpha): ...  # your code
+
+
+check("12.2", merged)
+
+# %% [markdown]
+# **3. Which rank would have done?** Full fine-tuning has changed a kernel by the matrix `change`. Write
+# `thin(change, share)`, which returns two matrices, $A$ and $B$, of the smallest rank for which $AB$ holds at least the
+# part `share` of the change: the sum of the squares of `change - A @ B` is at most `1 - share` of that of `change`.
+#
+# <details><summary>Hint</summary>
+#
+# `np.linalg.svd(change, full_matrices=False)` gives directions and their sizes, the largest first; no matrix of rank $r$
+# is nearer than the one made of the first $r$ (Eckart & Young, section 1). What do the *squares* of the sizes add up to?
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import numpy as np
+#
+# def thin(change, share):
+#     u, sizes, v = np.linalg.svd(change, full_matrices=False)
+#     held = np.cumsum(sizes**2) / np.sum(sizes**2)
+#     rank = int(np.argmax(held >= share)) + 1
+#     return u[:, :rank] * sizes[:rank], v[:rank]
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def thin(change, share): ...  # your code
+
+
+check("12.3", thin)
+
+# %% [markdown]
+# **4. A higher rank** (an experiment, without a check). In section 4 give LoRA rank 16 in place of 4 (in `METHODS`),
+# and predict first: does it now gain from clothes what full fine-tuning gains? Set `LIVE` and `DRAWS` to 4, since the
+# stored draws are those of rank 4; some asserts will fail. Then let it learn in all stages (`STAGE = 0`), and watch
+# the seconds.

@@ -242,7 +242,7 @@ cached_test
 # A price is a mean over ten draws of the labels, with its 95 % interval. One draw is made here; the other nine come
 # from a stored table, which `tools/course_tables.py` made with this notebook's own cells and `LIVE = 10`.
 
-# %%
+# %% tags=["plumbing"]
 prices_here, stored = [], tlkit.stored_table("trap_prices", draws=range(LIVE, DRAWS))
 
 
@@ -253,7 +253,7 @@ def note(exhibit, way, draw, **measured):
     )
 
 
-# %%
+# %% tags=["plumbing"]
 def prices(exhibit):
     """A row per draw, a column per way and what was measured."""
     rows = pd.concat([pd.DataFrame(prices_here), stored])
@@ -265,7 +265,7 @@ def in_words(table):
     return pd.DataFrame({way: words[way] for way in table.columns.unique(0)}).T
 
 
-# %%
+# %% tags=["plumbing"]
 SHOWN = set()  # the catalogue at the end marks the rules that were seen at work
 
 
@@ -334,6 +334,12 @@ ax = plots.plot_audit(tlkit.audit_fit(model, few, **meant))
 #
 # **Predict before you run:** how many weights of the backbone does the second phase train?
 
+# %%
+from tlkit.widgets import Predict
+
+second_phase = Predict("How many weights of the backbone does the second phase train?", between=(0, 6000))
+second_phase
+
 # %% tags=["keras-3.12.0", "keras-3.13.2", "keras-3.14.0", "keras-3.15.1"]
 base = small_backbone()
 for layer in base.model.layers:
@@ -343,6 +349,9 @@ model.fit(few.x, few.y, verbose=0)
 base.model.trainable = True  # now everything learns
 compiled(model, learning_rate=1e-4).fit(few.x, few.y, verbose=0)
 tlkit.count_weights(base.model)
+
+# %%
+second_phase.compare(tlkit.count_weights(base.model).trainable)
 
 # %%
 findings = tlkit.diagnose(model, few, backbone=base, intended_stage=0)
@@ -526,6 +535,10 @@ assert not findings
 #
 # **Predict before you run:** the loss of chance is the logarithm of ten. How low can this loss go at best?
 
+# %%
+lowest_loss = Predict("How low can this loss go at best?", between=(0, 3))
+lowest_loss
+
 
 # %% tags=["keras-3.12.0", "keras-3.13.2", "keras-3.14.0", "keras-3.15.1"]
 def softmax_head(seed):
@@ -568,6 +581,9 @@ print(
 assert (twice["last loss"] > floor - EXACT).all() or not HOLDS["4"]
 assert (once["last loss"] < 0.1).all()
 assert (twice["last loss"] < floor + 0.02).sum() > DRAWS / 2
+
+# %%
+lowest_loss.compare(floor)
 
 # %% tags=["nbval-ignore-output"]
 lost = once["test accuracy"] - twice["test accuracy"]
@@ -648,6 +664,10 @@ assert not findings
 # **Predict before you run:** a head on frozen features, 100 labels. How many points does the division cost? Is it still
 # better than raw pixels without any network?
 
+# %%
+points = Predict("How many points does a linear probe lose by the division?", between=(0, 100))
+points
+
 
 # %% tags=["keras-3.12.0", "keras-3.13.2", "keras-3.14.0", "keras-3.15.1"]
 def divided(split):
@@ -679,6 +699,9 @@ assert mean + half < 0
 assert scores["0..1, Adam"].max() < 0.2
 differs = [tlkit.pool_features(part).std(axis=0).mean() for part in (cached[0], dark)]
 assert differs[1] < 0.05 * differs[0]
+
+# %% tags=["nbval-ignore-output"]
+points.compare(100 * (scores["0..255"] - scores["0..1"]).mean())
 
 # %% [markdown]
 # The network sees pictures that are all but black. A linear probe, which scales its features itself, loses more than
@@ -838,6 +861,10 @@ assert not findings
 #
 # **Predict before you run:** which accuracy does the trace of this matrix give?
 
+# %%
+from_the_matrix = Predict("Which accuracy does the trace of this matrix give?", between=(0, 1))
+from_the_matrix
+
 # %% tags=["keras-3.12.0", "keras-3.13.2", "keras-3.14.0", "keras-3.15.1"]
 reader, scored_on = tlkit.load_source_head(pretrained, pair.source.classes), cached_test[:300]
 some = tf.data.Dataset.from_tensor_slices((scored_on.x, scored_on.y)).shuffle(300, seed=SEED).batch(100)
@@ -853,6 +880,9 @@ print(f"from the matrix {by_hand:.3f}, true {true:.3f}")
 tell(findings)
 assert "confusion-disagrees" in rules(findings)
 assert by_hand < 0.3 < true - 0.3
+
+# %% tags=["nbval-ignore-output"]
+from_the_matrix.compare(by_hand)
 
 # %% [markdown]
 # It gives about chance: the set was shuffled anew between `predict` and the loop that collects the labels. **Fix:** do
@@ -923,7 +953,7 @@ legend = ax.legend(frameon=False)
 # %% tags=["nbval-ignore-output"]
 in_words(prices(13))
 
-# %%
+# %% tags=["plumbing"]
 assert curves["high rate"].iloc[0] > 100 * np.log(10)
 assert curves["high rate"].min() > 0.97 * np.log(10)
 assert curves["low rate"].iloc[-1] < 0.3
@@ -1223,18 +1253,146 @@ assert not tlkit.diagnose(model, few, backbone=base, intended_stage=1)
 print("no layer of the base moves, and the audit finds nothing")
 
 # %% [markdown]
+# Your guesses beside the results:
+
+# %%
+Predict.report()
+
+# %% [markdown]
 # ## Summary
 #
 # - Flags say what was asked for; only the weights say what happened. `audit_fit` takes one step and looks.
 # - Three traps cost more than half of the test images: logits read as probabilities, a rate that is too high, and pixels
 #   divided twice below a head trained by Adam. A set that is shuffled anew promised more than ten points too much.
 # - A clean audit means that none of the known traps was found. It does not replace a baseline.
+
+# %% [markdown]
+# ## Exercises
 #
-# ## Exercise: repair this program
+# `check` tells you whether your answer is right. Hints and solutions are folded.
+
+# %% [markdown]
+# **1. Which flags arrive?** How many *variables* of this base learn? (A kernel is one variable, a bias another one.) Find
+# the number by reading, then run the program if you like.
 #
-# It was meant to fine-tune the *whole* backbone (stage 0), BatchNorm held still. It runs, and holds three traps.
-# **Predict before you run:** find them by reading. Then copy it into the cell below it, repair it, and let the audit
-# judge: it must find nothing.
+# ```python
+# import keras
+#
+# base = keras.Sequential(
+#     [keras.Input((8,)), keras.layers.Dense(6), keras.layers.BatchNormalization(), keras.layers.Dense(4)]
+# )
+# for layer in base.layers:
+#     layer.trainable = False
+# base.trainable = True
+# base.layers[-1].trainable = True
+# ```
+#
+# <details><summary>Hint</summary>
+#
+# What was `base.trainable` before the last line but one? Exhibit 2 says what happens when a flag is set to the value that
+# it has.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# learn = 2  # kernel and bias of the last dense layer
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+learn = ...  # your answer
+
+check("13.1", learn)
+
+# %% [markdown]
+# **2. An audit of your own.** Write `layers_moved(model, x, y)`: it trains the compiled model for one epoch, returns the
+# set of the names of all layers whose weights changed, and puts all weights back. BatchNorm's statistics count as weights.
+# The model is a plain stack of layers, none inside another.
+#
+# <details><summary>Hint</summary>
+#
+# `layer.get_weights()` gives copies, statistics included, and `layer.set_weights` puts them back. Do not look at flags.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import numpy as np
+#
+# def layers_moved(model, x, y):
+#     before = {layer.name: layer.get_weights() for layer in model.layers}
+#     model.fit(x, y, verbose=0)
+#     moved = set()
+#     for layer in model.layers:
+#         if not all(np.array_equal(old, new) for old, new in zip(before[layer.name], layer.get_weights())):
+#             moved.add(layer.name)
+#         layer.set_weights(before[layer.name])
+#     return moved
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def layers_moved(model, x, y): ...  # your code
+
+
+check("13.2", layers_moved)
+
+# %% [markdown]
+# **3. A cut that holds.** This program shall cut examples into a training part of three quarters and a validation part.
+# The labels come sorted, so it shuffles first; but exhibit 11 is in it. Mend it: no example may change sides, and the
+# training part shall still come in a new order in each epoch.
+#
+# ```python
+# import tensorflow as tf
+#
+# def two_parts(x, y, seed):
+#     examples = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x), seed=seed)
+#     cut = len(x) * 3 // 4
+#     return examples.take(cut).batch(20), examples.skip(cut).batch(20)
+# ```
+#
+# <details><summary>Hint</summary>
+#
+# Two different shuffles are wanted: one before the cut, made once, and one behind it, made anew in each epoch.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import numpy as np
+# import tensorflow as tf
+#
+# def two_parts(x, y, seed):
+#     order = np.random.default_rng(seed).permutation(len(x))  # once
+#     cut = len(x) * 3 // 4
+#     first, rest = order[:cut], order[cut:]
+#     train = tf.data.Dataset.from_tensor_slices((x[first], y[first])).shuffle(cut, seed=seed)  # in each epoch
+#     return train.batch(20), tf.data.Dataset.from_tensor_slices((x[rest], y[rest])).batch(20)
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def two_parts(x, y, seed): ...  # your code
+
+
+check("13.3", two_parts)
+
+# %% [markdown]
+# **4. Repair this program** (the audit is the check). It was meant to fine-tune the *whole* backbone (stage 0), BatchNorm
+# held still. It runs, and holds three traps. **Predict before you run:** find them by reading. Then copy it into the cell
+# below it, repair it, and let the audit judge: it must find nothing.
 
 
 # %%

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from helpers import in_bank
-from lab_in_browser import Server, ask_kernel, command, open_notebook, run_all, set_theme, write_notebook
+from lab_in_browser import Server, ask_kernel, command, end_kernel, open_notebook, run_all, set_theme, write_notebook
+from looks import look_at
 from playwright.sync_api import expect
 
 MAKE = """import tlkit
@@ -140,8 +141,7 @@ def test_freeze_train_watch_stop_reset(page: Any, server: Server) -> None:
     assert runs_shown(page) == ["2", "1"]
 
     # Sort, restore, reset.
-    page.click("button.tlkit-sort-epochs")
-    page.click("button.tlkit-sort-epochs")
+    page.click("button.tlkit-sort-run")
     page.wait_for_function("document.querySelector('.tlkit-row-1 button').innerText.startsWith('1')")
     page.click(".tlkit-row-1 button")
     until(page, lambda: ask_kernel(page, "lab.epochs") == "20")
@@ -152,11 +152,13 @@ def test_freeze_train_watch_stop_reset(page: Any, server: Server) -> None:
 
 def test_while_it_trains_settings_are_visibly_locked(page: Any, server: Server) -> None:
     opened(page, server, "locked.ipynb")
+    place = page.locator(".tlkit-sentence").bounding_box()
     ask_kernel(page, "[setattr(lab, 'epochs', 2000)]")
     page.click("button.tlkit-train")
     page.wait_for_selector("button.tlkit-stop:not([disabled])")
     expect(page.locator(".tlkit-note")).to_contain_text("locked")
     expect(page.locator("button.tlkit-reset")).to_be_disabled()
+    assert page.locator(".tlkit-sentence").bounding_box() == place  # nothing moves under a hand
     for control in (".tlkit-toggle-3", ".tlkit-views .noUi-target", ".tlkit-head-first button"):
         assert page.locator(control).first.evaluate("element => element.disabled || element.hasAttribute('disabled')")
     page.click("button.tlkit-stop")
@@ -191,8 +193,26 @@ def test_for_screen_readers(page: Any, server: Server) -> None:
     lab = page.locator(".tlkit").first
     for button in lab.locator("button").all():
         assert button.inner_text().strip() or button.get_attribute("title")
-    for slider in lab.locator("[role=slider]").all():
-        assert slider.evaluate("e => Boolean(e.closest('.widget-inline-hbox').querySelector('label').innerText)")
+    for name, value in (
+        ("freeze up to", "4"), ("labels per class", "10"), ("epochs", "20"), ("views", "1"),
+        ("rate, head", "0.001"), ("rate, base", "0.0003"),
+    ):  # fmt: skip
+        expect(lab.get_by_role("slider", name=name, exact=True)).to_have_attribute("aria-valuetext", value)
+    assert lab.locator("[role=slider]").count() == 6
+    rate = lab.get_by_role("slider", name="rate, base")
+    rate.focus()
+    page.keyboard.press("ArrowRight")
+    expect(rate).to_have_attribute("aria-valuetext", "0.001")
+    for group, chosen in (("order", "together"), ("start", "pretrained")):
+        choices = lab.get_by_role("group", name=group)
+        expect(choices.get_by_role("button", pressed=True)).to_have_text(chosen)
+        expect(choices.get_by_role("button", pressed=False)).to_have_count(1)
+    toggle = lab.locator(".tlkit-toggle-4")
+    expect(toggle).to_have_attribute("aria-pressed", "true")
+    toggle.click()
+    expect(toggle).to_have_attribute("aria-pressed", "false")
+    toggle.click()
+    expect(lab.get_by_role("progressbar", name="progress")).to_have_count(1)
     assert lab.locator("svg").count() > 0
     for svg in lab.locator("svg").all():
         assert svg.get_attribute("role") == "img"
@@ -229,11 +249,25 @@ def test_readable_in_both_themes_and_at_800_pixels(page: Any, server: Server, th
     paper = ".jp-Notebook"
     for selector in (".tlkit-title h4", ".tlkit-plot svg text", ".tlkit-plot svg text[style]", ".tlkit-cells span"):
         assert contrast(page, selector, paper) >= 4.5, selector
+    page.click("button.tlkit-more-5")
+    for layer, which in ((".tlkit-stage-4 .tlkit-toggle", "source"), (".tlkit-layer", "target")):
+        # As the legend says: blue is frozen, orange learns.
+        assert page.locator(layer).first.evaluate(
+            """(button, which) => {
+                const named = document.createElement('i');
+                named.style.color = `var(--tlkit-${which})`;
+                button.append(named);
+                const colours = [getComputedStyle(button).backgroundColor, getComputedStyle(named).color];
+                named.remove();
+                return colours[0] === colours[1];
+            }""",
+            which,
+        )
     for stage in (4, 5):
         assert contrast(page, f".tlkit-stage-{stage} .tlkit-info .tlkit-pair span", f".tlkit-stage-{stage}") >= 4.5
     assert contrast(page, ".tlkit-sentence .widget-html-content", ".tlkit-sentence .widget-html-content") >= 4.5
+    look_at(page, "lab", themes=(theme.split()[1],), height=1400)
     page.set_viewport_size({"width": 800, "height": 1400})
-    page.screenshot(path=page.shots / f"{theme.split()[1]}_800.png")
     lab, notebook = (page.locator(name).first.bounding_box() for name in (".tlkit", ".jp-Notebook"))
     assert lab["width"] <= notebook["width"]
     for part in (".tlkit-stages", ".tlkit-settings", ".tlkit-plot svg"):
@@ -252,6 +286,19 @@ def test_after_a_reload_the_view_comes_back(page: Any, server: Server) -> None:
     train(page)
     page.wait_for_selector(".tlkit-row-2")
 
+    # Without its kernel it is a picture of its last run.
+    run_all(page)
+    trained(page)
+    train(page)
+    expect(page.locator(".tlkit-still [role=img]")).to_have_attribute("aria-label", re.compile("1 run\n"))
+    command(page, "docmanager:save")
+    page.wait_for_function("!window.jupyterapp.shell.currentWidget.context.model.dirty")
+    end_kernel(page)
+    open_notebook(page, server, "reload.ipynb")
+    expect(page.get_by_role("img", name=re.compile("FreezeLab: .* 1 run"))).to_be_visible()
+    expect(page.get_by_text("Error displaying widget")).to_be_hidden()
+    page.screenshot(path=page.shots / "lab_dead.png")
+
 
 def test_a_restart_during_training_leaves_a_clear_state(page: Any, server: Server) -> None:
     opened(page, server, "restart.ipynb", MAKE + "import os, threading\n")
@@ -263,8 +310,14 @@ def test_a_restart_during_training_leaves_a_clear_state(page: Any, server: Serve
     page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.ready")
     assert int(ask_kernel(page, "__import__('os').getpid()")) != process
     assert ask_kernel(page, "[t.name for t in __import__('threading').enumerate() if 'tlkit' in t.name]") == "[]"
+    # What is still on the page says that nobody hears it, and takes no press.
+    left = page.locator(".tlkit")
+    assert "run this cell again" in left.evaluate("box => getComputedStyle(box, '::before').content")
+    assert page.locator("button.tlkit-stop").evaluate("button => Boolean(button.closest('[inert]'))")
+    page.screenshot(path=page.shots / "restarted.png")
     run_all(page)
     page.wait_for_selector("button.tlkit-train:not([disabled])")
+    assert not page.locator("button.tlkit-train").evaluate("button => Boolean(button.closest('[inert]'))")
     assert ask_kernel(page, "lab.status, len(lab.results)") == "('idle', 0)"
 
 

@@ -4,7 +4,8 @@ import re
 from typing import Any
 
 import pytest
-from lab_in_browser import Server, ask_kernel, open_notebook, run_all, set_theme, write_notebook
+from lab_in_browser import Server, ask_kernel, command, end_kernel, open_notebook, run_all, write_notebook
+from looks import look_at
 from playwright.sync_api import expect
 
 EXPLORER = """from tlkit.widgets import GradientExplorer
@@ -69,12 +70,40 @@ def test_gradient_explorer(page: Any, server: Server) -> None:
         "before => document.querySelector('.tlkit-explorer-view table').innerText === before", arg=before
     )
 
-    # Names are text, and both themes can be read.
+    # Names are text, and all can be read, also by a screen reader.
     assert page.locator(".tlkit img").count() == 0
     assert page.title() != "hacked"
-    for theme in ("JupyterLab Dark", "JupyterLab Light"):
-        set_theme(page, theme)
-        page.screenshot(path=page.shots / f"explorer_{theme.split()[1]}.png")
+    expect(page.get_by_role("slider", name="logit of b")).to_have_attribute("aria-valuetext", "1.00")
+    look_at(page, "explorer")
+
+
+def test_a_widget_without_a_kernel_is_its_picture(page: Any, server: Server) -> None:
+    """Played with, saved, the kernel ended, opened again: JupyterLab alone would say that its model is not found."""
+    opened(page, server, "dead.ipynb", EXPLORER, ".tlkit-explorer-view table")
+    still = page.locator(".tlkit-still")
+    expect(still).to_be_hidden()
+    page.click("button.tlkit-take-step")
+    logits = ask_kernel(page, "explorer._words().split(')')[0]").strip("'")
+    expect(still.get_by_role("img", include_hidden=True)).to_have_attribute("aria-label", re.compile(re.escape(logits)))
+    expect(still).to_be_hidden()
+    command(page, "docmanager:save")
+    page.wait_for_function("!window.jupyterapp.shell.currentWidget.context.model.dirty")
+    end_kernel(page)
+
+    open_notebook(page, server, "dead.ipynb")
+    expect(still).to_be_visible()
+    expect(page.locator(".tlkit")).to_have_count(0)
+    expect(page.get_by_text("Error displaying widget")).to_be_hidden()
+    expect(page.get_by_role("img", name=re.compile(re.escape(logits)))).to_be_visible()
+    box = still.get_by_role("img").bounding_box()
+    assert box["width"] > 500
+    assert box["height"] > 200
+    page.screenshot(path=page.shots / "dead.png")
+
+    # The cell run again gives the widget again.
+    run_all(page)
+    page.wait_for_selector(".tlkit-explorer-view table")
+    expect(still).to_be_hidden()
 
 
 def test_domain_compare(page: Any, server: Server) -> None:
@@ -98,6 +127,24 @@ def test_domain_compare(page: Any, server: Server) -> None:
     page.click("button.tlkit-largest-error")
     right, answer = eval(ask_kernel(page, "compare.cell"))[1:]
     expect(page.locator(".tlkit-compare-cell")).to_contain_text(f"{right} taken for {answer}")
+
+    # A cell of a matrix: by mouse, and from there by keyboard, without losing one's place.
+    picked = matrices.locator("[aria-pressed=true]")
+    matrices.locator("[data-press='source 3 3']").click()
+    expect(page.locator(".tlkit-compare-cell")).to_contain_text(re.compile(r"printed: \d+ images of 3 read right"))
+    expect(picked).to_have_attribute("data-press", "source 3 3")
+    picked.focus()
+    for key, place in (("ArrowRight", "3 4"), ("ArrowDown", "4 4"), ("ArrowLeft", "4 3"), ("ArrowUp", "3 3")):
+        page.keyboard.press(key)
+        expect(matrices.locator(f"[data-press='source {place}']")).to_be_focused()
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Enter")
+    expect(page.locator(".tlkit-compare-cell")).to_contain_text(re.compile(r"printed: \d+ images of 2 read right"))
+    expect(picked).to_have_attribute("data-press", "source 2 2")
+    expect(picked).to_be_focused()
+    assert ask_kernel(page, "compare.cell") == "('source', '2', '2')"
+
     first = page.locator(".tlkit-compare-images img").first
     plain = first.get_attribute("src")
     page.locator(".tlkit-overlay input").check()
@@ -110,9 +157,7 @@ def test_domain_compare(page: Any, server: Server) -> None:
     expect(status).to_contain_text("<img src=x onerror")
     assert page.title() != "hacked"
     assert all(image.get_attribute("alt") for image in page.locator(".tlkit img").all())
-    for theme in ("JupyterLab Dark", "JupyterLab Light"):
-        set_theme(page, theme)
-        page.screenshot(path=page.shots / f"compare_{theme.split()[1]}.png", full_page=True)
+    look_at(page, "compare", height=1700)
 
 
 @pytest.mark.bank

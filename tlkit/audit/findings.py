@@ -68,7 +68,11 @@ class Findings(list[Finding]):
         return found
 
     def __rich__(self) -> Any:
-        """The same as a table for a terminal (rich calls this)."""
+        """The same as a table for a terminal, with what could not be checked (rich calls this)."""
+        return self.report()
+
+    def report(self, *, unchecked: bool = True) -> Any:
+        """A table for a terminal, which rich prints; ``unchecked`` also names the rules that were not applied."""
         from rich.console import Group
         from rich.table import Table
         from rich.text import Text
@@ -84,7 +88,7 @@ class Findings(list[Finding]):
                 name = Text(f"{finding.severity}\n{finding.rule}", style=styles[finding.severity])
                 table.add_row(name, Text(finding.evidence), Text(f"{finding.fix}\n→ {finding.notebook}"))
             parts.append(table)
-        for reason, rules in self.reasons().items():
+        for reason, rules in self.reasons().items() if unchecked else ():
             parts.append(Text(f"not checked ({reason}): {', '.join(rules)}", style="dim"))
         return Group(*parts)
 

@@ -11,6 +11,7 @@ from tlkit._keras.graph import all_layers, call_of, calls, functional, inner_lay
 
 __all__ = [
     "Placed",
+    "before_padding",
     "entering",
     "first_weighted",
     "has_graph",
@@ -70,6 +71,13 @@ def training_false_calls(model: keras.Model) -> list[Placed]:
 def entering(model: keras.Model, wanted: Callable[[Any], bool]) -> Any | None:
     """The symbolic tensor that enters the first wanted operation of the outermost graph."""
     return next((call.inputs[0] for call in calls(model) if call.inputs and wanted(call.operation)), None)
+
+
+def before_padding(tensor: Any) -> Any:
+    """The symbolic tensor before the layers that pad it with zeros, if any; what a network is fed, such as ResNet50."""
+    while isinstance((call := call_of(tensor)).operation, keras.layers.ZeroPadding2D):
+        tensor = call.inputs[0]
+    return tensor
 
 
 def most_on_a_path(model: keras.Model, wanted: Callable[[Any], bool]) -> int:

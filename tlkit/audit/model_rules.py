@@ -17,6 +17,7 @@ from tlkit._keras.state import built_for
 from tlkit.audit.case import Case, Unknown
 from tlkit.audit.graph import (
     Placed,
+    before_padding,
     entering,
     first_weighted,
     has_graph,
@@ -380,6 +381,7 @@ def _entering(case: Case) -> tuple[Array, Array, list[Any]]:
         operation, tensor = found
         if isinstance(operation, keras.layers.Embedding):
             raise Unknown("the model takes tokens, not pixels")
+        tensor = before_padding(tensor)  # zeros at the border would lower the means
         before = keras.Model(model.inputs[0], tensor, name="before_weights")
         try:
             values = before(values, training=False)

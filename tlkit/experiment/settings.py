@@ -73,6 +73,11 @@ class Run:
     batches: int
     stopped: bool
 
+    @property
+    def epochs(self) -> float:
+        """Epochs done: those of the settings, or fewer where the run was stopped."""
+        return float(self.history["epoch"].iloc[-1])
+
 
 @dataclass(frozen=True)
 class Baselines:

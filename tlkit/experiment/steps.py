@@ -16,6 +16,7 @@ from tlkit.experiment.settings import Settings
 
 __all__ = ["Report", "Step", "StepsReady", "Watcher"]
 
+# The first epochs, in which most happens, are looked at one by one, and then as many moments spread over the run.
 LIVE_MOMENTS = 10
 
 # What a run tells its callbacks while it goes on.
@@ -99,7 +100,8 @@ class Watcher(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no
             )
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Look at the scores at ten moments at most."""
+        """Look at the scores after each of the first ten epochs, and at ten moments at most after that."""
         every, epochs = -(-self._settings.epochs // LIVE_MOMENTS), epoch + 1
-        if epochs % every == 0 and epochs < self._settings.epochs:  # after the last one come the test examples
+        # After the last one come the test examples.
+        if (epochs <= LIVE_MOMENTS or epochs % every == 0) and epochs < self._settings.epochs:
             self._look(epochs)

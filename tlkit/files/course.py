@@ -12,15 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["FIRST_NOTEBOOK", "CopiedCourse", "copy_course", "course_files", "course_folder"]
+__all__ = ["FIRST_NOTEBOOK", "FOLDED", "CopiedCourse", "copy_course", "course_files", "course_folder"]
 
 FIRST_NOTEBOOK = "notebooks/00_start_here.ipynb"
+FOLDED = "The result is folded. Write your guess down, then run the cell."
 
-# What belongs to the course; pictures have a licence of their own, which lies in each folder.
+# What belongs to the course; photographs and drawings have a licence of their own, which lies in each folder.
 _PATTERNS = (
     "notebooks/*.ipynb",
+    "notebooks/glossary.md",
     "notebooks/photos/**/*",
     "notebooks/drawings/**/*",
+    "notebooks/pictures/*.svg",
     "exercises/release/*/*.ipynb",
     "exercises/STUDENTS.md",
 )
@@ -58,7 +61,8 @@ def copy_course(folder: Path) -> CopiedCourse:
     """Copy the course into ``folder``; what a learner has changed there stays, and the rest becomes today's.
 
     Notebooks get the ``language_info`` and ``kernelspec`` of this Python's kernel. JupyterLab writes both into a
-    notebook that it opens, and counts a notebook that had others as unsaved.
+    notebook that it opens, and counts a notebook that had others as unsaved. In place of a folded output JupyterLab
+    shows its first line, which would give a prediction away: so folded outputs begin with a line of their own.
 
     Raises:
         ValueError: ``folder`` is a file.
@@ -72,7 +76,7 @@ def copy_course(folder: Path) -> CopiedCourse:
     for name in course_files():
         content = (course_folder() / name).read_bytes()
         if name.endswith(".ipynb"):
-            content = _for_kernel(content, kernel)
+            content = _for_learner(content, kernel)
         copy, digest = folder / name, hashlib.sha256(content).hexdigest()
         there = hashlib.sha256(copy.read_bytes()).hexdigest() if copy.is_file() else None
         if there != digest:
@@ -107,7 +111,11 @@ def _kernel_metadata() -> dict[str, Any]:
     }
 
 
-def _for_kernel(content: bytes, kernel: dict[str, Any]) -> bytes:
+def _for_learner(content: bytes, kernel: dict[str, Any]) -> bytes:
     notebook = json.loads(content)
     notebook["metadata"] = {**notebook["metadata"], **kernel}
+    for cell in notebook.get("cells", []):
+        if cell["metadata"].get("jupyter", {}).get("outputs_hidden") and cell["outputs"]:
+            folded = {"output_type": "display_data", "metadata": {}, "data": {"text/plain": [FOLDED]}}
+            cell["outputs"].insert(0, folded)
     return (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode()

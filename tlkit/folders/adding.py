@@ -14,8 +14,9 @@ from tlkit.folders.pictures import PictureError, is_picture_name, read_picture
 from tlkit.folders.unpacking import Unpacked, unusable_name
 from tlkit.words import is_text, printable, shortened
 
-__all__ = ["Contents", "NewPicture", "add_pictures", "contents", "no_label", "shown_name"]
+__all__ = ["THERE", "Contents", "NewPicture", "add_pictures", "contents", "no_label", "shown_name"]
 
+THERE = "there already"  # why a picture is left out whose bytes its class has
 _LINE = 80  # characters of a stranger's name that a message shows
 
 
@@ -112,11 +113,16 @@ def add_pictures(
     skipped: dict[str, str] = {}
     good: list[NewPicture] = []
     total = there.n_bytes
+
+    def leave_out(picture: NewPicture, reason: str) -> None:
+        name = shown_name(picture.name)  # another class may have left out one of the same name
+        skipped[name if name not in skipped else f"{shown_name(picture.label)}/{name}"] = reason
+
     for done, picture in enumerate(pictures):
         go_on(done)
         reason = _refused(picture)
         if reason:
-            skipped[shown_name(picture.name)] = reason
+            leave_out(picture, reason)
             continue
         good.append(picture)
         total += picture.file.stat().st_size
@@ -138,13 +144,13 @@ def add_pictures(
         key = _same(label)
         folder = into / spelling.setdefault(key, label)
         if key in kept_out:
-            skipped[shown_name(picture.name)] = f"its class folder is {kept_out[key]}"
+            leave_out(picture, f"its class folder is {kept_out[key]}")
             continue
         folder.mkdir(exist_ok=True)
         names = taken.setdefault(key, {_same(file.name): file for file in folder.iterdir()})
         path = _free(folder, unicodedata.normalize("NFC", picture.name), picture.file, names)
         if path is None:
-            skipped[shown_name(picture.name)] = "there already"
+            leave_out(picture, THERE)
             continue
         picture.file.rename(path)
         names[_same(path.name)] = path
@@ -158,12 +164,12 @@ def _same(name: str) -> str:
 
 
 def _refused(picture: NewPicture) -> str:
-    if reason := no_label(picture.label):
-        return f"its class: {reason}"
     if reason := _no_name(picture.name):
         return reason
     if not is_picture_name(picture.name):
         return f"not a picture ({Path(picture.name).suffix.lower() or 'no suffix'})"
+    if reason := no_label(picture.label):
+        return f"its class: {reason}"
     try:
         read_picture(picture.file, (16, 16), 1)  # all of it: a file can be cut short behind a whole header
     except PictureError as error:

@@ -176,5 +176,5 @@ def _reason(path: Path, error: Exception) -> str:
         if path.stat().st_size == 0:
             return "empty file"
     if isinstance(error, UnidentifiedImageError):
-        return "not one of these inside, or its start is damaged"
+        return "no picture inside, or its start is damaged"
     return f"damaged: {reason(error, 120)}"

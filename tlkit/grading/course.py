@@ -11,12 +11,12 @@ import sysconfig
 import threading
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tlkit.grading.feedback import SAFE_FILTERS, feedback_preprocessors
-from tlkit.grading.notebook import marks_of, need_extra
+from tlkit.grading.feedback import configure_feedback
+from tlkit.grading.notebook import need_extra, parts_of
 from tlkit.words import one_line
 
 __all__ = ["Course", "prepare_course"]
@@ -26,13 +26,14 @@ _DATABASE = threading.Lock()
 
 @dataclass(frozen=True)
 class Course:
-    """A prepared folder, and the tests of its assignment in order."""
+    """A prepared folder, and the tests of its assignment in order, each with the part that it belongs to."""
 
     root: Path
     config: Path
     assignment: str
     notebook: str
     tests: tuple[str, ...]
+    parts: dict[str, str] = field(default_factory=dict)
 
     @property
     def log(self) -> Path:
@@ -77,8 +78,8 @@ def prepare_course(exercises: Path, assignment: str, out: Path) -> Course:
         if changed:
             shutil.copyfile(notebooks[0], source)
     cells = json.loads(source.read_text(encoding="utf-8"))["cells"]
-    tests = tuple(marks["grade_id"] for marks in map(marks_of, cells) if marks.get("grade"))
-    course = Course(out.resolve(), config.resolve(), assignment, source.stem, tests)
+    parts = parts_of(cells)
+    course = Course(out.resolve(), config.resolve(), assignment, source.stem, tuple(parts), parts)
     released = (out / "gradebook.db").is_file() and (out / "release" / assignment / source.name).is_file()
     if changed or not released:
         try:
@@ -112,8 +113,7 @@ def course_api(config_file: Path, root: Path, sandbox: list[str] | None = None) 
     config.CourseDirectory.root = str(root)
     if sandbox is not None:
         config.ExamineApart.sandbox = sandbox
-    config.GenerateFeedback.preprocessors = feedback_preprocessors()  # whatever course this is
-    config.HTMLExporter.sanitize_html, config.HTMLExporter.filters = True, SAFE_FILTERS
+    configure_feedback(config)  # whatever course this is
     return NbGraderAPI(config=config)
 
 

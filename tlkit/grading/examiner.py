@@ -3,15 +3,13 @@
 Tests, oracles and points stay here. A test cell that names a student's function gets a stand-in that calls it in the
 student's process (``tlkit.grading.student``) and hands back a copy of what it returns. Cells that students cannot
 change run on both sides. When a function has failed a test, later parts are checked with the reference's in its place,
-so that a mistake costs its own points only.
+so that a mistake costs its own points only; each test says which of these it has called.
 """
 
 from __future__ import annotations
 
-import ast
 import builtins
 import contextlib
-import dis
 import functools
 import os
 import shutil
@@ -21,13 +19,21 @@ import sys
 import tempfile
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tlkit.files.fetching import fetched_folder
 from tlkit.grading.limits import limited, limits_elsewhere
-from tlkit.grading.notebook import HIDDEN_TESTS, KERNEL_GONE, marks_of, without_block
+from tlkit.grading.notebook import (
+    HIDDEN_TESTS,
+    KERNEL_GONE,
+    marks_of,
+    names_bound,
+    names_used,
+    show_lent,
+    without_block,
+)
 from tlkit.grading.peer import Peer
 from tlkit.grading.sandbox import bubblewrap, end_tree, sandboxed_process, world_of_its_own
 from tlkit.grading.wire import Gone, Wire
@@ -49,7 +55,6 @@ __all__ = [
 # What a cell may show. The process that says it is a student's.
 _SHOWN = {"text/plain", "text/html", "text/markdown", "text/latex", "image/png", "image/jpeg"}
 _MOST_SHOWN, _LONGEST = 50, 2**20  # outputs of a cell, and characters of one
-_CELLS = 1024  # whose names are remembered: each test asks for those of all cells below it
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a cell came out: name and words of its error or two empty strings, what it printed, and what it showed."""
+    """How a cell came out: name and words of its error or two empty strings, what it printed, and what it showed.
+
+    ``lent`` names the reference's functions that a test has called in place of a student's that had failed before.
+    """
 
     error: str = ""
     words: str = ""
@@ -71,6 +79,7 @@ class Outcome:
     stderr: str = ""
     shown: tuple[dict[str, str], ...] = ()
     run: bool = True
+    lent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -120,7 +129,7 @@ def last_to_run(cells: Sequence[Any]) -> int:
 
 
 def outputs_of(outcome: Outcome) -> list[Any]:
-    """What a cell of the graded notebook shows: of a test its error alone."""
+    """What a cell of the graded notebook shows: of a test its error, and what it was tested with."""
     from nbformat.v4 import new_output
 
     outputs = [
@@ -132,7 +141,7 @@ def outputs_of(outcome: Outcome) -> list[Any]:
     if outcome.error:
         said = [f"{outcome.error}: {outcome.words}"]
         outputs.append(new_output("error", ename=outcome.error, evalue=outcome.words, traceback=said))
-    return outputs
+    return outputs + show_lent(outcome.lent)
 
 
 # A student's process
@@ -233,12 +242,13 @@ class _Examination:
     part: str = ""  # the solution cell that the next tests look at
     lost: set[str] = field(default_factory=set)  # parts that have lost a test
     failed: dict[str, Any] = field(default_factory=dict)  # the reference's functions in place of those of lost parts
+    called: set[str] = field(default_factory=set)  # which of them the running test has called
 
     def run(self) -> list[Outcome]:
         """Each cell in order."""
         self.peer = Peer(self.student.wire, 0, self.files, overdue=self._overdue)
         outcomes: list[Outcome] = []
-        gone = False
+        gone = ""
         with _temporary_files_in(self.files):
             for place, cell in enumerate(self.cells):
                 if place > self.last:
@@ -249,9 +259,9 @@ class _Examination:
                         outcomes.append(self._cell(place, cell))
                         continue
                     except Gone:
-                        gone = True
+                        gone = f"{KERNEL_GONE} It ended at {cell.name or 'a cell of your own'}."
                         self.student.end()
-                outcomes.append(Outcome("KernelGone", KERNEL_GONE))
+                outcomes.append(Outcome("KernelGone", gone))
         return outcomes
 
     def _overdue(self, told: bool) -> None:
@@ -272,7 +282,8 @@ class _Examination:
     def _come_out(self, place: int, cell: Cell) -> Outcome:
         if cell.kind == "test":
             self._show_what_is_needed(place, cell)
-            outcome = self._test(cell)
+            self.called.clear()
+            outcome = replace(self._test(cell), lent=tuple(sorted(self.called)))
             if outcome.error and self.part in self.reference:
                 self.lost.add(self.part)
             return outcome
@@ -325,7 +336,7 @@ class _Examination:
 
     def _bind(self, cell: Cell) -> None:
         """Put what the cell names of the student's into its namespace, and take out what is no more."""
-        wanted = sorted(_loaded(cell.source) & frozenset().union(*map(_bound, self.reference.values())))
+        wanted = sorted(names_used(cell.source) & frozenset().union(*map(names_bound, self.reference.values())))
         with limits_elsewhere(), limited(self.seconds):
             there = set(self.peer.ask({"run": "names"}, [wanted]))
             for name in wanted:
@@ -354,9 +365,9 @@ class _Examination:
             for name, source in self.reference.items():
                 exec(compile(source, f"<reference {name}>", "exec", dont_inherit=True), right)
             functions = {
-                name: right[name]
+                name: self._noted(name, right[name])
                 for part in self.lost
-                for name in _bound(self.reference[part])
+                for name in names_bound(self.reference[part])
                 if isinstance(right.get(name), types.FunctionType)
             }
             self.failed.update(functions)
@@ -364,39 +375,27 @@ class _Examination:
             with limited(self.seconds):
                 self.peer.ask({"run": "bind"}, [functions])
 
+    def _noted(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, which notes that it was called: by the test itself, or by the student's process."""
+
+        @functools.wraps(function)
+        def lent(*arguments: Any, **options: Any) -> Any:
+            self.called.add(name)
+            return function(*arguments, **options)
+
+        return lent
+
     def _show_what_is_needed(self, place: int, cell: Cell) -> None:
         """Let the student's process run the visible part of a test if a later cell there uses a name that it binds."""
         later = [other.source for other in self.cells[place + 1 :] if other.kind in ("solution", "free")]
         visible = without_block(cell.source, *HIDDEN_TESTS)
-        names = sorted(_bound(visible) & set().union(*map(_loaded, later)))
+        names = sorted(names_bound(visible) & set().union(*map(names_used, later)))
         if not names:
             return
         with limits_elsewhere(), limited(self.seconds):
             there = self.peer.ask({"run": "names"}, [names])
         if set(names) - set(there):
             self._run(visible)
-
-
-@functools.lru_cache(_CELLS)
-def _bound(source: str) -> frozenset[str]:
-    """The names that a cell binds at its top level; none if it cannot be read."""
-    try:
-        code = compile(source, "<cell>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
-    except (SyntaxError, ValueError):
-        return frozenset()
-    stores = {"STORE_NAME", "STORE_GLOBAL"}
-    return frozenset(step.argval for step in dis.get_instructions(code) if step.opname in stores)
-
-
-@functools.lru_cache(_CELLS)
-def _loaded(source: str) -> frozenset[str]:
-    """The names that a cell uses, wherever; none if it cannot be read."""
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError):
-        return frozenset()
-    names = (node for node in ast.walk(tree) if isinstance(node, ast.Name))
-    return frozenset(node.id for node in names if isinstance(node.ctx, ast.Load))
 
 
 def _failed(error: Exception) -> Outcome:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tlkit.grading.notebook import error_line, errors_of
+from tlkit.grading.formulas import draw_formulas, markdown_with_formulas
+from tlkit.grading.notebook import error_line, errors_of, lent_of, show_lent
 
-__all__ = ["SAFE_FILTERS", "feedback_preprocessors", "safe_html", "safe_markdown"]
+__all__ = ["SAFE_FILTERS", "configure_feedback", "feedback_preprocessors", "safe_html", "safe_markdown"]
 
 # What nbconvert's templates call, in feedback and in formgrader; nbgrader's own write a student's HTML out as it is.
 SAFE_FILTERS = {
@@ -20,6 +21,13 @@ _TAGS = frozenset(
         "sub", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "u", "ul",
     }
 )  # fmt: skip
+
+
+def configure_feedback(config: Any) -> None:
+    """Let nbgrader, so configured, write our page for a student, and clean what formgrader shows of one."""
+    config.GenerateFeedback.preprocessors = feedback_preprocessors()
+    config.GenerateFeedback.exporter_class = "tlkit.grading.pages.FeedbackPage"
+    config.HTMLExporter.sanitize_html, config.HTMLExporter.filters = True, SAFE_FILTERS
 
 
 def feedback_preprocessors() -> list[Any]:
@@ -38,20 +46,20 @@ def feedback_preprocessors() -> list[Any]:
             if is_test(cell):  # in an answer the marks of hidden tests mean nothing
                 cell, resources = super().preprocess_cell(cell, resources, cell_index)
             if cell.cell_type == "code":
+                lent = lent_of(cell) if is_test(cell) else []
                 cell.outputs = errors_of(cell)[:1] if is_grade(cell) else []
                 for error in cell.outputs:
                     words = error_line(error)
                     error.evalue, error.traceback = words, [words]
+                cell.outputs += show_lent(lent)
             return cell, resources
 
     return [GetGrades, Discreet, CSSHTMLHeaderPreprocessor]
 
 
 def safe_markdown(source: str) -> str:
-    """Markdown as HTML, without what a browser would run."""
-    from nbconvert.filters import markdown2html
-
-    return safe_html(markdown2html(source))
+    """Markdown as HTML, without what a browser would run, and with formulas as MathML."""
+    return draw_formulas(safe_html(markdown_with_formulas(source)))
 
 
 def safe_html(text: Any) -> str:

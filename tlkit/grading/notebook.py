@@ -9,16 +9,19 @@ import ast
 import asyncio
 import collections
 import contextlib
+import dis
 import functools
 import importlib.util
+import re
 import subprocess
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from tlkit.words import one_line
+from tlkit.grading.checks import __all__ as CHECKS
+from tlkit.words import must_install, one_line, some_of
 
 __all__ = ["CheckResult", "ExerciseReport", "check_exercise", "touched_tests"]
 
@@ -30,6 +33,10 @@ FENCED = "--IPKernelApp.exec_lines=from tlkit.grading import fence; fence()"
 HIDDEN_TESTS = ("### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS")
 # What the autograder says in each cell that it could not run to its end (tlkit.grading.examiner).
 KERNEL_GONE = "the kernel ended, or answered no more, before this cell was done: it could not be tested."
+# Metadata of an output of a test: the reference's functions that it has called.
+LENT = "tlkit_lent"
+_CELLS = 1024  # whose names are remembered: the examiner asks at each test for those of all cells below it
+_NAMED = 5  # of the tests that a student has touched
 # What these say is meant for a student, and needs no name of an exception before it.
 _SPEAK_FOR_THEMSELVES = ("AssertionError", "KernelGone", "TimeoutError")
 
@@ -88,14 +95,14 @@ def check_exercise(
     missing = [*_unwritten(content), *_deleted(content, expected)]
     stopped = _execute(content, notebook.parent, seconds, cell_seconds)
     places = {id(cell): place for place, cell in enumerate(content.cells)}
-    checks = tuple(_result(cell, _name(cell) in changed, stopped.get(places[id(cell)])) for cell in _tests(content))
-    return ExerciseReport(checks, tuple(missing))
+    checks = [_result(cell, _name(cell) in changed, stopped.get(places[id(cell)])) for cell in _tests(content)]
+    return ExerciseReport(tuple(_with_causes(content, checks)), tuple(missing))
 
 
 def need_extra() -> None:
     """Refuse in one line when nbgrader is not there."""
-    if any(importlib.util.find_spec(name) is None for name in ("nbgrader", "nbclient", "psutil")):
-        raise ValueError("nbgrader must be installed for this: pip install 'tlkit[exercises]'.")
+    if any(importlib.util.find_spec(name) is None for name in ("nbgrader", "nbclient", "psutil", "math_core")):
+        raise ValueError(must_install("nbgrader", "exercises"))
 
 
 @functools.cache  # once a process
@@ -128,10 +135,64 @@ def error_line(error: Any) -> str:
     return words if kind in _SPEAK_FOR_THEMSELVES and words else f"{kind}: {words or 'no message'}"
 
 
+def lent_words(names: Sequence[str]) -> str:
+    """That a test had the reference's functions in place of a student's."""
+    return f"Tested with the course's {', '.join(names)} in place of yours, which lost points above."
+
+
+def show_lent(names: Sequence[str]) -> list[Any]:
+    """The output that says so, with the names for :func:`lent_of`; none when nothing was lent."""
+    from nbformat.v4 import new_output
+
+    words = {"text/plain": lent_words(names)}
+    return [new_output("display_data", data=words, metadata={LENT: list(names)})] if names else []
+
+
+def lent_of(cell: Any) -> list[str]:
+    """The reference's functions that a graded test has called in place of a student's."""
+    outputs = (output for output in cell.get("outputs", []) if output["output_type"] == "display_data")
+    return [name for output in outputs for name in output["metadata"].get(LENT, [])]
+
+
 def marks_of(cell: Any) -> dict[str, Any]:
     """What nbgrader has noted in a cell."""
     marks = cell["metadata"].get("nbgrader", {})
     return marks if isinstance(marks, dict) else {}
+
+
+def parts_of(cells: Iterable[Any]) -> dict[str, str]:
+    """For each graded cell, by its name, its part: the headings (``##``) that stand above it, below earlier tests."""
+    part, headings, parts = "", list[str](), {}
+    for cell in cells:
+        if cell["cell_type"] == "markdown":
+            found = re.findall(r"^## (.+?)(?: \(([^()]*points?[^()]*)\))?$", "".join(cell["source"]), re.MULTILINE)
+            headings += [one_line(heading, 100) for heading, points in found if points != "no points"]
+        if marks_of(cell).get("grade"):
+            part, headings = " · ".join(headings) or part, []
+            parts[str(marks_of(cell).get("grade_id", ""))] = part
+    return parts
+
+
+@functools.lru_cache(_CELLS)
+def names_bound(source: str) -> frozenset[str]:
+    """The names that a cell binds at its top level; none if it cannot be read."""
+    try:
+        code = compile(source, "<cell>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    except (SyntaxError, ValueError):
+        return frozenset()
+    stores = {"STORE_NAME", "STORE_GLOBAL"}
+    return frozenset(step.argval for step in dis.get_instructions(code) if step.opname in stores)
+
+
+@functools.lru_cache(_CELLS)
+def names_used(source: str) -> frozenset[str]:
+    """The names that a cell uses, wherever; none if it cannot be read."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return frozenset()
+    names = (node for node in ast.walk(tree) if isinstance(node, ast.Name))
+    return frozenset(node.id for node in names if isinstance(node.ctx, ast.Load))
 
 
 def without_block(text: str, begin: str, end: str, stub: tuple[str, ...] = ()) -> str:
@@ -192,7 +253,10 @@ def _is_changed(cell: Any, expected: list[Any] | None) -> bool:
 
 
 def touched_tests(notebook: Path, release: Path) -> str:
-    """Which test cells of a notebook are not its release's, in words; nothing when all are, or it cannot be read."""
+    """Which test cells of a notebook are not its release's, in words; nothing when all are, or it cannot be read.
+
+    Checks that a cell of the student's defines anew are named as well.
+    """
     try:
         content = _read(notebook)
     except ValueError:  # the grader says so
@@ -209,8 +273,30 @@ def touched_tests(notebook: Path, release: Path) -> str:
         "copied": [name for name, times in names.items() if times > 1],
         "given other marks": [_name(cell) for cell in tests if _marks(cell) != marks.get(_name(cell), _marks(cell))],
     }
-    said = [f"{what} {', '.join(dict.fromkeys(names))}" for what, names in found.items() if names]
-    return one_line(f"test cells {'; '.join(said)}", 300) if said else ""
+    said = [f"{what} {some_of(list(dict.fromkeys(names)), _NAMED)}" for what, names in found.items() if names]
+    parts = [f"test cells {'; '.join(said)}"] if said else []
+    if redefined := _redefined(content):
+        parts.append(f"cells that replace {some_of(redefined, _NAMED)}")
+    return one_line(" and ".join(parts), 300)
+
+
+def _redefined(content: Any) -> list[str]:
+    """The course's checks that a cell of the student's binds to something else, in a module or beside it."""
+    found: set[str] = set()
+    tests = {id(cell) for cell in _tests(content)}
+    for cell in content.cells:
+        if cell.cell_type != "code" or id(cell) in tests:
+            continue
+        with contextlib.suppress(SyntaxError, ValueError):
+            for node in ast.walk(ast.parse(cell.source)):
+                match node:
+                    case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                        found.add(name)
+                    case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
+                        found.add(name)
+                    case ast.Call(func=ast.Name(id="setattr"), args=[_, ast.Constant(value=str(name)), *_]):
+                        found.add(name)
+    return sorted(found & set(CHECKS))
 
 
 def _marks(cell: Any) -> tuple[Any, Any]:
@@ -325,6 +411,33 @@ def _run(work: Coroutine[Any, Any, str]) -> str:
         except KeyboardInterrupt:
             loop.call_soon_threadsafe(task.cancel)  # which ends the kernel; the pool waits for it
             raise
+
+
+def _with_causes(content: Any, checks: list[CheckResult]) -> list[CheckResult]:
+    """The results of the tests; where a part uses a function that has failed above, the reason names that function."""
+    tests, results = {id(cell) for cell in _tests(content)}, iter(checks)
+    solution, broken, found = "", set[str](), []
+    for cell in content.cells:
+        if cell.cell_type == "code" and marks_of(cell).get("solution"):
+            solution = cell.source
+        if id(cell) not in tests:
+            continue
+        check, own = next(results), _functions_in(solution)
+        if check.state == "fails":
+            if causes := sorted(names_used(solution) & broken - own):
+                words = f"{check.reason} It uses {' and '.join(causes)}, which failed above: mend that first."
+                check = replace(check, reason=words)
+            broken |= own
+        found.append(check)
+    return found
+
+
+def _functions_in(source: str) -> set[str]:
+    """The functions that a cell defines."""
+    try:
+        return {node.name for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)}
+    except (SyntaxError, ValueError):
+        return set()
 
 
 def _result(cell: Any, changed: bool, stopped: str | None) -> CheckResult:

@@ -24,9 +24,11 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from tlkit.grading.course import Course, open_gradebook
 from tlkit.grading.notebook import KERNEL_GONE, touched_tests
+from tlkit.grading.overview import class_overview, read_checks
 from tlkit.grading.worker import STOPPED, Worker, stop_remarks
 from tlkit.words import one_line
 
@@ -58,6 +60,12 @@ ISOLATED = (
     "`tlkit fetch` has fetched; no tests, no gradebook, none of your other files, no network."
 )
 
+# Of checks_psN.csv. "state" is passes, partly, fails, not tested (it was stopped before, or cannot be graded) or waits.
+COLUMNS = (
+    "student", "assignment", "part", "check", "state", "points", "max_points", "reason", "tested_with", "tests_touched",
+    "held_by",
+)  # fmt: skip
+
 _LARGEST_FILE = 50 * 2**20  # bytes
 # Beside the notebook these would be imported in place of the modules that the tests use.
 _NOT_COPIED = {".py", ".pyc", ".pyd", ".so", ".pth", ".ipynb"}
@@ -80,7 +88,8 @@ class Graded:
 
     ``tests_touched`` says in words which test cells were changed, deleted or copied. It costs no points, since the
     tests' own text is run, but an instructor should look. ``held_by`` says what held the student's process:
-    ``"bubblewrap"``, ``"Landlock"`` or ``"a fence"``.
+    ``"bubblewrap"``, ``"Landlock"`` or ``"a fence"``. ``lent`` names, for each check, the reference's functions that it
+    called in place of the student's, which had failed before.
     """
 
     student: str
@@ -90,6 +99,7 @@ class Graded:
     seconds: float = 0.0
     tests_touched: str = ""
     held_by: str = ""
+    lent: dict[str, list[str]] = field(default_factory=dict)
 
 
 # What is to be graded
@@ -251,7 +261,9 @@ def grade_submissions(
     sandbox: Sequence[str] = (),
     report: Callable[[Graded, bool], None] = lambda graded, before: None,
 ) -> list[Graded]:
-    """Grade what is not graded yet, write ``grades_psN.csv`` and ``checks_psN.csv``, and return all results in order.
+    """Grade what is not graded yet, write both tables and the overview, and return all results in order.
+
+    The tables are ``grades_psN.csv`` and ``checks_psN.csv``, the overview ``overview_psN.html``.
 
     Args:
         workers: Processes, each with a kernel beside it. At least 1.
@@ -281,6 +293,7 @@ def grade_submissions(
         rows = [done[one.student] for one in submissions]
         _write_grades(course)
         _write_checks(course, rows)
+        _write_overview(course)
         return rows
 
 
@@ -392,8 +405,8 @@ def _grade(worker: Worker, submission: Submission, fingerprint: str, course: Cou
     if answer.get("stopped"):
         reasons = {name: remark if words.startswith(KERNEL_GONE) else words for name, words in reasons.items()}
     seconds = round(time.monotonic() - start, 2)
-    touched = _touched(submission, course)
-    return Graded(submission.student, fingerprint, remark, reasons, seconds, touched, worker.held_by)
+    touched, lent = _touched(submission, course), answer.get("lent", {})
+    return Graded(submission.student, fingerprint, remark, reasons, seconds, touched, worker.held_by, lent)
 
 
 def _touched(submission: Submission, course: Course) -> str:
@@ -421,20 +434,48 @@ def _write_grades(course: Course) -> None:
 def _write_checks(course: Course, rows: list[Graded]) -> None:
     path = course.root / f"checks_{course.assignment}.csv"
     with path.open("w", encoding="utf-8", newline="") as file, open_gradebook(course) as gradebook:
-        table = csv.writer(file)
-        table.writerow(["student", "assignment", "check", "points", "max_points", "reason", "tests_touched", "held_by"])
+        table = csv.DictWriter(file, COLUMNS)
+        table.writeheader()
         for row in rows:
             submission = gradebook.find_submission(course.assignment, row.student)
             grades = {grade.name: grade for notebook in submission.notebooks for grade in notebook.grades}
             for test in (test for test in course.tests if test in grades):
-                grade = grades[test]
-                lost = grade.score < grade.max_score
-                reason = row.reasons.get(test) or row.remark or "no reason was noted." if lost else ""
-                if grade.needs_manual_grade:
-                    reason = "waits for a person to grade it."
-                points = (f"{grade.score:g}", f"{grade.max_score:g}")
-                said = (_plain(reason), _plain(row.tests_touched), row.held_by)
-                table.writerow([row.student, course.assignment, test, *points, *said])
+                table.writerow(_check_row(course, row, test, grades[test]))
+
+
+def _check_row(course: Course, row: Graded, test: str, grade: Any) -> dict[str, str]:
+    """How one check came out, from nbgrader's grade."""
+    reason, state = row.reasons.get(test) or row.remark or "no reason was noted.", "fails"
+    if grade.needs_manual_grade:
+        reason, state = "waits for a person to grade it.", "waits"
+    elif grade.score >= grade.max_score:
+        reason, state = "", "passes"
+    elif grade.score > 0:
+        state = "partly"
+    elif reason == row.remark or reason.startswith(KERNEL_GONE):
+        state = "not tested"
+    return {
+        "student": row.student,
+        "assignment": course.assignment,
+        "part": course.parts.get(test, ""),
+        "check": test,
+        "state": state,
+        "points": f"{grade.score:g}",
+        "max_points": f"{grade.max_score:g}",
+        "reason": _plain(reason),
+        "tested_with": " ".join(row.lent.get(test, [])),
+        "tests_touched": _plain(row.tests_touched),
+        "held_by": row.held_by,
+    }
+
+
+def _write_overview(course: Course) -> None:
+    checks = read_checks(course.root / f"checks_{course.assignment}.csv")
+    name = f"{course.notebook}.html"
+    pages = {student: Path("feedback", student, course.assignment, name) for student in checks["student"]}
+    links = {student: quote(page.as_posix()) for student, page in pages.items() if (course.root / page).is_file()}
+    page = class_overview(checks, links)
+    (course.root / f"overview_{course.assignment}.html").write_text(page, encoding="utf-8")
 
 
 def _plain(text: str) -> str:

@@ -21,7 +21,7 @@ from typing import Any
 
 from tlkit.grading.course import Course, course_api, last_error
 from tlkit.grading.landlock import landlock_version
-from tlkit.grading.notebook import error_line, errors_of, marks_of
+from tlkit.grading.notebook import error_line, errors_of, lent_of, marks_of
 from tlkit.grading.sandbox import adopt_orphans, hide_memory, temporary_megabytes
 from tlkit.words import one_line
 
@@ -196,21 +196,26 @@ def _megabytes(processes: Iterable[Any]) -> float:
 
 
 def grade_one(api: Any, root: Path, assignment: str, student: str, feedback: bool) -> dict[str, Any]:
-    """Autograde a submission; ``reasons`` holds a line for each test cell that failed."""
+    """Autograde a submission.
+
+    ``reasons`` holds a line for each test cell that failed, ``lent`` for each the reference's functions that it called.
+    """
     result = api.autograde(assignment, student, force=True)
     if not result["success"]:
         return {"success": False, "log": last_error(result)}
-    reasons = {}
+    reasons, lent = {}, {}
     for path in (root / "autograded" / student / assignment).glob("*.ipynb"):
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
             marks, errors = marks_of(cell), errors_of(cell)
             if errors and marks.get("grade"):
                 reasons[marks["grade_id"]] = error_line(errors[0])
+            if marks.get("grade") and lent_of(cell):
+                lent[marks["grade_id"]] = lent_of(cell)
     if feedback:
         made = api.generate_feedback(assignment, student, force=True)
         if not made["success"]:
             return {"success": False, "log": f"no feedback: {last_error(made)}"}
-    return {"success": True, "reasons": reasons}
+    return {"success": True, "reasons": reasons, "lent": lent}
 
 
 def end_started() -> None:

@@ -2,6 +2,8 @@
 
 Each table is a CSV file beside this one whose first lines are comments, ``# name: text``. They say what the table
 holds, with which recipe and command it was made, and when. A test measures a part of each anew.
+
+One table is written by hand: ``article_claims`` holds the verdicts of notebook 09.
 """
 
 from __future__ import annotations

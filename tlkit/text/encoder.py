@@ -19,7 +19,7 @@ from tlkit.domains import Array
 from tlkit.features import check_tokens
 from tlkit.text.fetching import text_file
 from tlkit.text.tokens import MOST_POSITIONS, VOCABULARY
-from tlkit.words import nearest_name
+from tlkit.words import must_install, nearest_name
 
 __all__ = [
     "AddPositions",
@@ -262,7 +262,7 @@ def _read(path: Path) -> Mapping[str, Array]:
     try:
         from safetensors.numpy import load_file
     except ImportError as error:
-        raise ImportError("weights need the package safetensors: pip install 'tlkit[text]'.") from error
+        raise ImportError(must_install("safetensors", "text")) from error
     try:
         arrays: Mapping[str, Array] = load_file(path)
     except Exception as error:  # safetensors has an error of its own, NumPy others

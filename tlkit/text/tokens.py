@@ -14,6 +14,7 @@ import numpy as np
 
 from tlkit.domains import Array, Split
 from tlkit.text.fetching import text_file
+from tlkit.words import must_install
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -33,7 +34,7 @@ def _tokenizer(path: Path | None) -> Tokenizer:
     try:
         from tokenizers import Tokenizer
     except ImportError as error:
-        raise ImportError("texts need the package tokenizers: pip install 'tlkit[text]'.") from error
+        raise ImportError(must_install("tokenizers", "text")) from error
     path = text_file("tokenizer.json") if path is None else path
     try:
         tokenizer = Tokenizer.from_file(str(path))

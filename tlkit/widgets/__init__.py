@@ -1,6 +1,7 @@
-"""Controls for JupyterLab: freeze and train, compare domains, explore the gradient, upload pictures.
+"""Controls for JupyterLab: freeze and train, compare domains, explore the gradient, upload pictures, predict.
 
 Each widget works without clicks, by its traits and methods, and leaves a static picture for readers without a kernel.
+They need ``pip install 'tlkit[lab]'``, which brings ipywidgets and anywidget.
 """
 
 from __future__ import annotations
@@ -8,13 +9,16 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from tlkit.words import must_install
+
 if TYPE_CHECKING:
     from tlkit.widgets.domain_compare import DomainCompare
     from tlkit.widgets.freeze_lab import FreezeLab
     from tlkit.widgets.gradient_explorer import GradientExplorer
     from tlkit.widgets.picture_upload import PictureUpload
+    from tlkit.widgets.predict import Predict
 
-__all__ = ["DomainCompare", "FreezeLab", "GradientExplorer", "PictureUpload"]
+__all__ = ["DomainCompare", "FreezeLab", "GradientExplorer", "PictureUpload", "Predict"]
 
 # Found when asked for: GradientExplorer needs no TensorFlow.
 _MODULE_OF = {
@@ -22,10 +26,17 @@ _MODULE_OF = {
     "FreezeLab": "freeze_lab",
     "GradientExplorer": "gradient_explorer",
     "PictureUpload": "picture_upload",
+    "Predict": "predict",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'tlkit.widgets' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"tlkit.widgets.{_MODULE_OF[name]}"), name)
+    try:
+        module = importlib.import_module(f"tlkit.widgets.{_MODULE_OF[name]}")
+    except ModuleNotFoundError as error:
+        if error.name not in ("anywidget", "ipywidgets", "traitlets"):
+            raise
+        raise ImportError(must_install(error.name, "lab")) from error
+    return getattr(module, name)

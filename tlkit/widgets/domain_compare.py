@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import threading
 from collections.abc import Mapping, Sequence
@@ -30,8 +31,10 @@ from tlkit.features import cache_features, check_shape, pool_features, split_at
 from tlkit.heads import build_head, load_source_head
 from tlkit.plots import SOURCE_COLOR, TARGET_COLOR, plot_confusion
 from tlkit.probe import logistic_regression
-from tlkit.widgets.theme import escape, literal, style_sheet, svg_text, with_picture
-from tlkit.words import nearest_name, shortened
+from tlkit.widgets.page import Page
+from tlkit.widgets.still import Still
+from tlkit.widgets.theme import escape, literal, style_sheet, svg_text
+from tlkit.words import counted, nearest_name, shortened
 
 __all__ = ["DomainCompare"]
 
@@ -78,8 +81,10 @@ _RULES = """
 .tlkit-compare-cell blockquote { max-width: 800px; }
 .tlkit-compare-images td:has(blockquote) { vertical-align: top; }
 .tlkit-compare-matrices .widget-html-content > div { display: flex; flex-wrap: wrap; gap: 0 24px; }
-.tlkit-compare-matrices section { flex: 1 1 280px; min-width: 0; max-width: 480px; }
+.tlkit-compare-matrices section { flex: 1 1 340px; min-width: 0; max-width: 480px; }
 .tlkit-compare-matrices svg { width: 100%; height: auto; }
+.tlkit-compare-matrices [data-press] { cursor: pointer; }
+.tlkit-compare-matrices [data-press]:hover rect { stroke: var(--tlkit-text); stroke-width: 1.5; }
 .tlkit-compare p { margin: 4px 0; }
 """
 
@@ -150,7 +155,7 @@ class _Probed:
                 most = _label_choices(source, 1)[-1]
                 few = source.train.take(most, seed=self._seed)
                 kernel, bias = logistic_regression(self._pooled("source labels", few))
-                self.source_head_is = f"a probe on {most} source labels a class"
+                self.source_head_is = f"a probe on {counted(most, 'source label')} per class"
             self._source_head = kernel, bias
         return self._source_head
 
@@ -199,7 +204,9 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
         model: The name of the model shown.
         labels_per_class: 0, 1, 2, 5, 10, 20 or 50, as far as the target has them and 1,000 in all; no 0 where the
             domains have different classes. It says nothing about Keras models.
-        cell: Which examples are shown below: ``("source" or "target", right class, answer)``.
+        cell: Which examples are shown below: ``("source" or "target", right class, answer)``; a press on a matrix
+            sets it, too. Where another model or other labels leave it empty, it goes to what the same class is then
+            most often taken for.
         overlay: Whether images carry their Grad-CAM; texts have none.
 
     Raises:
@@ -234,8 +241,9 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
         self._heat: dict[tuple[str, int, Side], dict[int, Array]] = {}
         self._pictures: dict[tuple[Side, int], Image.Image] = {}
         self._chosen = {side: _images_by_class(_domain(pair, side), seed) for side in SIDES}
+        self._still = Still(self._draw, lambda: (8.4, 5.8), self._words)
         self._build()
-        above = [style_sheet(_RULES), self._heading, self._controls, self._status]
+        above = [style_sheet(_RULES), Page(self._pressed), self._heading, self._controls, self._status]
         super().__init__([*above, self._images, self._matrices, self._cell_controls, self._cell_view])
         self.add_class("tlkit").add_class("tlkit-compare")
         self.labels_per_class = self.label_choices[0]
@@ -375,7 +383,7 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
         self._model_choice = dropdown("tlkit-model", "model", "Whose answers are shown", list(self._models))
         self._labels = ipywidgets.SelectionSlider(
             options=self.label_choices,
-            description="labels a class",
+            description="labels per class",
             tooltip="How many target labels of each class a backbone's probe learns from; 0 is zero-shot.",
             continuous_update=True,
             **look,
@@ -448,6 +456,21 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
             else:
                 self.pick_largest_error(side)
 
+    def _pressed(self, place: str) -> None:
+        """A cell of a matrix was pressed: ``target 2 3`` is the place of the third class taken for the fourth."""
+        with contextlib.suppress(ValueError, IndexError):  # whatever a page may send
+            side, *numbers = place.split()
+            right, answer = (_domain(self.pair, _checked_side(side)).classes[int(number)] for number in numbers)
+            self.cell = (side, right, answer)
+
+    def _stay_with_the_class(self) -> None:
+        """The cell has become empty: go to what its class is most often taken for now."""
+        side, right, _ = self.cell
+        classes, matrix = _domain(self.pair, side).classes, self._reading(side).matrix
+        row = classes.index(right)
+        errors = _errors(matrix)[row]
+        self.cell = (side, right, classes[errors.argmax()] if errors.any() else right)
+
     def _follow(self) -> None:
         """Set the controls to the settings."""
         self._following = True
@@ -468,23 +491,33 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
 
     def _refresh(self, change: Any = None) -> None:
         with self._lock:
+            if change is not None and change["name"] in ("model", "labels_per_class") and not len(self.cell_images):
+                self._stay_with_the_class()
             self._follow()
             if change is None or change["name"] != "cell":
                 self._status.value = self._sentence()
                 self._images.value = "".join(self._rows(side) for side in SIDES) + self._about_overlay()
             self._matrices.value = self._both_matrices()
             self._cell_view.value = self._cell_html()
+            self._still.renew()
 
     # What is shown
 
-    def _how(self) -> str:
+    @property
+    def _same_classes(self) -> bool:
+        return self.pair.source.classes == self.pair.target.classes
+
+    def _how(self, side: Side = "target") -> str:
+        """What reads a domain; where both have the same classes, it reads both."""
         model = self._models[self.model]
         if isinstance(model, _Finished):
             return "as it is, whatever the number of labels"
+        if side == "source" and not self._same_classes:
+            return f"with {model.source_head_is}"
         if self.labels_per_class == 0:
             return f"with {model.source_head_is} and no target label (zero-shot)"
-        n = len(self.pair.target.classes)
-        return f"with a probe on {self.labels_per_class} target labels a class, {self.labels_per_class * n:,} in all"
+        n = self.labels_per_class * len(self.pair.target.classes)
+        return f"with a probe on {counted(self.labels_per_class, 'target label')} per class, {n:,} in all"
 
     def _sentence(self) -> str:
         source, target = (self._reading(side) for side in SIDES)
@@ -495,16 +528,23 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
         right, answer = np.unravel_index(errors.argmax(), errors.shape)
         most = (
             f"Its most frequent error on {names[1]}: {classes[right]} taken for {classes[answer]}, "
-            f"{errors.max()} of {target.matrix[right].sum()} {self._noun}s."
+            f"{errors.max()} of {counted(int(target.matrix[right].sum()), self._noun)}."
             if errors.any()
             else f"It makes no error on {names[1]}."
         )
-        text = f"reads {source.accuracy:.1%} of {names[0]} and {target.accuracy:.1%} of {names[1]}, {compared}. {most}"
-        return f"<p><b>{escape(self.model)}</b>, {self._how()}, {escape(text)}</p>"
+        reads = [f"{source.accuracy:.1%} of {names[0]}", f"{target.accuracy:.1%} of {names[1]}"]
+        text = (
+            f"{self._how()}, reads {' and '.join(reads)}, {compared}"
+            if self._same_classes
+            # Two tasks: their accuracies are no measure of each other.
+            else f"reads {reads[0]} {self._how('source')}, and {reads[1]} {self._how()}"
+        )
+        comma = "," * self._same_classes
+        return f"<p><b>{escape(self.model)}</b>{comma} {escape(f'{text}. {most}')}</p>"
 
     def _shown_classes(self, side: Side) -> list[int]:
         """All classes, or those with the most errors; the same on both sides where both have the same classes."""
-        if self.pair.source.classes == self.pair.target.classes:
+        if self._same_classes:
             side = "target"
         errors = _errors(self._reading(side).matrix)
         if len(errors) <= _MOST_CLASSES:
@@ -516,14 +556,15 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
         sides = [side for side in SIDES if len(_domain(self.pair, side).classes) > _MOST_CLASSES]
         if not sides:
             return ""
-        shared = self.pair.source.classes == self.pair.target.classes
         of = {side: f"{_MOST_CLASSES} of {len(_domain(self.pair, side).classes)} classes" for side in sides}
         what = (
             f"{of['target']}, those with the most errors on the target,"
-            if shared
+            if self._same_classes
             else f"{' and '.join(f'{of[side]} of the {side}' for side in sides)}, those with the most errors there,"
         )
-        return f'<p class="tlkit-quiet">{what} are shown; <code>.confusion("target")</code> has all.</p>'
+        all_of = "</code> and <code>".join(f'.confusion("{side}")' for side in sides)
+        have = "has" if len(sides) == 1 else "have"
+        return f'<p class="tlkit-quiet">{what} are shown; <code>{all_of}</code> {have} all.</p>'
 
     def _rows(self, side: Side) -> str:
         domain, shown = _domain(self.pair, side), self._shown_classes(side)
@@ -600,28 +641,31 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
         longest = max(map(len, columns))
         size, left, top = 30, 34 + 8 * longest, 28 + (6 * longest if longest > 3 else 14)
 
-        def cell(i: int, j: int, count: int, color: str, opacity: float, *, picked: bool) -> str:
-            x, y = left + j * size, top + i * size
-            edge = 'stroke="var(--tlkit-text)" stroke-width="2.5"' if picked else 'stroke="var(--tlkit-line)"'
-            fill = f'style="fill:{color};fill-opacity:{opacity:.2f}"' if count else 'fill="none"'
-            number = svg_text(x + size / 2, y + size / 2 + 4, count, "middle") if count else ""
-            return f'<rect x="{x}" y="{y}" width="{size}" height="{size}" {fill} {edge}/>{number}'
-
         at, _, _ = self.cell
         chosen = tuple(map(classes.index, self.cell[1:])) if at == side else None
+        # Tab comes to one cell of a matrix, and arrow keys lead on from there.
+        seen = chosen is not None and set(chosen) <= set(shown)
+        first = chosen if seen else (shown[0], shown[0])
         cells, last = [], ""
         for i, k in enumerate(shown):
             for j, m in enumerate(shown):
-                right = i == j
-                opacity = 0.1 + (0.35 * share[i, j] if right else 0.45 * share[i, j] / largest)
-                color = "var(--tlkit-quiet)" if right else "var(--tlkit-wrong)"
-                square = cell(i, j, int(part[i, j]), color, opacity, picked=(k, m) == chosen)
-                if (k, m) == chosen:
-                    last = square  # on top, so that neighbours do not cover its edge
+                opacity = 0.1 + (0.35 * share[i, j] if i == j else 0.45 * share[i, j] / largest)
+                color = "var(--tlkit-quiet)" if i == j else "var(--tlkit-wrong)"
+                picked, count = (k, m) == chosen, int(part[i, j])
+                words = escape(f"{_verdict(classes[k], classes[m])}: {counted(count, self._noun)}")
+                square = _square(left + j * size, top + i * size, size, count, color, opacity, picked=picked)
+                button = (
+                    f'<g role="button" tabindex="{0 if (k, m) == first else -1}" data-press="{side} {k} {m}" '
+                    f'data-row="{i}" data-column="{j}" aria-pressed="{str(picked).lower()}" '
+                    f'aria-label="{words}">{square}</g>'
+                )
+                if picked:
+                    last = button  # on top, so that neighbours do not cover its edge
                 else:
-                    cells.append(square)
+                    cells.append(button)
             if len(shown) < len(classes):
-                cells.append(cell(i, len(shown), int(others[i]), "var(--tlkit-wrong)", 0.1, picked=False))
+                place = left + len(shown) * size, top + i * size
+                cells.append(_square(*place, size, int(others[i]), "var(--tlkit-wrong)", 0.1))
             cells.append(svg_text(left - 6, top + i * size + size / 2 + 4, names[i], "end"))
         for j, name in enumerate(columns):
             x, y = left + j * size + size / 2, top - 6
@@ -633,8 +677,9 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
         )
         words = escape(f"Confusion matrix of {_domain(self.pair, side).name}; {self._matrix_words(side)}")
         return (
-            f'<svg role="img" aria-label="{words}" viewBox="0 0 {width} {height}" '
-            f'style="max-width:{1.2 * width:.0f}px" font-size="12">{axes}{"".join(cells)}{last}</svg>'
+            f'<svg role="group" data-grid data-lm-suppress-shortcuts="true" aria-label="{words}" '
+            f'viewBox="0 0 {width} {height}" style="max-width:{1.2 * width:.0f}px" font-size="12">'
+            f"{axes}{''.join(cells)}{last}</svg>"
         )
 
     def _matrix_words(self, side: Side) -> str:
@@ -648,8 +693,7 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
         found = self.cell_images
         shown = found[:_IMAGES_IN_A_CELL].tolist()
         heat = self._heat_of(side, shown) if self.overlay else None
-        verb = "read right" if right == answer else f"taken for {answer}"
-        text = f"{_domain(self.pair, side).name}: {len(found):,} {self._noun}s of {right} {verb}"
+        text = f"{_domain(self.pair, side).name}: {counted(len(found), self._noun)} of {_verdict(right, answer)}"
         if len(found) > len(shown):
             text += f", the {len(shown)} most certain answers shown"
         return f"<p>{escape(text)}</p>" + "".join(self._figure(side, index, heat) for index in shown)
@@ -661,33 +705,34 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
         return f"DomainCompare: {self.model}, {self._how()}: accuracy on {accuracies}"
 
     def _draw(self, figure: Figure) -> None:
-        images, matrices = figure.subplots(2, 2, height_ratios=[2, 3.4])
-        look: dict[str, Any] = {"cmap": "gray", "vmin": 0, "vmax": 255, "interpolation": "nearest"}
-        for side, row, ax in zip(SIDES, images, matrices, strict=True):
-            domain, reading, shown = _domain(self.pair, side), self._reading(side), self._shown_classes(side)
-            color = SOURCE_COLOR if side == "source" else TARGET_COLOR
-            for x, k in enumerate([] if self._is_text else shown):
-                for y, index in enumerate(self._chosen[side][k]):
-                    right = reading.answers[index] == k
-                    row.imshow(self._picture(side, index), **look, extent=(x, x + 0.9, 1.5 * y + 0.9, 1.5 * y))
-                    text = f"{'✓' if right else '✗'}{literal(shortened(domain.classes[reading.answers[index]], 6))}"
-                    place = {"ha": "center", "va": "top", "color": _RIGHT_COLOR if right else _WRONG_COLOR}
-                    row.text(x + 0.45, 1.5 * y + 0.98, text, fontsize=8, **place)
-            if self._is_text:
-                self._draw_texts(row, side, shown)
-            else:
-                rows = _rows_of_images(len(domain.classes))
-                row.set(xlim=(-0.1, len(shown)), ylim=(1.5 * rows, -0.2), aspect="equal")
-            row.axis("off")
-            row.set_title(literal(f"{side}: {domain.name}"), loc="left", color=color, fontsize=10)
-            names = [literal(shortened(domain.classes[k], 9)) for k in shown]
-            plot_confusion(reading.matrix[np.ix_(shown, shown)], names, ax=ax)
-            if len(shown) < len(domain.classes):
-                ax.set_xlabel(f"answer ({len(shown)} of {len(domain.classes)} classes)")
-            if max(map(len, names)) > 3:
-                ax.tick_params(axis="x", rotation=40)
-            interval = f"({reading.low:.3f} to {reading.high:.3f})"
-            ax.set_title(f"accuracy {reading.accuracy:.3f} {interval}", loc="left", fontsize=10)
+        with self._lock:  # in whatever thread: the settings stay what they are
+            images, matrices = figure.subplots(2, 2, height_ratios=[2, 3.4])
+            look: dict[str, Any] = {"cmap": "gray", "vmin": 0, "vmax": 255, "interpolation": "nearest"}
+            for side, row, ax in zip(SIDES, images, matrices, strict=True):
+                domain, reading, shown = _domain(self.pair, side), self._reading(side), self._shown_classes(side)
+                color = SOURCE_COLOR if side == "source" else TARGET_COLOR
+                for x, k in enumerate([] if self._is_text else shown):
+                    for y, index in enumerate(self._chosen[side][k]):
+                        right = reading.answers[index] == k
+                        row.imshow(self._picture(side, index), **look, extent=(x, x + 0.9, 1.5 * y + 0.9, 1.5 * y))
+                        text = f"{'✓' if right else '✗'}{literal(shortened(domain.classes[reading.answers[index]], 6))}"
+                        place = {"ha": "center", "va": "top", "color": _RIGHT_COLOR if right else _WRONG_COLOR}
+                        row.text(x + 0.45, 1.5 * y + 0.98, text, fontsize=8, **place)
+                if self._is_text:
+                    self._draw_texts(row, side, shown)
+                else:
+                    rows = _rows_of_images(len(domain.classes))
+                    row.set(xlim=(-0.1, len(shown)), ylim=(1.5 * rows, -0.2), aspect="equal")
+                row.axis("off")
+                row.set_title(literal(f"{side}: {domain.name}"), loc="left", color=color, fontsize=10)
+                names = [literal(shortened(domain.classes[k], 9)) for k in shown]
+                plot_confusion(reading.matrix[np.ix_(shown, shown)], names, ax=ax)
+                if len(shown) < len(domain.classes):
+                    ax.set_xlabel(f"answer ({len(shown)} of {len(domain.classes)} classes)")
+                if max(map(len, names)) > 3:
+                    ax.tick_params(axis="x", rotation=40)
+                interval = f"({reading.low:.3f} to {reading.high:.3f})"
+                ax.set_title(f"accuracy {reading.accuracy:.3f} {interval}", loc="left", fontsize=10)
 
     def _draw_texts(self, ax: Axes, side: Side, shown: Sequence[int]) -> None:
         """The first two texts of each class, a line each."""
@@ -703,8 +748,7 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         with self._lock:
-            bundle = super()._repr_mimebundle_(include=include, exclude=exclude)
-            return with_picture(bundle, self._draw, (8.4, 5.8), self._words())
+            return self._still.beside(super()._repr_mimebundle_(include=include, exclude=exclude))
 
 
 # Models and domains
@@ -777,6 +821,10 @@ def _errors(matrix: Array) -> Array:
     return np.where(np.eye(len(matrix), dtype=bool), 0, matrix)
 
 
+def _verdict(right: str, answer: str) -> str:
+    return f"{right} read right" if right == answer else f"{right} taken for {answer}"
+
+
 # Images and text
 
 
@@ -788,6 +836,14 @@ def _images_by_class(domain: Domain, seed: int) -> list[list[int]]:
     """Some test images of each class, the same for every model."""
     rng, rows = np.random.default_rng(seed), _rows_of_images(len(domain.classes))
     return [rng.permutation(np.flatnonzero(domain.test.y == k))[:rows].tolist() for k in range(len(domain.classes))]
+
+
+def _square(x: int, y: int, size: int, count: int, color: str, opacity: float, *, picked: bool = False) -> str:
+    """A cell of a matrix."""
+    edge = 'stroke="var(--tlkit-text)" stroke-width="2.5"' if picked else 'stroke="var(--tlkit-line)"'
+    fill = f'style="fill:{color};fill-opacity:{opacity:.2f}"' if count else 'fill="transparent"'
+    number = svg_text(x + size / 2, y + size / 2 + 4, count, "middle") if count else ""
+    return f'<rect x="{x}" y="{y}" width="{size}" height="{size}" {fill} {edge}/>{number}'
 
 
 def _written(texts: Split, index: int) -> str:

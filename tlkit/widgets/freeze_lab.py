@@ -17,14 +17,17 @@ import numpy as np
 import pandas as pd
 import traitlets
 from matplotlib.figure import Figure
+from scipy import stats
 
 from tlkit._keras import keras
 from tlkit.backbones import Backbone
 from tlkit.domains import Domain, DomainPair
 from tlkit.experiment import Baselines, Experiment, Run, Settings
+from tlkit.widgets.page import Page
 from tlkit.widgets.pictures import Curve, draw_curves, draw_figure, draw_strip
-from tlkit.widgets.runs_table import COLUMNS, RUNS_STYLE, RunsTable
-from tlkit.widgets.theme import escape, style_sheet, with_picture
+from tlkit.widgets.runs_table import RUNS_STYLE, RunsTable, epochs_in_words, shown_columns, shown_texts, titles
+from tlkit.widgets.still import Still
+from tlkit.widgets.theme import escape, style_sheet
 from tlkit.words import counted, one_line
 
 __all__ = ["FreezeLab"]
@@ -33,12 +36,14 @@ __all__ = ["FreezeLab"]
 PACE = 0.15
 # Seconds without a new run, after which the baseline "from scratch" is measured in the background.
 PATIENCE = 2.0
+# Runs in the table of the picture that is left.
+_RUNS_DRAWN = 6
 # Source accuracy lost, from which on it is called mild forgetting, and forgetting.
 MILD, MUCH = 0.01, 0.05
 
 _STYLE = """
 .tlkit-columns { flex-flow: row wrap; gap: 14px; }
-.tlkit-stages { flex: 1 1 320px; max-width: 420px; } .tlkit-settings { flex: 0 1 250px; min-width: 230px; }
+.tlkit-stages { flex: 1 1 340px; max-width: 440px; } .tlkit-settings { flex: 0 1 258px; min-width: 240px; }
 .tlkit-plot { flex: 2 1 440px; min-width: 320px; }
 .tlkit-stage { border: 1px solid var(--tlkit-line); border-radius: 7px; padding: 1px 4px; margin: 2px 0;
   align-items: center; overflow: visible; }
@@ -46,9 +51,12 @@ _STYLE = """
 .tlkit-stage.tlkit-learns { background: var(--tlkit-learns-fill); }
 .tlkit-stage .tlkit-info { flex: 1 1 0; min-width: 0; overflow: hidden; margin: 2px 4px; }
 .tlkit-info .widget-html-content { line-height: 1.25; width: 100%; }
-.tlkit-info .tlkit-pair { display: flex; justify-content: space-between; gap: 6px; white-space: nowrap; }
-.tlkit-info .tlkit-pair { font-size: 12px; }
-.tlkit-info .tlkit-pair span:first-child { overflow: hidden; text-overflow: ellipsis; }
+.tlkit-info .tlkit-pair { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 0 6px; }
+.tlkit-info .tlkit-pair { font-size: 12px; overflow-wrap: anywhere; }
+.tlkit .tlkit-frozen > button.tlkit-toggle, .tlkit button.tlkit-layer.tlkit-frozen {
+  background: var(--tlkit-source); color: var(--tlkit-paper); }
+.tlkit .tlkit-learns > button.tlkit-toggle, .tlkit button.tlkit-layer.tlkit-learns {
+  background: var(--tlkit-target); color: var(--tlkit-paper); }
 .tlkit-layers button { height: 24px; line-height: 24px; }
 .tlkit-stage button, .tlkit-layers button { margin: 1px; }
 .tlkit-boundary { margin: 0; }
@@ -57,8 +65,12 @@ _STYLE = """
 .tlkit-layers { border-left: 3px solid var(--tlkit-line); margin: 0 0 4px 14px; padding-left: 6px; }
 .tlkit-sentence .widget-html-content { border-left: 4px solid var(--tlkit-go); background: var(--tlkit-go-fill);
   padding: 8px 12px; font-size: 14px; }
-.tlkit-runs { flex: 2 1 560px; overflow-x: auto; } .tlkit-moved { flex: 1 1 340px; min-width: 300px; }
-.tlkit-settings .widget-label { min-width: 92px; width: 92px; text-align: right; }
+.tlkit-sentence.tlkit-not-well .widget-html-content { border-color: var(--tlkit-wrong);
+  background: var(--tlkit-wrong-fill); }
+.tlkit-progress-words, .tlkit-note { min-height: 22px; } /* words that come and go do not move the page */
+.tlkit .tlkit-runs { flex: 2 1 560px; min-width: 0; overflow-x: auto; }
+.tlkit-moved { flex: 1 1 340px; min-width: 300px; }
+.tlkit-settings .widget-label { min-width: 108px; width: 108px; text-align: right; }
 .tlkit-settings .widget-toggle-buttons { display: flex; flex-flow: row nowrap; align-items: center; }
 .tlkit-settings .widget-toggle-buttons .widget-toggle-button { width: auto; padding: 0 5px; font-size: 12px; }
 .tlkit-settings .widget-toggle-buttons > div { display: flex; flex-flow: row nowrap; }
@@ -144,7 +156,8 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         self._take_memory()
         self.experiment = Experiment(pair, backbone, seed=seed)
         self.callbacks: list[Callable[[str, Any], None]] = []
-        self._stop, self._yield = threading.Event(), threading.Event()
+        self._stop = threading.Event()
+        self._yield = threading.Event()  # of the thread: what it does in the background steps aside
         self._busy = threading.Lock()  # held by the one run in progress
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
@@ -164,6 +177,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
             self.per_class = min(10, self.experiment.most_per_class)
             self.frozen = self.experiment.frozen_to(max(0, backbone.n_stages - 1))
         self.add_class("tlkit")
+        self._still = Still(self._draw, lambda: (10.0, 5.6 if self.runs else 3.4), self._static_words)
         atexit.register(_end, weakref.ref(self))
         self._build()
         self.observe(self._follow_settings, [*self.SETTINGS, "frozen"])
@@ -268,12 +282,13 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
             raise RuntimeError("one run at a time: a run is in progress, stop it or wait for it first.")
         before = len(self.experiment.runs)
         try:
-            self._end_background()
-            self._take_memory()
             self._stop.clear()
             self._error = None
+            # The page hears at once that a run has begun; a former thread may take a while until it is out of the way.
             self.status = "running"
-            work = (self.settings,)
+            self._yield.set()
+            former, self._yield = self._thread, threading.Event()
+            work = (self.settings, former, self._yield)
             self._thread = threading.Thread(target=self._work, args=work, name="tlkit-freezelab", daemon=True)
             self._thread.start()
         except BaseException:
@@ -315,6 +330,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
             self._busy.release()
         self._live = []
         self._show_curves()
+        self._words.remove_class("tlkit-not-well")
         self.sentence = "Reset: the backbone has its pretrained weights again, exactly, and the head is new."
 
     def restore(self, run: int) -> None:
@@ -331,6 +347,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         with self.hold_trait_notifications():
             for name in (*self.SETTINGS, "frozen"):
                 setattr(self, name, getattr(settings, name))
+        self._words.remove_class("tlkit-not-well")
         self.sentence = f"The settings are those of run {run} again. {self._learning_words()}"
 
     def measure_scratch(self) -> float:
@@ -402,43 +419,46 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
                 other.experiment.forget()
 
     def _end_background(self) -> None:
-        """A measurement in the background steps aside, and goes on after the next run."""
+        """A measurement in the background steps aside; after the next run it goes on."""
         self._yield.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
-        self._yield.clear()
 
     # The run's thread -----------------------------------------------------------------------------------------------
 
-    def _work(self, settings: Settings) -> None:
-        words: str | None = None
+    def _work(self, settings: Settings, former: threading.Thread | None, aside: threading.Event) -> None:
+        words, well = "The run was broken off.", False
         self._live = []
         try:
+            if former is not None:
+                former.join()
+            self._take_memory()
             run = self.experiment.run(settings, stop=self._stop, callbacks=[self._report, *self.callbacks])
             self._baselines = self.experiment.baselines(settings.per_class)
-            words = self._run_in_words(run)
+            words, well = self._run_in_words(run), not self._is_guessing(run)
         except Exception as error:  # whatever it was: the learner reads it, and the lab goes on
             self._error = error
             words = f"The run ended with an error: {one_line(error, 300)}"
         finally:
-            self._show_end(words or "The run was broken off.")
+            self._show_end(words, well=well)
             self._busy.release()
         # The lab is idle from here on, and what follows steps aside for a new run.
         self.status = "idle"
         if self._error is None:
-            self._scratch_in_background(settings)
+            self._scratch_in_background(settings.per_class, aside)
 
-    def _scratch_in_background(self, settings: Settings) -> None:
-        per_class = settings.per_class
+    def _scratch_in_background(self, per_class: int, aside: threading.Event) -> None:
         # A learner who goes on at once is not kept waiting; one who looks at the result has a moment for it.
-        if not (self.measures_scratch and self.experiment.scratch_is_cheap(per_class)) or self._yield.wait(PATIENCE):
+        if not (self.measures_scratch and self.experiment.scratch_is_cheap(per_class)) or aside.wait(PATIENCE):
             return
+        words = "ready"
         if math.isnan(self.experiment.baselines(per_class).scratch):
             self._say_progress("measuring the baseline “from scratch” …")
-            if self.experiment.measure_scratch(per_class, interrupt=self._yield) is None:
+            if self.experiment.measure_scratch(per_class, interrupt=aside) is None:
                 return
-            self._say_progress("from scratch: measured")
+            words = "from scratch: measured"
         if not self._busy.locked():
+            self._say_progress(words)
             self._show_curves()
 
     def _report(self, kind: str, value: Any) -> None:
@@ -481,6 +501,11 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         return "source" if self.experiment.source is not None else "agreement"
 
     @property
+    def _epochs_done(self) -> dict[int, float]:
+        """By the runs' numbers."""
+        return {run.number: run.epochs for run in self.runs}
+
+    @property
     def _domains(self) -> str:
         """Source and target by name, or the target where it was given alone."""
         source, target = self.experiment.source, self.experiment.target
@@ -497,23 +522,30 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         )
 
     def _run_in_words(self, run: Run) -> str:
-        moved = run.audit[run.audit["weights_moved"] | run.audit["statistics_moved"]]
-        stages = moved["stage"].unique().tolist()
         if run.settings.from_pretrained or run.number == 1:
             compared, before = self.experiment.raw_name, self._baselines.raw if self._baselines else float("nan")
         else:
             compared, before = f"run {run.number - 1}", self.experiment.runs[run.number - 2].target
         wrong = int((~run.audit["verdict"].str.endswith("as meant")).sum())
-        parts = [f"{'Stopped: ' if run.stopped else ''}{_moved(stages, self.experiment.backbone.n_stages)} moved."]
+        moved = f"{_moved(run.audit, self.experiment.backbone.n_stages)} moved."
+        if run.stopped:
+            moved = f"Stopped after {epochs_in_words(run.epochs)} of {counted(run.settings.epochs, 'epoch')}. {moved}"
         points = 100 * (run.target - before)
         side = "above" if points >= 0 else "below"
-        parts.append(f"Target {run.target:.3f}, {abs(points):.0f} points {side} {compared}.")
+        guessing = ", no better than guessing" if self._is_guessing(run) else ""
+        parts = [moved, f"Target {run.target:.3f}{guessing}, {abs(points):.0f} points {side} {compared}."]
         parts.append(self._forgetting_in_words(run))
         if wrong and run.batches:
             parts.append(f"{counted(wrong, 'layer')} did not do as meant: see the strip.")
         parts += [words] if (words := self.experiment.scored_words()) else []
         once = f", of which {run.caching_seconds:.1f} s for the frozen part, once" if run.boundary else ""
         return " ".join([*parts, f"{run.seconds:.1f} s{once}."])
+
+    def _is_guessing(self, run: Run) -> bool:
+        """Whether a trained network may do no better than always the most frequent class: a binomial test at 5 %."""
+        y = self.experiment.tests[0].y
+        most, right = float(np.bincount(y).max()) / len(y), round(run.target * len(y))
+        return run.batches > 0 and bool(stats.binomtest(right, len(y), most, alternative="greater").pvalue > 0.05)
 
     def _forgetting_in_words(self, run: Run) -> str:
         before = self.experiment.source_before
@@ -555,7 +587,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         self._code_button.observe(lambda _: self._show_code(), "value")
         self._code = ipywidgets.HTML().add_class("tlkit-code")
         self.children = [
-            style_sheet(_STYLE + RUNS_STYLE), title, columns, self._words, below, self._code_button, self._code,
+            style_sheet(_STYLE + RUNS_STYLE), Page(), title, columns, self._words, below, self._code_button, self._code,
         ]  # fmt: skip
 
     def _build_stages(self) -> list[Any]:
@@ -611,7 +643,9 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
             min=0, max=n, description="freeze up to", tooltip=_HINTS["stage"], layout=wide
         )
         make = {
-            "per_class": ipywidgets.SelectionSlider(options=labels, value=min(10, most), description="labels a class"),
+            "per_class": ipywidgets.SelectionSlider(
+                options=labels, value=min(10, most), description="labels per class"
+            ),
             "epochs": ipywidgets.IntSlider(min=1, max=60, value=20, description="epochs"),
             # Not a logarithmic slider, which rounds to its own steps what a program has set.
             "head_rate": ipywidgets.SelectionSlider(options=_rates(1e-3), value=1e-3, description="rate, head"),
@@ -758,6 +792,8 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
                 toggle.value = frozen
                 toggle.description = f"{'❄' if frozen else '●'} {path}"
                 toggle.tooltip = f"{path} {'is frozen' if frozen else 'learns'}"
+                toggle.remove_class("tlkit-learns" if frozen else "tlkit-frozen")
+                toggle.add_class("tlkit-frozen" if frozen else "tlkit-learns")
         line = '<div class="tlkit-dash"><span>boundary</span></div>'
         for number, gap in enumerate([self._first_gap, *self._gaps]):
             gap.value = line if number == boundary else ""
@@ -784,7 +820,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         if change["new"] == "running":
             self._progress.value = 0
             self._say_progress("preparing …")
-            self._note.value = '<span class="tlkit-quiet">settings are locked while a run is in progress</span>'
+            self._note.value = '<span class="tlkit-quiet">Settings are locked during a run.</span>'
         elif change["new"] == "stopping":
             self._say_progress("stopping after this batch …")
         else:
@@ -807,6 +843,8 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
             source_before=self.experiment.source_before,
             source=self._source,
         )
+        if not running:
+            self._still.renew()
 
     def _show_code(self) -> None:
         """The last run as a program of plain Keras, or why it cannot be one."""
@@ -825,28 +863,36 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
             f"<pre>{program}</pre>"
         )
 
-    def _show_end(self, words: str) -> None:
+    def _show_end(self, words: str, *, well: bool) -> None:
         self._say_progress("ready")
+        (self._words.remove_class if well else self._words.add_class)("tlkit-not-well")
         self.sentence = words
         self._show_curves()
-        self._runs.show(self.results)
+        self._runs.show(self.results, self._epochs_done)
         self._show_code()
         self._strip.value = f"<b>Which weights moved</b><br>{draw_strip(self.audit)}"
 
     # For readers without a kernel -----------------------------------------------------------------------------------
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        return self._still.beside(super()._repr_mimebundle_(include=include, exclude=exclude))
+
+    def _static_words(self) -> str:
         runs = self.results
-        words = f"FreezeLab: {self._domains}, {len(runs)} runs"
-        if len(runs):
-            shown = runs[["run", *COLUMNS]].rename(columns={"source": self._source})
-            words += "\n" + shown.round(3).to_string(index=False)
-        bundle = super()._repr_mimebundle_(include=include, exclude=exclude)
-        return with_picture(bundle, self._draw, (10, 5.6 if len(runs) else 3.4), words)
+        words = f"FreezeLab: {self._domains}, {counted(len(runs), 'run')}"
+        if not len(runs):
+            return words
+        columns = ("run", *shown_columns(runs))
+        texts = shown_texts(runs, columns, self._epochs_done)
+        shown = pd.DataFrame(texts, columns=titles(columns, self._source))
+        return f"{words}\n{shown.to_string(index=False)}"
 
     def _draw(self, figure: Figure) -> None:
         title = f"FreezeLab: {self._domains}"
-        draw_figure(figure, title, self.runs, self.results, self.baselines, epochs=self.epochs, source=self._source)
+        columns = ("run", *shown_columns(self.results))
+        table = shown_texts(self.results.tail(_RUNS_DRAWN), columns, self._epochs_done)
+        drawn = [titles(columns, self._source), *table]
+        draw_figure(figure, title, self.runs, drawn, self.baselines, epochs=self.epochs, source=self._source)
 
 
 def _rates(*more: float) -> list[tuple[str, float]]:
@@ -869,13 +915,19 @@ def _end(lab: weakref.ref[FreezeLab]) -> None:
         found._end_background()
 
 
-def _moved(stages: list[Any], n_stages: int) -> str:
+def _moved(audit: pd.DataFrame, n_stages: int) -> str:
     """Which parts moved, in words: ``Only stages 4 and 5 and the head``."""
+    moves = audit["weights_moved"] | audit["statistics_moved"]
+    stages, still = audit.loc[moves, "stage"].unique().tolist(), audit[~moves]
     numbers = [stage for stage in stages if stage != "head"]
-    if len(numbers) == n_stages:
-        return "Everything" if "head" in stages else "Everything but the head"
+    if still.empty:
+        return "Everything"
     if not stages:
         return "Nothing"
+    if len(numbers) == n_stages:
+        batchnorm = still["kind"].str.contains("BatchNorm").all()
+        parts = "Everything but BatchNorm" if batchnorm else "Layers of every stage and the head"
+        return parts if "head" in stages else "Everything but the head"
     if len(numbers) > 2 and numbers == list(range(numbers[0], numbers[-1] + 1)):
         words = f"stages {numbers[0]} to {numbers[-1]}"
     else:

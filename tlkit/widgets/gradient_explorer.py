@@ -16,7 +16,9 @@ from scipy.special import log_softmax, softmax
 
 from tlkit.domains import Array
 from tlkit.plots import SOURCE_COLOR, TARGET_COLOR
-from tlkit.widgets.theme import escape, literal, style_sheet, svg_text, with_picture
+from tlkit.widgets.page import Page
+from tlkit.widgets.still import Still
+from tlkit.widgets.theme import escape, literal, style_sheet, svg_text
 from tlkit.words import one_line, shortened
 
 __all__ = ["GradientExplorer"]
@@ -132,7 +134,8 @@ class GradientExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets shi
         self._lock = threading.RLock()  # callbacks may come from any thread
         self._start = (_START[:n_classes], 1, 1.0, 1.0)
         self._build()
-        super().__init__([style_sheet(_RULES), self._heading, self._controls, self._view])
+        self._still = Still(self._draw, lambda: (8.0, 1.2 + 0.7 * n_classes), self._words)
+        super().__init__([style_sheet(_RULES), Page(), self._heading, self._controls, self._view])
         self.add_class("tlkit")
         self.add_class("tlkit-gradient-explorer")
         self.logits, self.target = self._start[:2]
@@ -187,13 +190,14 @@ class GradientExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets shi
     # Controls
 
     def _build(self) -> None:
-        look = {"style": {"description_width": "104px"}, "layout": ipywidgets.Layout(width="100%")}
+        # In a column a control is as wide as there is room for it and its margins.
+        look = {"style": {"description_width": "124px"}, "layout": ipywidgets.Layout(width="auto")}
         self._sliders = [
             ipywidgets.FloatSlider(
                 min=-_SLIDER_REACH,
                 max=_SLIDER_REACH,
                 step=_SLIDER_STEP,
-                description=f"logit of {shortened(name, 10)}",
+                description=f"logit of {shortened(name, 9)}",
                 tooltip=f"The logit of class {name}: any real number; only differences between logits count.",
                 **look,
             ).add_class(f"tlkit-logit-{i}")
@@ -264,6 +268,7 @@ class GradientExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets shi
             self.set_trait("next_logits", tuple(step.z_after.tolist()))
             self.set_trait("next_loss", step.loss_after)
             self._view.value = self._drawings(step) + self._sentence(step) + self._table(step)
+            self._still.renew()
 
     def _now(self) -> _Step:
         return _step(self.logits, self.target, self.temperature, self.learning_rate)
@@ -409,9 +414,7 @@ class GradientExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets shi
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         with self._lock:
-            bundle = super()._repr_mimebundle_(include=include, exclude=exclude)
-            size = (8.0, 1.2 + 0.7 * len(self.classes))
-            return with_picture(bundle, self._draw, size, self._words())
+            return self._still.beside(super()._repr_mimebundle_(include=include, exclude=exclude))
 
 
 _BLUE, _ORANGE, _GREEN = "var(--tlkit-source)", "var(--tlkit-target)", "var(--tlkit-go)"

@@ -21,16 +21,20 @@ function count(n, what) {
   return `${n.toLocaleString("en")} ${what}${n === 1 ? "" : "s"}`;
 }
 
+function isWanted(file) {
+  return PICTURES.test(file.name) || ZIP.test(file.name);
+}
+
 /** Why these files cannot be sent; empty where they can. */
 function problem(files, label, limits) {
-  const total = files.reduce((sum, file) => sum + file.size, 0);
-  if (files.length > limits.files_left)
-    return `There is room for ${count(limits.files_left, "picture")}, these are ${count(files.length, "file")}.`;
+  const wanted = files.filter(isWanted);
+  const total = wanted.reduce((sum, file) => sum + file.size, 0);
+  if (wanted.length === 0) return `${files[0].name} is neither a zip nor a PNG, JPEG, BMP, GIF or WebP.`;
+  if (wanted.length > limits.files_left)
+    return `There is room for ${count(limits.files_left, "picture")}, these are ${count(wanted.length, "file")}.`;
   if (total > limits.bytes_left)
     return `There is room for ${megabytes(limits.bytes_left)}, these take ${megabytes(total)}.`;
-  const other = files.find((file) => !PICTURES.test(file.name) && !ZIP.test(file.name));
-  if (other) return `${other.name} is neither a zip nor a PNG, JPEG, BMP, GIF or WebP.`;
-  if (!label && files.some((file) => !ZIP.test(file.name)))
+  if (!label && wanted.some((file) => !ZIP.test(file.name)))
     return "Say first what the pictures show: type a class, such as cats, and choose them again.";
   return "";
 }
@@ -99,19 +103,21 @@ function render({ model, el }) {
     show();
   }
 
-  function start(files) {
-    if (files.length === 0) return;
+  function start(given) {
+    if (given.length === 0) return;
     if (sending !== null || model.get("status") !== "ready") {
       say("One upload at a time: wait until this one is in, or cancel it.", "wrong");
       return;
     }
     const name = label.value.trim();
-    const wrong = problem(files, name, model.get("limits"));
+    const wrong = problem(given, name, model.get("limits"));
     if (wrong) {
       say(`${wrong} Nothing was sent.`, "wrong");
       if (!name) label.focus();
       return;
     }
+    // Of what is no picture the name goes alone, without its bytes: the kernel says that it was left out.
+    const files = given.map((file) => (isWanted(file) ? file : new File([], file.name)));
     // A Blob of files reads none of them before a piece is asked for.
     sending = { number: newNumber(), stream: new Blob(files) };
     bar.value = 0;

@@ -22,11 +22,13 @@ from matplotlib.ticker import MaxNLocator
 
 from tlkit.domains import Domain
 from tlkit.folders import FolderReport, Unpacked, inspect_folder, load_folder, unpack_pictures
-from tlkit.folders.adding import Contents, NewPicture, add_pictures, contents, no_label, shown_name
+from tlkit.folders.adding import THERE, Contents, NewPicture, add_pictures, contents, no_label, shown_name
 from tlkit.folders.groups import Groups
 from tlkit.plots import SOURCE_COLOR
+from tlkit.widgets.page import Page
 from tlkit.widgets.receiving import PIECE, Reception, is_zip_name, read_announcement
-from tlkit.widgets.theme import escape, literal, style_sheet, with_picture
+from tlkit.widgets.still import Still
+from tlkit.widgets.theme import escape, literal, style_sheet
 from tlkit.words import counted, shortened, some_of
 
 __all__ = ["PictureUpload"]
@@ -34,6 +36,7 @@ __all__ = ["PictureUpload"]
 _MB = 10**6
 _PACE = 0.2  # seconds between two words about progress
 _NAMED = 5  # files left out that the sentence names
+_NO_PICTURE = ("not a picture", "a hidden name")  # how reasons begin for what nobody takes for a picture
 _NOTHING = "Cancelled: nothing was added."
 _BARS = 12  # classes that the picture shows
 
@@ -129,8 +132,9 @@ class PictureUpload(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
         self._changed = True  # since the last inspection
         self._zone = _DropZone()
         self._view = ipywidgets.HTML().add_class("tlkit-upload-report")
+        self._still = Still(self._draw, self._picture_size, self._words)
         heading = ipywidgets.HTML(f"<h4>Your pictures: {escape(shortened(self._name, 60))}</h4>")
-        super().__init__([style_sheet(_RULES), heading, self._zone, self._view])
+        super().__init__([style_sheet(_RULES), Page(), heading, self._zone, self._view])
         self.add_class("tlkit")
         self.add_class("tlkit-upload")
         self._zone.on_msg(self._heard)
@@ -343,6 +347,7 @@ class PictureUpload(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
             self._show_room()
             self.set_trait("status", "ready")
             self._say(sentence, kind)
+        self._still.renew()
         self._look_later()
 
     def _bring_in(
@@ -451,15 +456,18 @@ class PictureUpload(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
     # For readers without a kernel -----------------------------------------------------------------------------------
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        return self._still.beside(super()._repr_mimebundle_(include=include, exclude=exclude))
+
+    def _words(self) -> str:
         there = self.contents
         words = f"PictureUpload: {self._name}, {there.n_pictures} pictures in {len(there.classes)} classes"
-        if there.classes:
-            words += "\n" + "\n".join(f"{shown_name(label)}: {n}" for label, n in there.classes.items())
-        bundle = super()._repr_mimebundle_(include=include, exclude=exclude)
-        bars = min(len(there.classes), _BARS)
-        return with_picture(bundle, lambda figure: self._draw(figure, there), (7.0, 1.1 + 0.32 * bars), words)
+        return "\n".join([words, *(f"{shown_name(label)}: {n}" for label, n in there.classes.items())])
 
-    def _draw(self, figure: Figure, there: Contents) -> None:
+    def _picture_size(self) -> tuple[float, float]:
+        return 7.0, 1.1 + 0.32 * min(len(self.contents.classes), _BARS)
+
+    def _draw(self, figure: Figure) -> None:
+        there = self.contents
         figure.suptitle(literal(f"Your pictures: {shortened(self._name, 50)}"), x=0.01, ha="left", fontsize=12)
         ax = figure.subplots()
         if not there.classes:
@@ -485,9 +493,15 @@ def _size(path: Path) -> int:
 
 
 def _summary(result: Unpacked) -> str:
-    n = len(result.pictures)
-    words = f"{counted(n, 'picture')} added" if n else "No picture was added"
-    if not result.skipped:
-        return f"{words}."
-    named = some_of([f"{name} ({why})" for name, why in result.skipped.items()], _NAMED)
-    return f"{words}; {counted(len(result.skipped), 'file')} left out: {named}."
+    parts = [f"{counted(len(result.pictures), 'picture')} added" if result.pictures else "No picture was added"]
+    there = list(result.skipped.values()).count(THERE)
+    if there:
+        parts.append(f"{there:,} {'is' if there == 1 else 'are'} there already")
+    # First what somebody may want to mend.
+    others = sorted(
+        (item for item in result.skipped.items() if item[1] != THERE), key=lambda item: item[1].startswith(_NO_PICTURE)
+    )
+    if others:
+        named = some_of([f"{name} ({why})" for name, why in others], _NAMED)
+        parts.append(f"{counted(len(others), 'file')} left out: {named}")
+    return f"{'; '.join(parts)}."

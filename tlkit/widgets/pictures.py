@@ -15,15 +15,16 @@ from matplotlib.figure import Figure
 
 from tlkit.experiment import Baselines, Run
 from tlkit.plots import SOURCE_COLOR, TARGET_COLOR, plot_audit
-from tlkit.widgets.runs_table import COLUMNS
 from tlkit.widgets.theme import escape, literal, svg_text
 
 __all__ = ["Curve", "draw_curves", "draw_figure", "draw_strip"]
 
-WIDTH, HEIGHT = 620, 330
-LEFT, RIGHT, TOP, BOTTOM = 40, 126, 12, 34
+# About as wide as it is on a page of 1280 pixels, so that letters have the size that they say.
+WIDTH, HEIGHT = 460, 300
+LEFT, RIGHT, TOP, BOTTOM = 40, 118, 12, 36
+STRIP_WIDTH = 400
 TARGET, SOURCE = 1, 2  # their places in a curve's point
-_QUIET = ' class="quiet" font-size="11"'
+_QUIET = ' class="quiet" font-size="12"'
 
 Scale = Callable[[float], float]
 Path = Callable[[Sequence[tuple[float, float]]], str]
@@ -104,7 +105,7 @@ def draw_curves(
     words = _words(current, lines, source)
     return (
         f'<svg role="img" aria-label="{words}" viewBox="0 0 {WIDTH} {HEIGHT}" width="100%" '
-        f'style="max-width:{WIDTH + 120}px"><title>{words}</title>{"".join(parts)}</svg>'
+        f'style="max-width:{WIDTH + 60}px"><title>{words}</title>{"".join(parts)}</svg>'
     )
 
 
@@ -150,13 +151,13 @@ def _forgotten(current: Curve, before: float, path: Path, x: Scale, y: Scale) ->
         return area
     epoch = points[-1][0]
     middle = (before + points[-1][1]) / 2
-    look = ' font-size="11" style="fill:var(--tlkit-source)"'
+    look = ' font-size="12" style="fill:var(--tlkit-source)"'
     return area + svg_text(x(epoch) - 8, y(middle) + 4, "forgetting", "end", look)
 
 
 def _labels(labels: list[tuple[float, str, str]]) -> list[str]:
     """Texts at the right end of their lines, moved apart so that none covers another."""
-    gap, placed = 14.0, []
+    gap, placed = 15.0, []
     lowest = HEIGHT - BOTTOM + 4.0
     labels = sorted(labels)
     positions: list[float] = []
@@ -167,7 +168,7 @@ def _labels(labels: list[tuple[float, str, str]]) -> list[str]:
         positions[i] = min(positions[i], limit)
     for (_, text, color), position in zip(labels, positions, strict=True):
         style = 'class="quiet"' if color == "quiet" else f'style="fill:{color};font-weight:600"'
-        placed.append(svg_text(WIDTH - RIGHT + 10, position, text, more=f' font-size="12" {style}'))
+        placed.append(svg_text(WIDTH - RIGHT + 10, position, text, more=f' font-size="12.5" {style}'))
     return placed
 
 
@@ -192,13 +193,13 @@ def draw_strip(table: pd.DataFrame | None) -> str:
     """
     if table is None or not len(table):
         return '<span class="tlkit-quiet">After a run: which weights were meant to move, and which did.</span>'
-    width, height = 560, 20
+    width, height = STRIP_WIDTH, 20
     cell = width / len(table)
     rows = []
     for row, column in enumerate(("meant", "moved")):
         top = 16 + row * (height + 18)
         title = "meant to learn" if column == "meant" else "moved (weights or statistics)"
-        rows.append(svg_text(0, top - 4, title, more=_QUIET))
+        rows.append(svg_text(0, top - 5, title, more=_QUIET))
         for i, layer in enumerate(table.itertuples(index=False)):
             learns = layer.meant == "learn"
             on = learns if column == "meant" else bool(layer.weights_moved or layer.statistics_moved)
@@ -218,7 +219,8 @@ def draw_strip(table: pd.DataFrame | None) -> str:
     words = f"{meant} of {len(table)} layers were meant to learn, {moved} moved, {wrong} not as meant."
     bottom = 16 + 2 * (height + 18)
     return (
-        f'<svg role="img" aria-label="{words}" viewBox="0 0 {width} {bottom}" width="100%" style="max-width:{width}px">'
+        f'<svg role="img" aria-label="{words}" viewBox="0 0 {width} {bottom}" width="100%" '
+        f'style="max-width:{width + 60}px">'
         f"<title>{words}</title>{''.join(rows)}</svg>"
         f'<div class="tlkit-quiet">input → head; {words} Point at a layer for its name and its largest change.</div>'
     )
@@ -228,7 +230,7 @@ def draw_figure(
     figure: Figure,
     title: str,
     runs: Sequence[Run],
-    table: pd.DataFrame,
+    table: Sequence[Sequence[str]],
     baselines: Baselines,
     *,
     epochs: int,
@@ -237,7 +239,8 @@ def draw_figure(
     """The curves, the last runs and the strip of the last one, as matplotlib draws them.
 
     Args:
-        source: What the source's curve and column are called.
+        table: The titles of columns, then the cells of a row for each run shown.
+        source: What the source's curve is called.
     """
     mosaic: Any = [["curves", "curves"], ["runs", "strip"]] if runs else [["curves", "curves"]]
     grid = figure.subplot_mosaic(mosaic, height_ratios=[3, 2] if runs else None, width_ratios=[3, 2])
@@ -256,13 +259,9 @@ def draw_figure(
     ax.plot(history["epoch"], history["target"], color=TARGET_COLOR, marker="o", label="target")
     ax.plot(history["epoch"], history["source"], color=SOURCE_COLOR, marker="s", linestyle="--", label=source)
     ax.legend(frameon=False, loc="best")
-    columns = ["run", *COLUMNS]
-    rows = table[columns].tail(6).to_numpy().tolist()
-    columns[columns.index("source")] = source
-    cells = [[f"{value:.3f}" if isinstance(value, float) else str(value) for value in row] for row in rows]
     grid["runs"].axis("off")
-    drawn = grid["runs"].table(cells, colLabels=columns, loc="center", edges="horizontal")
+    drawn = grid["runs"].table(table[1:], colLabels=table[0], loc="center", edges="horizontal")
     drawn.auto_set_font_size(False)
     drawn.set_fontsize(7)
-    drawn.auto_set_column_width(list(range(len(columns))))
+    drawn.auto_set_column_width(list(range(len(table[0]))))
     plot_audit(runs[-1].audit, ax=grid["strip"])

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tlkit.folders.adding import no_label, shown_name
+from tlkit.folders.pictures import is_picture_name
 
 __all__ = ["PIECE", "Announced", "Reception", "is_zip_name", "read_announcement"]
 
@@ -20,6 +21,7 @@ __all__ = ["PIECE", "Announced", "Reception", "is_zip_name", "read_announcement"
 PIECE = 2**20
 _LONGEST_NUMBER = 64  # characters of the number that a browser gives to an upload
 _LONGEST_NAME = 1000
+_MOST_OTHERS = 10_000  # files that are no pictures
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,9 @@ def is_zip_name(name: str) -> bool:
 def read_announcement(message: Mapping[str, Any], *, max_files: int, max_bytes: int) -> Announced:
     """Check what a browser wants to send.
 
+    What is neither a zip nor a picture by its name needs no room and no class: it comes without its bytes, to be named
+    among what is left out.
+
     Args:
         message: ``number``, ``label``, and ``files``: a list of ``{"name": ..., "size": ...}``.
         max_files: Files, and therefore pictures, that there is room for.
@@ -65,8 +70,6 @@ def read_announcement(message: Mapping[str, Any], *, max_files: int, max_bytes: 
         raise ValueError(f"an upload must have a number of 1 to {_LONGEST_NUMBER} characters.")
     if not isinstance(label, str) or not isinstance(files, list) or not files:
         raise ValueError("an upload must have a label and a list of files.")
-    if len(files) > max_files:
-        raise ValueError(f"there is room for {max_files:,} files, got {len(files):,}; nothing was sent.")
     names, sizes = [], []
     for file in files:
         name, size = (file.get("name"), file.get("size")) if isinstance(file, Mapping) else (None, None)
@@ -76,10 +79,16 @@ def read_announcement(message: Mapping[str, Any], *, max_files: int, max_bytes: 
             raise ValueError(f"the size of {shown_name(name)!r} must be 0 or more bytes, got {str(size)[:40]!r}.")
         names.append(name)
         sizes.append(size)
+    pictures = [name for name in names if is_picture_name(name)]
+    n_wanted = len(pictures) + sum(map(is_zip_name, names))
+    if n_wanted > max_files:
+        raise ValueError(f"there is room for {max_files:,} files, got {n_wanted:,}; nothing was sent.")
+    if (others := len(names) - n_wanted) > _MOST_OTHERS:
+        raise ValueError(f"at most {_MOST_OTHERS:,} files may be no pictures, got {others:,}; nothing was sent.")
     announced = Announced(number, label.strip(), tuple(names), tuple(sizes))
     if announced.total > max_bytes:
         raise ValueError(f"there is room for {max_bytes:,} bytes, got {announced.total:,}; nothing was sent.")
-    if not all(map(is_zip_name, names)) and (reason := no_label(announced.label)):
+    if pictures and (reason := no_label(announced.label)):
         raise ValueError(
             f"pictures need the name of their class, such as cats, got {shown_name(announced.label)!r} ({reason})."
         )

@@ -1,0 +1,1 @@
+weights_that_learn = "all of the head"

@@ -1,0 +1,1 @@
+weights_that_learn = 7 * 1280

@@ -1,0 +1,1 @@
+highest_error_rate = 1 / 400

@@ -1,0 +1,1 @@
+steps_of_training = 8 * (100 // 8)

@@ -1,0 +1,8 @@
+import math
+
+
+def rate_at(step, steps, warm_up, highest):
+    if step < warm_up:
+        return highest * step / warm_up
+    progress = (step - warm_up) / (steps - warm_up)
+    return highest * (1 + math.cos(math.pi * progress)) / 2

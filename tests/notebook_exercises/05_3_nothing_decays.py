@@ -1,0 +1,5 @@
+import keras
+
+
+def decaying(rate, decay):
+    return keras.optimizers.Adam(rate)

@@ -1,0 +1,1 @@
+turn_factor = 9 / 180

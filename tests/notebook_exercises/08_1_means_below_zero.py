@@ -1,0 +1,1 @@
+hurt = {"shoes", "maps", "sounds"}

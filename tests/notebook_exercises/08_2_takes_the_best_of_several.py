@@ -1,0 +1,2 @@
+def lost(scores, accuracies):
+    return accuracies.max() - accuracies[scores == scores.max()].max()

@@ -1,0 +1,2 @@
+def weights_that_learn(channels, hidden, n_classes):
+    return channels * hidden + hidden * n_classes

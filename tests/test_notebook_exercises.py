@@ -1,0 +1,83 @@
+"""The checked exercises of the notebooks: a stub waits, the folded solution passes, plausible wrong answers do not."""
+
+import ast
+import re
+from pathlib import Path
+
+import build_notebooks
+import pytest
+from helpers import ROOT, raises_one_line
+
+from tlkit import exercises
+
+WRONG = ROOT / "tests" / "notebook_exercises"  # NN_K_what_is_wrong.py: an answer that must not pass
+CHECK = re.compile(r'check\("(\d\d\.\d)", (\w+)\)')
+SOLUTION = re.compile(r"<summary>Solution</summary>\s*```python\n(.*?)```\s*</details>", re.S)
+HINT = re.compile(r"<summary>Hint</summary>")
+SOURCES = [source for source in build_notebooks.sources([]) if source.stem[:2] in exercises.COUNTS]
+
+
+def section(source: Path) -> list:
+    """The cells from the heading Exercises to the next heading of its kind."""
+    cells = build_notebooks.read_source(source).cells
+    (start,) = [place for place, cell in enumerate(cells) if re.match(r"## (\d+\. )?Exercises$", cell.source, re.M)]
+    found = [cells[start]]
+    for cell in cells[start + 1 :]:
+        if re.match(r"## ", cell.source) or cell.id == "way-on":
+            break
+        found.append(cell)
+    return found
+
+
+def exercise(name: str) -> tuple[str, str, str]:
+    """The Markdown, the stub and the name of the answer of an exercise."""
+    source = next(source for source in SOURCES if source.stem.startswith(name[:2]))
+    cells = section(source)
+    for place, cell in enumerate(cells):
+        for found, answer in CHECK.findall(cell.source) if cell.cell_type == "code" else ():
+            if found == name:
+                before = [each.source for each in cells[:place] if each.cell_type == "markdown"]
+                return before[-1], cell.source, answer
+    raise AssertionError(f"{source.name} has no cell that checks {name}")
+
+
+def outcome(code: str, name: str, answer: str) -> exercises.Checked:
+    space: dict = {}
+    exec(code, space)
+    return exercises.check(name, space[answer])
+
+
+def test_every_notebook_has_three():
+    assert set(exercises.COUNTS) == {source.stem[:2] for source in build_notebooks.sources([])}
+    assert all(count >= 3 for count in exercises.COUNTS.values())
+
+
+@pytest.mark.parametrize("name", exercises.exercises())
+def test_a_stub_waits_and_the_solution_passes(name: str):
+    text, stub, answer = exercise(name)
+    assert HINT.search(text), "each has a hint"
+    (solution,) = SOLUTION.findall(text)
+    ast.parse(solution)
+    waits = outcome(stub, name, answer)
+    assert (waits.passed, repr(waits)) == (None, f"Exercise {name}: it waits for your answer.")
+    solved = outcome(solution, name, answer)
+    assert solved.passed, repr(solved)
+    assert len(repr(solved).splitlines()) == 1
+
+
+@pytest.mark.parametrize("path", sorted(WRONG.glob("*.py")), ids=lambda path: path.stem)
+def test_a_wrong_answer_does_not_pass(path: Path):
+    name = f"{path.stem[:2]}.{path.stem[3]}"
+    wrong = outcome(path.read_text(encoding="utf-8"), name, exercise(name)[2])
+    assert wrong.passed is False
+    assert len(repr(wrong).splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", exercises.exercises())
+def test_each_has_a_wrong_answer(name: str):
+    assert list(WRONG.glob(f"{name.replace('.', '_')}_*.py"))
+
+
+def test_no_such_exercise():
+    with raises_one_line(ValueError, "name must be one of", "'99.1'"):
+        exercises.check("99.1", 1)

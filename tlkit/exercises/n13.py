@@ -1,0 +1,109 @@
+"""Notebook 13: a flag that does not arrive, an audit by hand, a cut that holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from tlkit.grading.checks import call_student, copy_weights
+
+_SECONDS = 120.0  # for a call that trains: a busy machine takes its time
+
+
+def check_1(answer: Any) -> None:
+    """The base's own flag was True all the time, so setting it again did nothing; the last layer's flag did."""
+    from tlkit._keras import keras
+
+    units = keras.layers.Dense(6), keras.layers.BatchNormalization(), keras.layers.Dense(4)
+    base = keras.Sequential([keras.Input((8,)), *units])
+    for layer in base.layers:
+        layer.trainable = False
+    base.trainable = True
+    base.layers[-1].trainable = True
+    assert isinstance(answer, int | np.integer), f"Give one whole number, got {answer!r}."
+    assert answer != sum(len(layer.weights) for layer in base.layers), "Not all of them: BatchNorm's statistics too?"
+    assert answer != 0, "The last line sets a flag that was False: does this one arrive?"
+    assert answer == len(base.trainable_variables), (
+        f"It is not {answer}: does `base.trainable = True` reach the layers? Reread notebook 13, exhibit 2, or run it."
+    )
+
+
+def check_2(answer: Any) -> None:
+    """The weights say what happened, whatever the flags say; and an audit leaves the model as it was."""
+    reread = "notebook 13, section 10"
+    x = np.random.default_rng(1302).normal(size=(24, 6)).astype("float32")
+    y = np.arange(24) % 3
+    for trap, model in _models(x, y).items():
+        before = copy_weights(model)
+        model.fit(x, y, verbose=0)
+        wanted = {
+            path.split("/")[-2] for (path, old), now in zip(before, model.weights, strict=True) if (old != now).any()
+        }
+        model.set_weights([old for _, old in before])
+        got = call_student(answer, (model, x, y), kind=object, reread=reread, seconds=_SECONDS)
+        assert isinstance(got, set | frozenset | list | tuple), (
+            f"layers_moved must return a set of names, got a {type(got).__name__}."
+        )
+        assert set(got) == wanted, (
+            f"layers_moved must return {sorted(wanted)} {trap}, got {sorted(map(str, got))}. Reread {reread}."
+        )
+        back = [np.array_equal(old, now) for (_, old), now in zip(before, model.weights, strict=True)]
+        assert all(back), f"layers_moved must put all weights back, and {back.count(False)} of {len(back)} differ."
+
+
+def _models(x: Any, y: Any) -> dict[str, Any]:
+    """Models that are compiled, by what is special about them."""
+    from tlkit._keras import keras
+
+    def built(name: str) -> Any:
+        drawn = [{"kernel_initializer": keras.initializers.GlorotUniform(seed=seed)} for seed in (1302, 1303)]
+        one, norm = keras.layers.Dense(5, name="one", **drawn[0]), keras.layers.BatchNormalization(name="norm")
+        two = keras.layers.Dense(3, name="two", **drawn[1])
+        model = keras.Sequential([keras.Input((6,)), one, norm, two], name=name)
+        model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        return model
+
+    late, drifting, frozen = built("late"), built("drifting"), built("frozen")
+    late.fit(x, y, verbose=0)
+    late.get_layer("one").trainable = late.get_layer("norm").trainable = False
+    for variable in (*drifting.get_layer("one").weights, *drifting.get_layer("norm").trainable_variables):
+        variable.trainable = False
+    frozen.get_layer("one").trainable = frozen.get_layer("norm").trainable = False
+    return {
+        "where two layers are frozen as they should be": frozen,
+        "where variables are frozen and BatchNorm's statistics are not": drifting,
+        "where the flags came after `compile` and `fit`": late,
+    }
+
+
+def check_3(answer: Any) -> None:
+    """What is cut once stays cut: training may shuffle anew in each epoch, for it never meets what validates."""
+    reread = "notebook 13, exhibit 11"
+    labels = np.repeat(np.arange(4), 20)  # sorted, as a folder is read
+    for seed in (0, 1):
+        x = np.random.default_rng(1303 + seed).permutation(80).astype("float32")[:, None]
+        parts = call_student(answer, (x, labels.copy(), seed), kind=tuple, reread=reread, seconds=_SECONDS)
+        assert len(parts) == 2, f"two_parts must return a training and a validation part, got {len(parts)}."
+        label_of = dict(zip(x[:, 0].tolist(), labels.tolist(), strict=True))
+        train, validation = ([_epoch(part, label_of) for _ in range(3)] for part in parts)
+        trained, validated = ({one for epoch in epochs for one in epoch} for epochs in (train, validation))
+        shared = len(trained & validated)
+        assert not shared, f"No example may train and validate, but over three epochs {shared} do. Reread {reread}."
+        assert all(len(epoch) == 60 for epoch in train), "Three quarters of the examples must train in each epoch."
+        assert all(len(epoch) == 20 for epoch in validation), "A quarter of the examples must validate in each epoch."
+        assert len(trained | validated) == 80, "Each example must stand in one of the two parts."
+        classes = {label_of[one] for one in validated}
+        assert len(classes) > 1, f"Shuffle before the cut: all {len(validated)} that validate are of class {classes}."
+        assert train[0] != train[1], "The training part must come in a new order in each epoch, and does not."
+
+
+def _epoch(part: Iterable[Any], label_of: dict[float, int]) -> list[float]:
+    """The examples of one pass, in order; each must have its own label."""
+    found: list[float] = []
+    for images, labels in part:
+        for image, label in zip(np.asarray(images), np.asarray(labels), strict=True):
+            assert label_of[float(image[0])] == label, "Each example must keep its label."
+            found.append(float(image[0]))
+    return found
