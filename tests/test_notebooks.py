@@ -10,7 +10,6 @@ from pathlib import Path
 
 import build_notebooks
 import check_binder
-import jupytext
 import nbformat
 import pytest
 from helpers import KERAS_SAVES_WITH_A_WARNING
@@ -112,16 +111,18 @@ READING = re.compile(
 
 
 def minutes_of_reading(notebook):
-    """All of it, and without optional sections: 150 words per minute, four seconds per line of code."""
+    """Up to the exercises, with and without optional sections: 150 words per minute, 4 s per line of code shown."""
     whole = needed = 0.0
     optional = {2: False, 3: False}  # by level of heading
     for cell in notebook.cells:
         for part in re.split(r"^(?=##)", cell.source, flags=re.MULTILINE) if cell.cell_type == "markdown" else [""]:
+            if part.startswith("## Exercise"):
+                return whole, needed
             if heading := re.match(r"(##|###) .*", part):
                 optional |= {level: "(optional)" in heading[0] for level in (2, 3) if level >= len(heading[1])}
-            words = re.sub(r"```mermaid.*?```", "", part, flags=re.DOTALL).split()
-            lines = [line for line in cell.source.splitlines() if line.strip()] if cell.cell_type == "code" else []
-            minutes = len(words) / 150 + len(lines) * 4 / 60
+            words = re.sub(r"```mermaid.*?```|!\[.*?\]\([^)]*\)", "", part, flags=re.DOTALL).split()
+            shown = cell.cell_type == "code" and not cell.metadata.get("jupyter", {}).get("source_hidden")
+            minutes = len(words) / 150 + 4 / 60 * sum(bool(line.strip()) for line in cell.source.splitlines() if shown)
             whole += minutes
             needed += 0 if any(optional.values()) else minutes
     return whole, needed
@@ -129,7 +130,7 @@ def minutes_of_reading(notebook):
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
 def test_the_first_cell_says_how_long_reading_takes_and_what_is_needed(source):
-    notebook = jupytext.read(source)
+    notebook = build_notebooks.read_source(source)
     said = READING.search(" ".join(notebook.cells[0].source.split()))
     assert said, "such as: Reading time: about 30 minutes; running it takes about one. You need: notebook 03."
     whole, needed = minutes_of_reading(notebook)
