@@ -64,7 +64,6 @@ cards = {
     name: {
         "training sentences": len(domain.train),
         "test sentences": len(domain.test),
-        "positive (training)": round(float(domain.train.y.mean()), 2),
         "positive (test)": round(float(domain.test.y.mean()), 2),
         "median tokens": int(np.median(np.count_nonzero(domain.train.x, axis=1))),
         "one of them": domain.test.texts[SHOWN[name]],
