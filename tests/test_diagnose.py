@@ -695,3 +695,11 @@ def test_a_whole_network_of_its_own_name() -> None:
     assert f"channel means {means}" in finding.evidence
     prepared = keras.applications.resnet.preprocess_input(x.astype(np.float32))
     assert "input-statistics" not in grave(diagnose(network, (prepared, y)))
+
+
+def test_a_network_behind_padding_of_the_programs_own_is_looked_at() -> None:
+    image = keras.Input((28, 28, 3))
+    network = keras.applications.ResNet50(weights=None, include_top=False, input_shape=(32, 32, 3))
+    model = on_top(network, image, network(keras.layers.ZeroPadding2D(2)(image)))
+    findings = diagnose(model, (np.full((4, 28, 28, 3), 100, np.float32), np.array([0, 1, 0, 1])))
+    assert "input-statistics" in grave(findings)

@@ -26,6 +26,7 @@ from helpers import (
     toy_backbone,
     weights_of,
 )
+from matplotlib.figure import Figure
 from PIL import Image
 
 import tlkit
@@ -769,6 +770,21 @@ def test_the_static_picture_and_words(lab: FreezeLab) -> None:
     assert before["text/plain"].endswith("0 runs")
     assert f"{lab.runs[0].target:.3f}" in after["text/plain"]
     assert "application/vnd.jupyter.widget-view+json" in after
+
+
+def test_the_static_picture_names_earlier_runs_and_its_table_can_be_read(lab: FreezeLab) -> None:
+    lab.train()
+    lab.train()
+    figure = Figure(figsize=(10, 7))
+    lab._draw(figure)
+    curves, runs, strip = figure.axes
+    assert [text.get_text() for text in curves.texts].count("run 1") == 2  # one at the end of each grey line
+    assert {"target, earlier runs", "source, earlier runs"} < {
+        text.get_text() for text in curves.get_legend().get_texts()
+    }
+    (table,) = runs.tables
+    assert {cell.get_text().get_fontsize() for cell in table.get_celld().values()} == {10}
+    assert runs.get_position().width > 0.6 < strip.get_position().width  # each has the whole width
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,42 @@ def test_what_is_allowed_still_stands():
         assert any(number in numbers for numbers in prose), f"{number} is not in {stem} any more"
 
 
+READING = re.compile(
+    r"Reading time: about (\d+) minutes(?:, (\d+) without the sections? marked as optional)?; "
+    r"running it takes about [^.;]+\. You need: "
+)
+
+
+def minutes_of_reading(notebook):
+    """Up to the exercises, with and without optional sections: 150 words per minute, 4 s per line of code shown."""
+    whole = needed = 0.0
+    optional = {2: False, 3: False}  # by level of heading
+    for cell in notebook.cells:
+        for part in re.split(r"^(?=##)", cell.source, flags=re.MULTILINE) if cell.cell_type == "markdown" else [""]:
+            if part.startswith("## Exercise"):
+                return whole, needed
+            if heading := re.match(r"(##|###) .*", part):
+                optional |= {level: "(optional)" in heading[0] for level in (2, 3) if level >= len(heading[1])}
+            words = re.sub(r"```mermaid.*?```|!\[.*?\]\([^)]*\)", "", part, flags=re.DOTALL).split()
+            shown = cell.cell_type == "code" and not cell.metadata.get("jupyter", {}).get("source_hidden")
+            minutes = len(words) / 150 + 4 / 60 * sum(bool(line.strip()) for line in cell.source.splitlines() if shown)
+            whole += minutes
+            needed += 0 if any(optional.values()) else minutes
+    return whole, needed
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
+def test_the_first_cell_says_how_long_reading_takes_and_what_is_needed(source):
+    notebook = build_notebooks.read_source(source)
+    said = READING.search(" ".join(notebook.cells[0].source.split()))
+    assert said, "such as: Reading time: about 30 minutes; running it takes about one. You need: notebook 03."
+    whole, needed = minutes_of_reading(notebook)
+    assert (said[2] is not None) == (needed < whole)
+    assert abs(int(said[1]) - whole) <= 6
+    assert abs(int(said[2] or said[1]) - needed) <= 6
+    assert int(said[2] or said[1]) <= 45
+
+
 def without_downloads(folder):
     """The environment of a machine that has downloaded nothing and reaches nothing."""
     nowhere = "http://127.0.0.1:9"

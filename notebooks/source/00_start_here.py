@@ -11,8 +11,9 @@
 # network's file, the pictures, and the cells that record your guesses and check your answers. Each later notebook takes one
 # step of this program and asks what it really does.
 #
-# Run a cell with Shift+Enter. Where it says **Predict before you run**, write your guess down, or record it
-# with the widget below the question. You learn most from a guess that turns out wrong.
+# Run a cell with Shift+Enter. In later notebooks you may skip what is marked as optional when you read, but run its
+# cells. Where it says **Predict before you run**, write your guess down, or record it with the widget below the
+# question. You learn most from a guess that turns out wrong.
 
 # %%
 from pathlib import Path

@@ -4,7 +4,7 @@
 # **Question: why is the gradient of the cross-entropy just $\hat y - y$, and how can you tell a right gradient from a
 # wrong one?**
 #
-# Reading time: about 55 minutes, 40 without the sections marked as optional; running it takes about half a minute. You
+# Reading time: about 60 minutes, 40 without the sections marked as optional; running it takes about half a minute. You
 # need: no other notebook. You should know what a derivative is, the chain rule, and how NumPy multiplies matrices. It
 # runs offline.
 #
@@ -71,9 +71,9 @@ p = np.full(2000, 1 / 2)
 float(np.prod(p))
 
 # %% [markdown]
-# Zero: a 64-bit float cannot hold a number that small. So take the logarithm, which turns the product into a sum and
-# moves no maximum. Change the sign, since optimisers go downhill, and divide by $n$, so that the number does not grow
-# with the data:
+# It says zero: a 64-bit float cannot hold a number that small. So take the logarithm, which turns the product into a
+# sum and moves no maximum. Change the sign, since optimisers go downhill, and divide by $n$, so that the number does
+# not grow with the data:
 #
 # $$-\tfrac1n \log(p_1 p_2 \cdots p_n) \;=\; -\tfrac1n \sum_{j=1}^{n} \log p_j$$
 #
@@ -117,7 +117,7 @@ float(best.round(2))
 guess_q.compare(best)
 
 # %% [markdown]
-# Exactly the share of "A". The cross-entropy rewards *true probabilities*, not bold guesses.
+# It is exactly the share of "A". The cross-entropy rewards *true probabilities*, not bold guesses.
 
 # %% [markdown]
 # ## 2. Softmax, and what overflows
@@ -142,8 +142,8 @@ textbook_softmax(z).round(4)
 assert np.allclose(textbook_softmax(z + 5), textbook_softmax(z))
 
 # %% [markdown]
-# Nothing: $e^{z_k + c} = e^c e^{z_k}$, and $e^c$ cancels in the fraction. Only *differences* of logits count. Two
-# things will follow from that, one useful, one deadly for a formula further down.
+# They do not change: $e^{z_k + c} = e^c e^{z_k}$, and $e^c$ cancels in the fraction. Only *differences* of logits
+# count. Two things will follow from that, one useful, one deadly for a formula further down.
 #
 # **Predict before you run:** networks compute in 32-bit floats, whose largest number has 39 digits. What is the largest
 # logit whose exponential fits?
@@ -236,8 +236,8 @@ assert np.allclose(gradients["from logits"], [1, -1, 0], atol=1e-6)
 assert not gradients["from probabilities"].any()
 
 # %% [markdown]
-# Zeros: the model is told *nothing* about its worst mistake. (A Keras model that ends in softmax is usually rescued:
-# Keras finds the softmax and goes back to the logits. Where it does not find it, this happens in silence.)
+# It is zero: the model is told *nothing* about its worst mistake. (A Keras model that ends in softmax is usually
+# rescued: Keras finds the softmax and goes back to the logits. Where it does not find it, this happens in silence.)
 
 # %% [markdown]
 # ## 3. The derivation, line by line
@@ -304,11 +304,12 @@ for explorer.learning_rate in (0.01, 0.1, 1, 10):
 explorer.reset()
 
 # %% [markdown]
-# Never, on a single image. Wherever the step leads, the right class still has less than all the probability and every
-# other class more than none, so $\hat y - y$ keeps its signs and the way ahead keeps going down. (What *can* be too
-# large is a step for many images at once, which pull in different directions: section 5 has to choose a rate.) Now set
-# the logits to 10, −10, −10: the arrows of A and B have length 1, and get no longer however wrong the model is. And
-# with a temperature $T$, by which the logits are divided first, the chain rule gives $(\hat y - y)/T$.
+# There is no such size, on a single image. Wherever the step leads, the right class still has less than all the
+# probability and every other class more than none, so $\hat y - y$ keeps its signs and the way ahead keeps going down.
+# (What *can* be too large is a step for many images at once, which pull in different directions: section 5 has to
+# choose a rate.) Now set the logits to 10, −10, −10: the arrows of A and B have length 1, and get no longer however
+# wrong the model is. And with a temperature $T$, by which the logits are divided first, the chain rule gives
+# $(\hat y - y)/T$.
 
 # %% [markdown]
 # ### How do you know that it is right?
@@ -411,13 +412,13 @@ assert simple.disagrees == ("claimed",)
 assert full.agrees
 
 # %% [markdown]
-# No. The last line used $\sum_k y_k = 1$; without it the gradient is $(\sum_k y_k)\,\hat y - y$. Soft labels that add
-# up to one, as in label smoothing or mixup, are fine.
+# It is not. The last line used $\sum_k y_k = 1$; without it the gradient is $(\sum_k y_k)\,\hat y - y$. Soft labels
+# that add up to one, as in label smoothing or mixup, are fine.
 
 # %% [markdown]
 # ## 4. On to the weights
 #
-# One more arrow. From $z_k = \sum_d W_{kd}\, x_d + b_k$, the weight $W_{kd}$ touches only the logit $z_k$, with
+# One more arrow is left. From $z_k = \sum_d W_{kd}\, x_d + b_k$, the weight $W_{kd}$ touches only the logit $z_k$, with
 # $\partial z_k / \partial W_{kd} = x_d$ and $\partial z_k / \partial b_k = 1$. The pixel $x_d$ touches all logits, with
 # $\partial z_k / \partial x_d = W_{kd}$:
 #
@@ -473,8 +474,8 @@ head.verdict
 # %% [markdown]
 # ## 5. The gradient is a picture
 #
-# Now real images: ten of each handwritten digit, pixels scaled to 0..1. A row of $\partial L/\partial W$ has a number
-# for each pixel, so you can look at it.
+# Now take real images: ten of each handwritten digit, pixels scaled to 0..1. A row of $\partial L/\partial W$ has a
+# number for each pixel, so you can look at it.
 #
 # Start at $W = 0$, $b = 0$. All logits are 0, and $\hat y_k = 1/K$ for every image. **Predict before you run:** what do
 # the ten pictures of $-\partial L / \partial W$, the direction of the very first step, show?
@@ -502,9 +503,9 @@ for k, ax in enumerate(axes):
     ax.set(title=str(k), xticks=[], yticks=[])
 
 # %% [markdown]
-# Ten blurred digits: orange where the weight goes up, purple where it goes down. Each is *the average image of its
-# class minus the average of all images*, over $K$. Put $\hat y_k = 1/K$ into the formula and you can read it off, and
-# check it:
+# They show ten blurred digits: orange where the weight goes up, purple where it goes down. Each is *the average image
+# of its class minus the average of all images*, over $K$. Put $\hat y_k = 1/K$ into the formula and you can read it
+# off, and check it:
 
 # %%
 class_means = np.stack([X[Y[:, k] == 1].mean(axis=0) for k in range(10)])
@@ -547,9 +548,10 @@ assert min(templates) > 3 / 10  # chance is 1/10
 assert np.mean(nearest) > np.mean(templates) + 1 / 10
 
 # %% [markdown]
-# Far above chance after one step, whatever the learning rate: scaling all logits changes no ranking. But the nearest
-# mean is better. It subtracts half the squared size of each template, and one step from zero cannot learn such a bias:
-# with equally many images of each class, $\partial L/\partial b$ is zero there. More steps have to do better.
+# The model is far above chance after one step, whatever the learning rate: scaling all logits changes no ranking. But
+# the nearest mean is better. It subtracts half the squared size of each template, and one step from zero cannot learn
+# such a bias: with equally many images of each class, $\partial L/\partial b$ is zero there. More steps have to do
+# better.
 
 # %%
 assert np.allclose(head_gradients(**start, X=X, Y=Y)["b"], 0)
@@ -677,9 +679,9 @@ for sign in (1, -1):
 guess_same.compare(accuracy(W, b))
 
 # %% [markdown]
-# Exactly that of the untrained model, always. Adding $c$ to every weight adds $c\,(\sum_d x_d + 1)$ to *every* logit of
-# an image, and softmax does not see what is added to all logits alike: the deadly consequence announced in section 2.
-# The parameters run, the probabilities stand still.
+# It is always exactly that of the untrained model. Adding $c$ to every weight adds $c\,(\sum_d x_d + 1)$ to *every*
+# logit of an image, and softmax does not see what is added to all logits alike: the deadly consequence announced in
+# section 2. The parameters run, the probabilities stand still.
 #
 # So read it as kindly as possible: take $-y/\hat y$ for $\partial L / \partial z$, and continue as in section 4.
 # **Predict before you run:** with that, and with the sign lost as in its second line: does the training loss fall, does
@@ -956,7 +958,7 @@ curvatures = np.linalg.eigvalsh(hessian(bottoms[SEED]))
 assert curvatures[1] > 50 * curvatures[0] > 0
 
 # %% [markdown]
-# A valley: at its lowest point it is more than 50 times as curved across as along. Three rules to get down, with
+# It is a valley: at its lowest point it is more than 50 times as curved across as along. Three rules to get down, with
 # $g$ for the gradient at the current $\theta = (w, b)$, $s$ for the number of the step, and squares and roots taken
 # component by component:
 #

@@ -52,7 +52,7 @@ TEST = 800  # of the 2,000 test images of mnist: enough here, and quick
 # %% [markdown]
 # ## 1. The mechanism, on two layers
 #
-# A toy: three numbers in, a layer called `first`, a layer called `second`, two logits out.
+# Here is a toy: three numbers in, a layer called `first`, a layer called `second`, two logits out.
 
 # %%
 points = np.random.default_rng(SEED).normal(size=(64, 3)).astype("float32")
@@ -166,7 +166,7 @@ guess_arrays.compare(learning[-1])
 #
 # $$\text{running mean} \leftarrow m \cdot \text{running mean} + (1 - m) \cdot \text{batch mean}$$
 #
-# and the same for the variance. No gradient, no learning rate. The picture shows the layer's two modes, and when each of
+# and the same for the variance. It needs no gradient and no learning rate. The picture shows the layer's two modes, and when each of
 # them runs:
 #
 # ![Two panels. Left: the layer subtracts the mean and divides by the deviation of this batch, then multiplies by gamma
@@ -491,8 +491,8 @@ for stage, optimizer in OPTIMIZERS.items():
     print(f"frozen up to stage {stage}, {optimizer}: all {len(whole)} arrays equal, bit for bit")
 
 # %% [markdown]
-# Not close: equal. What is frozen computes the same numbers whether it is asked once or in each epoch. (That needs
-# BatchNorm frozen too, and no augmentation of the images: notebook 06 shows what to do there.)
+# They are not only close, they are equal. What is frozen computes the same numbers whether it is asked once or in each
+# epoch. (That needs BatchNorm frozen too, and no augmentation of the images: notebook 06 shows what to do there.)
 
 # %% [markdown]
 # ## 6. How deep should you freeze?

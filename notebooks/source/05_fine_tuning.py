@@ -56,8 +56,8 @@ START = "fashion"  # the start of sections 3 to 6
 # %% [markdown]
 # ## 1. What is there to gain?
 #
-# Two starts for the same target. `resnet_printed` has learned printed characters: a *related* source. `resnet_fashion`
-# has learned clothes: an *unrelated* one.
+# Here are two starts for the same target. `resnet_printed` has learned printed characters: a *related* source.
+# `resnet_fashion` has learned clothes: an *unrelated* one.
 #
 # As in notebook 04, the frozen part runs once for all draws, and Keras builds each training step once. Before each run
 # the weights, the head and the optimizer are reset. Stages 4 and 5 can learn. (The names of the layers do not count the

@@ -4,7 +4,7 @@
 # **Question: one model reads 94 of 100 test images, another one 98. Is the second one better, by how much, and when is
 # the number itself wrong?**
 #
-# Reading time: about 50 minutes, 40 without the section marked as optional; running it takes about one. You need:
+# Reading time: about 50 minutes, 45 without the section marked as optional; running it takes about one. You need:
 # notebook 03 (backbone, head, zero-shot). You should know what a mean and a standard deviation are. It runs offline.
 #
 # In the program of notebook 00 the line `scores["frozen base"] = model.evaluate(test, verbose=0)[1]` gives one number.

@@ -4,7 +4,7 @@
 # **Question: can you tell, before you train anything, which pretrained network will help on your images and which will
 # hurt?**
 #
-# Reading time: about 45 minutes, 35 without the sections marked as optional; running it takes about a minute and a
+# Reading time: about 45 minutes, 40 without the sections marked as optional; running it takes about a minute and a
 # half. You need: notebooks 02 (domains) and 03 (base and head). It runs offline.
 #
 # In notebook 00 you wrote `keras.models.load_model(tlkit.asset_path("efficientnet_lite0.keras"), compile=False)`: somebody
@@ -479,8 +479,9 @@ assert (picked["LEEP"] == picked["true accuracy"]).all()
 assert (picked["NCE"] == picked["true accuracy"]).all()
 
 # %% [markdown]
-# Right four times out of four, and with no classifier trained. A coin does that once in sixteen, so this is a good sign
-# and no proof. Also note the price: no source head, no score. Features from the middle of a network have none.
+# Both are right four times out of four, and no classifier was trained. A coin does that once in sixteen, so this is a
+# good sign and no proof. Also note the price: no source head, no score. Features from the middle of a network have
+# none.
 #
 # ### H-score: how far apart the classes are
 #
@@ -797,8 +798,8 @@ assert difference.loc[others, "to"].max() < -0.05
 # %% [markdown]
 # ## 7. Would it have warned you?
 #
-# Back to negative transfer. Raw pixels are one of the twelve, so a score says of each other candidate whether it lies
-# above or below them. How often is that right, over eleven candidates and four targets? The stupid rule to beat:
+# Now back to negative transfer. Raw pixels are one of the twelve, so a score says of each other candidate whether it
+# lies above or below them. How often is that right, over eleven candidates and four targets? The stupid rule to beat:
 # "everything hurts".
 
 

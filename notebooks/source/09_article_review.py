@@ -4,7 +4,7 @@
 # **Question: a widely copied introduction to transfer learning makes more than a hundred claims; which of them hold when
 # you run them?**
 #
-# Takes about a minute on two cores, and needs no internet. You need notebooks 01, 03 and 05.
+# Reading time: about 30 minutes; running it takes about one. You need: notebooks 01, 03 and 05. It runs offline.
 #
 # The article, in Chinese, explains transfer learning with pretrained models (signed 禅与计算机程序设计艺术, *Zen and the Art of
 # Computer Programming*). Its frame is sound, and this course follows it: source and target, base and head, cross-entropy

@@ -52,8 +52,8 @@ TUNING_RATE = 1e-4
 # %% [markdown]
 # ## 1. The photographs
 #
-# Three parts, as in notebook 00: the model learns from the first, you choose by the second, and the third is for the
-# end. A folder is split here.
+# There are three parts, as in notebook 00: the model learns from the first, you choose by the second, and the third is
+# for the end. A folder is split here.
 
 
 # %% tags=["plumbing"]
@@ -129,8 +129,8 @@ assert len(pairs) == 1 or not ON_CLOTHES
 # %% [markdown]
 # ## 3. What is free?
 #
-# Two baselines. **Raw pixels**: each photograph shrunk to 24 × 24, and a logistic regression. **Random network**: the
-# same logistic regression on the features of a network of the same form that has learned nothing.
+# Here are two baselines. **Raw pixels**: each photograph shrunk to 24 × 24, and a logistic regression. **Random
+# network**: the same logistic regression on the features of a network of the same form that has learned nothing.
 #
 # **Predict before you run:** there are ten classes and ten labels of each. What share will raw pixels get right?
 

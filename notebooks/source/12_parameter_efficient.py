@@ -4,8 +4,9 @@
 # **Question: you want what fine-tuning gives, but not a copy of the whole backbone for each task. How few weights have
 # to learn, what do they cost, and can you take them out again?**
 #
-# Takes about two minutes on two cores. You need notebooks 04 (freezing), 05 (fine-tuning) and, for section 6, 11
-# (transformers and text). Sections 1 to 5 work without a network; section 6 needs what `tlkit fetch text` fetched.
+# Reading time: about 40 minutes; running it takes about a minute and a half. You need: notebooks 04 (freezing), 05
+# (fine-tuning) and, for section 6, 11 (transformers and text). Sections 1 to 5 run offline; section 6 needs what
+# `tlkit fetch text` fetched.
 #
 # In notebook 00 you wrote `base.trainable = False` for the frozen base and `base.trainable = True` to fine-tune it: none of
 # its weights learned, or nearly all. This notebook lets a few new weights learn beside the frozen ones. Section 5 writes that
@@ -65,9 +66,9 @@ EPOCHS, BATCH = 8, 8
 # The constant $\alpha$ is yours to choose. It says how much the added part counts; under Adam it acts nearly as a
 # learning rate does (§ 4.1 there). The division by $r$ is meant to keep the added part about as large when you try
 # another rank, so that you need not choose the rate anew. With $\alpha = r$ the factor is 1: this is what
-# `tlkit.add_lora` takes if you name no other.
+# Keras and `tlkit.add_lora` take if you name no other.
 #
-# A toy: a layer of 12 inputs and 8 outputs, and a target that differs from it by a matrix of rank 2.
+# Here is a toy: a layer of 12 inputs and 8 outputs, and a target that differs from it by a matrix of rank 2.
 
 # %%
 rng = np.random.default_rng(SEED)
@@ -93,7 +94,7 @@ def gradients(a, b, alpha):
 
 
 # %% [markdown]
-# Right? Compare with central differences, at a random place.
+# Is this right? Compare with central differences, at a random place.
 
 # %%
 a, b, step = rng.normal(size=(12, 2)), rng.normal(size=(2, 8)), 1e-5
@@ -127,8 +128,8 @@ assert of_b.any()
 assert not any(g.any() for g in both_zero)
 
 # %% [markdown]
-# Nothing changes at the start, $B$ learns first, and $A$ from the second step on. With both at zero nobody would ever
-# start.
+# Nothing changes at the start, $B$ learns first, and $A$ from the second step on. With both at zero, neither
+# would ever learn.
 #
 # **Predict before you run:** the target's change has rank 2. How well do ranks 1, 2 and 4 do?
 
@@ -152,16 +153,16 @@ best = {
     rank: float((sizes[rank:] ** 2).sum() / 2) for rank in results
 }  # Eckart & Young: no matrix of this rank is nearer
 ax = plt.subplots(figsize=(6, 3), layout="constrained")[1]
-for rank, (_, _, losses) in results.items():
-    ax.plot(losses, label=f"rank {rank}: {rank * (12 + 8)} weights")
+for (rank, (_, _, losses)), color in zip(results.items(), plots.PALETTE, strict=False):
+    ax.plot(losses, color=color, label=f"rank {rank}: {rank * (12 + 8)} weights")
 ax.axhline(best[1], color="0.5", linestyle="--", label="the best matrix of rank 1")
 ax.set(yscale="log", ylim=(1e-9, None), xlabel="step of gradient descent", ylabel="loss")
 ax.legend(frameon=False)
 sns.despine(ax=ax)
 
 # %% [markdown]
-# Three falling curves. Rank 1 stops at the dashed line, ranks 2 and 4 fall to nothing. The whole kernel has 96 weights;
-# rank 2 needs 40.
+# The three curves fall. Rank 1 stops at the dashed line, ranks 2 and 4 fall to nothing. The whole kernel has 96
+# weights; rank 2 needs 40.
 
 # %%
 assert np.isclose(results[1][2][-1], best[1], rtol=1e-3)
@@ -326,9 +327,9 @@ for ax, (method, audit) in zip(axes, audits.items(), strict=True):
         ax.get_legend().remove()
 
 # %% [markdown]
-# Four strips, a column a layer: what was meant, whether weights moved, whether BatchNorm's statistics moved. With LoRA,
-# adapters and BitFit the pretrained layers are blue, the added ones between them orange. With "full" every convolution
-# is orange. BatchNorm is blue in all four: `freeze_to` holds it still (notebook 04).
+# Here are four strips, with one column per layer: what was meant, whether weights moved, whether BatchNorm's statistics
+# moved. With LoRA, adapters and BitFit the pretrained layers are blue, the added ones between them orange. With "full"
+# every convolution is orange. BatchNorm is blue in all four: `freeze_to` holds it still (notebook 04).
 
 # %% [markdown]
 # ## 4. Where it pays on a small ResNet, and where not
@@ -483,11 +484,12 @@ assert shows(-printed["full"])
 #   BitFit shows no gain, and forgets a little. Each method has the best of three rates; a finer search could bring them
 #   closer together.
 # - **From printed characters** there is nothing to gain. LoRA does no harm, and full fine-tuning at this rate loses.
-# - **Time**: whatever learns, the forward pass through the tail is the same, and so is most of the backward pass. It saves
-#   some, not a factor.
+# - **Time**: whatever learns, the forward pass through the tail is the same, and so is most of the backward pass. Fewer
+#   weights save some time, far less than their number suggests.
 #
-# So LoRA does not pay on this ResNet: where the frozen features fit, use the head only; where they do not, fine-tune.
-# What is left is storage: 26,112 weights for a task in place of 1,146,880, and both are small.
+# So LoRA of rank 4 does not pay on this ResNet: where the frozen features fit, use the head only; where they do not,
+# fine-tune. (No other rank was tried; the exercise does.) What is left is storage: 26,112 weights per task in place of
+# 1,146,880, and both are small.
 #
 # The draw that was trained here must agree with its rows in the stored table, apart from what rounding on another machine
 # changes.
@@ -625,8 +627,8 @@ assert len(moved) == 18 + 1  # and the head
 ax = plots.plot_audit(audit)
 
 # %% [markdown]
-# A column a layer of the three blocks that learn, and of the head at the right: pretrained layers are blue, LoRA's beside
-# them orange. The frozen trunk is not part of the trained model, so it is not in the strip.
+# There is one column per layer of the three blocks that learn, and one for the head at the right: pretrained layers are
+# blue, LoRA's beside them orange. The frozen trunk is not part of the trained model, so it is not in the strip.
 #
 # **Predict before you run:** LoRA is taken out again. What does the head for movies score then?
 
@@ -692,7 +694,7 @@ best_on_movies.compare(scored.groupby("method")["movies"].mean().idxmax())
 # epoch (of all cores together) and the peak of a process that does nothing else.
 
 # %%
-figure, axes = plt.subplots(1, 2, figsize=(9, 2.8), sharey=True, layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(9, 2.8), sharex=True, sharey=True, layout="constrained")
 for ax, (column, color) in zip(
     axes, {"movies": plots.TARGET_COLOR, "other task": plots.SOURCE_COLOR}.items(), strict=True
 ):
@@ -701,11 +703,11 @@ for ax, (column, color) in zip(
         ax.plot(values.mean(), row, "|", color=color, markersize=16, markeredgewidth=3)
     ax.set(xlabel=f"test accuracy, {column}")
 axes[0].set_yticks(range(len(costs)), costs["method"])
-axes[0].invert_yaxis()
+axes[0].set_ylim(len(costs) - 0.5, -0.5)
 sns.despine()
 
 # %% [markdown]
-# Two columns of points, a point a draw, a bar their mean. Left, in orange, movies; right, in blue, the other task with
+# Each point is one draw, each bar the mean of its three. Left, in orange, movies; right, in blue, the other task with
 # the head it had.
 #
 # Is it the method that forgets, or the rate? Each method trained at the rate that was best for movies, on 1,000 training
@@ -716,15 +718,18 @@ rates.round({"validation": 3, "other task": 3})
 
 # %%
 figure, ax = plt.subplots(figsize=(6, 3.4), layout="constrained")
-for (method, tried), marker in zip(rates.groupby("method", sort=False), "o^sD", strict=True):
-    ax.plot(tried["validation"], tried["other task"], marker + "-", label=method, alpha=0.8)
+looks = zip(plots.PALETTE, "o^sD", strict=False)
+for (method, tried), (color, marker) in zip(rates.groupby("method", sort=False), looks, strict=True):
+    kept = tried.iloc[:-1]  # the largest rate of each leads to chance: see the table
+    ax.plot(kept["validation"], kept["other task"], marker + "-", color=color, label=method)
 ax.set(xlabel="accuracy on movies (training sentences set apart)", ylabel="test accuracy, other task")
-ax.legend(title="rate rises along a line", loc="upper left")
+ax.legend(title="rate rises along a line", loc="lower left")
 sns.despine()
 
 # %% [markdown]
-# A line for each method, a point for each rate. All begin at the upper left, with little gained and nothing lost; as the
-# rate rises they go to the right and down, and the largest rates fall back.
+# There is a line for each method and a point for each rate but the largest, which ruins the encoder (the table has it).
+# All lines begin at the upper left, with little gained and nothing lost. As the rate rises they go to the right and
+# down.
 
 # %%
 mean = scored.groupby("method")[["movies", "other task"]].mean()
@@ -743,12 +748,13 @@ assert cost.loc["full", "weights"] > 100 * cost.loc[few_weights, "weights"].max(
 
 # %% [markdown]
 # - **Gain**: with 500 labels fine-tuning pays, and less than a hundredth of the weights gets most of it.
-# - **Forgetting** follows how far the rate goes, not how many weights learn. At its best rate full fine-tuning gains most
-#   and forgets most, but BitFit, with the fewest weights, forgets about as much, and at a third of that rate full
-#   fine-tuning gains what LoRA gains and keeps no less. Biderman et al. (2024, arXiv:2405.09673, § 4.3) found
-#   the same for large language models: LoRA and full fine-tuning seem to lie on one curve of gain against forgetting.
-#   One draw, one model and one pair of tasks: whoever compares two methods must show such a curve for each, not a point.
-#   What keeps the source for certain is that LoRA can be taken out.
+# - **Forgetting** goes with the rate here more than with the number of weights that learn. At its best rate full
+#   fine-tuning gains most and forgets most, but BitFit, with the fewest weights, forgets about as much, and at a third
+#   of that rate full fine-tuning gains what LoRA gains and keeps no less. These curves rest on one draw, one model and
+#   one pair of tasks. Biderman et al. (2024, arXiv:2405.09673) say of large language models what their title says,
+#   "LoRA Learns Less and Forgets Less", and so do the means above. They also find (§ 4.3) that both methods seem to lie
+#   on one curve of gain against forgetting. If you compare two methods, show such a curve for each, not a point. What
+#   keeps the source for certain is that LoRA can be taken out.
 # - **The rate**: with few weights it must be larger, here 0.01 against 0.0003, and three times more destroys the encoder.
 # - **Cost**: the backward pass goes through all blocks in any case.
 
@@ -764,10 +770,10 @@ Predict.report()
 # - LoRA learns a change of low rank beside a frozen kernel. It starts at nothing, can be merged, and can be taken out:
 #   then the source is back exactly. Keras' `enable_lora` is the paper's on `Dense`, another method on attention's
 #   projections, and a later `trainable = False` switches it off.
-# - It pays where the backbone is large and the tasks are many: one frozen encoder, a small file a task. On the small
-#   ResNet head only or full fine-tuning is the better choice.
-# - Few weights do not keep the source by themselves: what is forgotten follows what was gained, and so the rate. Compare
-#   methods over several rates.
+# - It pays where the backbone is large and the tasks are many: one frozen encoder, and one small file per task. On the
+#   small ResNet, at rank 4, head only or full fine-tuning was the better choice.
+# - Few weights do not keep the source by themselves: on the Transformer, in one draw, BitFit forgot about as much as
+#   full fine-tuning did. Compare methods over several rates, and over more draws than this notebook could.
 
 # %% [markdown]
 # ## Exercises

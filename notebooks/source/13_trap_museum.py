@@ -4,7 +4,8 @@
 # **Question: your fine-tuning runs without an error and the accuracy disappoints. Which of the usual mistakes is it,
 # and how do you see it without reading the code a tenth time?**
 #
-# Takes about a minute on two cores, and needs no internet. You need notebooks 03 (base and head) and 04 (freezing).
+# Reading time: about 60 minutes, 45 without the sections marked as optional; running it takes about one. You need:
+# notebooks 03 (base and head) and 04 (freezing). It runs offline.
 #
 # In notebook 00 you wrote `base.trainable = True` and a loop that ends in `layer.trainable = False`, and you gave
 # `loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)` to `compile`. Room 1 shows what happens where the
@@ -54,7 +55,7 @@ SEEN_IN = ("3.12.0", "3.13.2", "3.14.0", "3.15.1")  # the Keras versions under w
 pd.set_option("display.max_colwidth", None)  # tables below hold sentences
 
 # %% [markdown]
-# ## The entrance: what does your Keras do?
+# ## The entrance: what does your Keras do? (optional)
 #
 # Many traps are made of what Keras does with a flag. Keras changes, and a museum label grows old. So each broken
 # program carries the Keras versions in which its trap was seen, as *cell tags* (in JupyterLab: select the cell, then
@@ -311,7 +312,7 @@ assert ("trainable-changed-after-compile" in rules(late)) == HOLDS["3"]
 assert ("weights-move-while-frozen" in rules(late)) == HOLDS["3"]
 ax = plots.plot_audit(tlkit.audit_fit(model, few, **meant))
 # %% [markdown]
-# The strip has a column a layer, from the pixels on the left to the head on the right, grouped by stage. Upper row:
+# The strip has one column per layer, from the pixels on the left to the head on the right, grouped by stage. Upper row:
 # what was meant (blue frozen, orange learning). Below: what one step moved, in the weights and in the statistics of
 # BatchNorm. A white cross marks each layer that did not do what was meant: here, all of the backbone.
 #
@@ -358,8 +359,8 @@ tell(findings)
 assert ("unfreeze-without-effect" in rules(findings)) == HOLDS["2"]
 
 # %% [markdown]
-# None. The model's own flag was `True` all the time; setting it to `True` again changes nothing, so nothing is passed
-# on to the layers. **Fix:** set each layer's flag. `freeze_to` does.
+# It trains none. The model's own flag was `True` all the time; setting it to `True` again changes nothing, so nothing
+# is passed on to the layers. **Fix:** set each layer's flag. `freeze_to` does.
 
 # %%
 tlkit.freeze_to(base, 0)
@@ -372,7 +373,8 @@ assert not findings
 # ### Exhibit 3: `training=False`
 #
 # You want to fine-tune the whole backbone, and know that BatchNorm must not be disturbed by a few target images. So you
-# call the backbone with `training=False`, as Keras' own guide "Transfer learning & fine-tuning" of 2023 does.
+# call the backbone with `training=False`, as Keras' own guide "Transfer learning & fine-tuning" does (dated 2023/06/25;
+# changed after issue keras-team/keras #20285, it still allows this).
 #
 # **Predict before you run:** which parts of the BatchNorm layers move: scale and offset, or the statistics, or both?
 
@@ -391,9 +393,9 @@ assert ("training-false-relied-on" in rules(findings)) == HOLDS["1"]
 assert len(findings) == 3 or not HOLDS["1"]
 
 # %% [markdown]
-# Both. Three rules fire for one cause: BatchNorm was meant to be held, and it learns, and its statistics follow the
-# target batches. **Fix:** do not rely on the argument of a call; freeze the BatchNorm layers, which the guide names as
-# well. `freeze_to` holds them in every stage, also in those that learn.
+# Both move. Three rules fire for one cause: BatchNorm was meant to be held, and it learns, and its statistics follow
+# the target batches. **Fix:** do not rely on the argument of a call; freeze the BatchNorm layers, which the guide names
+# as the other way. `freeze_to` holds them in every stage, also in those that learn.
 
 # %%
 tlkit.freeze_to(base, 0)
@@ -511,7 +513,7 @@ tell(findings)
 assert "misspelt-attribute" in rules(findings)
 
 # %% [markdown]
-# No. Any object takes any attribute. **Fix:** spell it, or call `freeze_to`, whose own name Python does check.
+# It does not. Any object takes any attribute. **Fix:** spell it, or call `freeze_to`, whose own name Python does check.
 
 # %%
 base = small_backbone()
@@ -605,7 +607,7 @@ assert not findings
 # %% [markdown]
 # ### Exhibit 7: logits that are read as probabilities
 #
-# The opposite: the head ends in logits, and the loss is given by its name.
+# This is the opposite: the head ends in logits, and the loss is given by its name.
 #
 # **Predict before you run:** the right loss reaches nearly all of the test digits. And this one?
 
@@ -714,11 +716,11 @@ tell(findings)
 assert not findings
 
 # %% [markdown]
-# ### Exhibit 9: a ResNet50 without its preprocessing
+# ### Exhibit 9: a ResNet50 without its preprocessing (optional)
 #
 # The program of the article that this course reviews (notebook 09): ResNet50 from `keras.applications`, a head,
-# `compile`, `fit`. What is missing is `preprocess_input`. (The weights are random here, because the museum has no
-# network; what enters is the same.)
+# `compile`, `fit`. What is missing is `preprocess_input`. (The weights are random here, because the museum loads
+# nothing from the internet; what enters is the same.)
 #
 # **Predict before you run:** in which order of the colours, and with which mean, was ResNet50 trained?
 
@@ -733,8 +735,8 @@ tell(findings)
 assert "input-statistics" in rules(findings)
 
 # %% [markdown]
-# Blue first, and with the mean of ImageNet taken away. Channel means far above 0 say that it was forgotten. **Fix:**
-# put the network's own preprocessing inside the model, where nobody can forget it or do it twice.
+# It was trained with blue first, and with the mean of ImageNet taken away. Channel means far above 0 say that it was
+# forgotten. **Fix:** put the network's own preprocessing inside the model, where nobody can forget it or do it twice.
 
 # %%
 prepared = keras.applications.resnet.preprocess_input(enlarged)
@@ -764,8 +766,8 @@ assert "group-in-two-splits" in rules(findings)
 assert np.isin(held_out.groups, train.groups).mean() > 0.9
 
 # %% [markdown]
-# All or nearly all. What such a test score promises is to read new characters *of fonts it knows*. Notebook 07 measures
-# by how much that flatters. **Fix:** cut between families.
+# All of them have one, or nearly all. What such a test score promises is to read new characters *of fonts it knows*.
+# Notebook 07 measures by how much that flatters. **Fix:** cut between families.
 
 # %%
 splitter = GroupShuffleSplit(n_splits=1, test_size=0.25, random_state=SEED)
@@ -853,7 +855,7 @@ tell(findings)
 assert not findings
 
 # %% [markdown]
-# ### Exhibit 12: predictions from one pass, labels from another
+# ### Exhibit 12: predictions from one pass, labels from another (optional)
 #
 # A good head (the source's own, on cached features), a test set that is shuffled, and a confusion matrix by hand.
 #
@@ -883,8 +885,8 @@ assert by_hand < 0.3 < true - 0.3
 from_the_matrix.compare(by_hand)
 
 # %% [markdown]
-# About chance: the set was shuffled anew between `predict` and the loop that collects the labels. **Fix:** do not
-# shuffle what you evaluate.
+# It gives about chance: the set was shuffled anew between `predict` and the loop that collects the labels. **Fix:** do
+# not shuffle what you evaluate.
 
 # %%
 some = tf.data.Dataset.from_tensor_slices((scored_on.x, scored_on.y)).batch(100)
@@ -964,7 +966,7 @@ assert reached["low rate"].min() > 0.8
 # backbone bears.
 
 # %% [markdown]
-# ### Exhibit 14: statistics that never arrive
+# ### Exhibit 14: statistics that never arrive (optional)
 #
 # A small network of your own, BatchNorm as it comes, twelve epochs on 100 images.
 #
@@ -1025,7 +1027,7 @@ tell(findings)
 assert not findings
 
 # %% [markdown]
-# ### Exhibit 15: the cache that outlived its weights
+# ### Exhibit 15: the cache that outlived its weights (optional)
 #
 # Cache what the frozen stages give, fine-tune the whole backbone a little, then freeze again and train the rest: on the
 # cache from before.
@@ -1050,8 +1052,8 @@ tell(findings)
 assert "cache-stale" in rules(findings)
 
 # %% [markdown]
-# Neither. The audit runs a few images through the frozen stages as they are and compares. **Fix:** cache again after
-# the weights changed.
+# Neither does. The audit runs a few images through the frozen stages as they are and compares. **Fix:** cache again
+# after the weights changed.
 
 # %%
 features = tlkit.cache_features(trunk, few)
@@ -1175,8 +1177,8 @@ tell(findings)
 assert not findings
 
 # %% [markdown]
-# Nothing: it looks at shapes, ranges and counts of labels, not at their meaning. A baseline (notebook 03) would tell
-# you.
+# It says nothing: it looks at shapes, ranges and counts of labels, not at their meaning. A baseline (notebook 03) would
+# tell you.
 #
 # Second, a *subclassed* model has no graph to read, so several rules cannot be applied. The answer says which:
 
@@ -1205,7 +1207,7 @@ assert not findings
 assert abs(float(loop_loss(few.y, outputs)) - float(from_logits(few.y, outputs))) > 0.05
 
 # %% [markdown]
-# ## 10. The same in plain Keras
+# ## 10. The same in plain Keras (optional)
 #
 # The audit is no magic: it compares weights before and after. Here is exhibit 1 once more, written with Keras and NumPy
 # alone. First a base below a head, and the flag that comes too late:

@@ -381,14 +381,16 @@ def _entering(case: Case) -> tuple[Array, Array, list[Any]]:
         operation, tensor = found
         if isinstance(operation, keras.layers.Embedding):
             raise Unknown("the model takes tokens, not pixels")
-        tensor = before_padding(tensor)  # zeros at the border would lower the means
+        nested = isinstance(operation, keras.Model) and operation is not model and hasattr(operation, "inputs")
+        if not nested:  # zeros at the border would lower the means; what enters a nested network has to fit it
+            tensor = before_padding(tensor)
         before = keras.Model(model.inputs[0], tensor, name="before_weights")
         try:
             values = before(values, training=False)
         except Exception as error:
             raise Unknown("the model cannot be called on the data") from error
         passed += [inner for inner in before.operations if not isinstance(inner, keras.layers.InputLayer)]
-        if not (isinstance(operation, keras.Model) and operation is not model and hasattr(operation, "inputs")):
+        if not nested:
             break
         model = operation
     return np.asarray(raw, np.float64), np.asarray(values, np.float64), passed

@@ -177,7 +177,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
             self.per_class = min(10, self.experiment.most_per_class)
             self.frozen = self.experiment.frozen_to(max(0, backbone.n_stages - 1))
         self.add_class("tlkit")
-        self._still = Still(self._draw, lambda: (10.0, 5.6 if self.runs else 3.4), self._static_words)
+        self._still = Still(self._draw, lambda: (10.0, 7.0 if self.runs else 3.4), self._static_words)
         atexit.register(_end, weakref.ref(self))
         self._build()
         self.observe(self._follow_settings, [*self.SETTINGS, "frozen"])

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from tlkit.experiment import Baselines, Run
 from tlkit.plots import SOURCE_COLOR, TARGET_COLOR, plot_audit
@@ -244,16 +245,20 @@ def draw_figure(
         table: The titles of columns, then the cells of a row for each run shown.
         source: What the source's curve is called.
     """
-    mosaic: Any = [["curves", "curves"], ["runs", "strip"]] if runs else [["curves", "curves"]]
-    grid = figure.subplot_mosaic(mosaic, height_ratios=[3, 2] if runs else None, width_ratios=[3, 2])
+    mosaic: Any = [["curves"], ["runs"], ["strip"]] if runs else [["curves"]]
+    grid = figure.subplot_mosaic(mosaic, height_ratios=[6, 0.5 + 0.5 * len(table), 3] if runs else None)
     ax = grid["curves"]
-    for run in runs[:-1]:
-        ax.plot(run.history["epoch"], run.history["target"], color="0.7")
-        ax.plot(run.history["epoch"], run.history["source"], color="0.7", linestyle=":")
+    for number, run in enumerate(runs[:-1], start=1):
+        for curve, line, name in (("target", "-", "target"), ("source", ":", source)):
+            points = run.history[["epoch", curve]].to_numpy()
+            ax.plot(*points.T, line, color="0.6", label=f"{name}, earlier runs" if number == 1 else None)
+            look = {"color": "0.35", "fontsize": 8, "va": "center"}
+            ax.annotate(f"run {number}", points[-1], (5, 0), textcoords="offset points", **look)
     for name, value, _ in _baseline_lines(baselines):
         ax.axhline(value, color="0.5", linestyle="--", linewidth=0.8)
         ax.annotate(f"{name} {value:.2f}", (1.005, value), xycoords=("axes fraction", "data"), fontsize=8)
     ax.set(xlabel="epoch", ylabel="accuracy", title=literal(title))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     if not runs:
         ax.set(xlim=(0, epochs), ylim=(0, 1))
         return
@@ -264,6 +269,6 @@ def draw_figure(
     grid["runs"].axis("off")
     drawn = grid["runs"].table(table[1:], colLabels=table[0], loc="center", edges="horizontal")
     drawn.auto_set_font_size(False)
-    drawn.set_fontsize(8)
+    drawn.set_fontsize(10)
     drawn.auto_set_column_width(list(range(len(table[0]))))
     plot_audit(runs[-1].audit, ax=grid["strip"])

@@ -35,7 +35,7 @@ STYLE = f"""<style>
 .tlkit th, .tlkit td {{ padding: 3px 10px; border-bottom: 1px solid var(--tlkit-line); text-align: right; }}
 .tlkit th {{ color: var(--tlkit-quiet); font-weight: normal; }}
 .tlkit *:focus-visible {{ outline: 2px solid var(--tlkit-source); outline-offset: 1px; }}
-.tlkit.widget-box, .tlkit .widget-box {{ overflow: visible; }} /* ipywidgets' scrollbars come with a single pixel */
+.tlkit.widget-box, .tlkit .widget-box {{ overflow: visible; }} /* ipywidgets' scrollbars come at the least overflow */
 /* JupyterLab gives this class to the views of a kernel that was restarted. */
 .tlkit .jupyter-widgets-disconnected::before {{ display: none; }}
 .tlkit.jupyter-widgets-disconnected::before {{ font: inherit; font-weight: bold; color: var(--tlkit-wrong);
