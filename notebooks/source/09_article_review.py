@@ -414,20 +414,18 @@ assert low < 0 < high
 #
 # **Predict before you run:** by how many points is the accuracy on the 100 images too good?
 
+
 # %%
-RATES, STEPS = (0.003, 0.01, 0.03, 0.1, 0.3), (25, 50, 75, 100)
-
-
-def right_answers(draw):
+def right_answers(draw, rates=(0.003, 0.01, 0.03, 0.1, 0.3), steps=(25, 50, 75, 100)):
     """For each setting, which test images the head reads correctly."""
     learned, tested = (tlkit.pool_features(seen_by("pretrained on print", part)) for part in (draw, target.test))
     centre, y = learned.mean(axis=0), np.eye(10)[draw.y]
     x, x_test = ((part - centre) / (learned - centre).std() for part in (learned, tested))
-    for rate in RATES:
+    for rate in rates:
         w = np.zeros((x.shape[1], 10))
-        for step in range(1, max(STEPS) + 1):
+        for step in range(1, max(steps) + 1):
             w = w - rate * x.T @ (softmax(x @ w, axis=1) - y) / len(x)  # section 1: the right gradient
-            if step in STEPS:
+            if step in steps:
                 yield (x_test @ w).argmax(axis=1) == target.test.y
 
 
