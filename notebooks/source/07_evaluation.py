@@ -1040,7 +1040,7 @@ assert np.isclose(error, evaluation.calibration_error(tables["frozen"]), atol=1e
 {"accuracy": round(score, 4), "calibration error": round(float(error), 4)}
 
 # %% [markdown]
-# Your guesses beside the results:
+# Your guesses beside the results, if you recorded any:
 
 # %%
 Predict.report()
@@ -1058,7 +1058,8 @@ Predict.report()
 # %% [markdown]
 # ## Exercises
 #
-# `check` tells you whether your answer is right. Hints and solutions are folded.
+# Replace each `...` by your answer and run the cell. It says whether the answer is right, and if not, what is missing.
+# Hints and solutions are folded.
 
 # %% [markdown]
 # **1. Recall at a threshold.** A detector of eights gives each image a score, and says yes where the score is
@@ -1167,7 +1168,7 @@ def interval_of_difference(first_right, second_right, rng): ...  # your code
 check("07.3", interval_of_difference)
 
 # %% [markdown]
-# **4. Other letters** (an experiment, without a check). Repeat section 7 with the lower-case letters: set
+# **4. Other letters** (without a check). Repeat section 7 with the lower-case letters: set
 # `printed = tlkit.load_domain("printed").restrict_to([*string.ascii_lowercase])` (after `import string`); six faces are
 # then 156 glyphs. Predict first: with 26 classes that look more alike, is the inflation larger or smaller? Which assert
 # fails, if any, and what does that tell you about carrying "the" size of leakage from one data set to the next?

@@ -906,7 +906,7 @@ for target, (best, _) in by_hand.items():
 # from scratch beside them. Look at the test images once.
 
 # %% [markdown]
-# Your guesses beside the results:
+# Your guesses beside the results, if you recorded any:
 
 # %%
 Predict.report()
@@ -926,7 +926,8 @@ Predict.report()
 # %% [markdown]
 # ## Exercises
 #
-# `check` tells you whether your answer is right. Hints and solutions are folded.
+# Replace each `...` by your answer and run the cell. It says whether the answer is right, and if not, what is missing.
+# Hints and solutions are folded.
 
 # %% [markdown]
 # **1. Which of them hurt?** Four pretrained networks were tried on one target with 20 labels. The table gives, in points
@@ -1031,7 +1032,7 @@ def choose(candidates, y): ...  # your code
 check("08.3", choose)
 
 # %% [markdown]
-# **4. LogME, centred** (an experiment, without a check). LogME's model has no intercept, while the linear probe has
-# one. Subtract its mean from each feature before `log_me` (`x - x.mean(axis=0)`) and add this to `SCORES` as "LogME,
-# centred". Predict first: does $\tau$ rise, and on which target most? Then predict which of the asserts of section 5
-# hold with `PER_CLASS = 30`, and look: with 300 images, does the H-score recover?
+# **4. LogME, centred** (without a check). LogME's model has no intercept, while the linear probe has one. Subtract
+# its mean from each feature before `log_me` (`x - x.mean(axis=0)`) and add this to `SCORES` as "LogME, centred".
+# Predict first: does $\tau$ rise, and on which target most? Then predict which of the asserts of section 5 hold with
+# `PER_CLASS = 30`, and look: with 300 images, does the H-score recover?

@@ -597,14 +597,12 @@ f"{len(repaired.trainable_weights)} of {len(repaired.weights)} arrays learned: t
 #   under a condition that it leaves out: a related source, a frozen base, a validation part.
 # - "Fine-tuned", "unlabelled" and "85 %" are claims that a few lines of code can test. Test them.
 # - A number needs a data set, a baseline and an interval before it means anything.
-#
-# **Exercise:** take the last blog post on deep learning that you liked. Write down five of its claims, and for each the
-# smallest experiment that could show it wrong. Run one of them.
 
 # %% [markdown]
 # ## Exercises
 #
-# `check` tells you whether your answer is right. Hints and solutions are folded.
+# Replace each `...` by your answer and run the cell. It says whether the answer is right, and if not, what is missing.
+# Hints and solutions are folded.
 
 # %% [markdown]
 # **1. What does it train?** The article's program freezes its base, which ends in `channels` averaged features. On them
@@ -714,3 +712,7 @@ def repaired(base, n_classes): ...  # your code
 
 
 check("09.3", repaired)
+
+# %% [markdown]
+# **4. Another text** (without a check). Take the last blog post on deep learning that you liked. Write down five of its
+# claims, and for each the smallest experiment that could show it wrong. Run one of them.

@@ -556,7 +556,7 @@ assert np.allclose(again.model.predict(test.x[:20], verbose=0), direct, atol=1e-
 f"{exported.stat().st_size / 1e6:.0f} MB"
 
 # %% [markdown]
-# Your guesses beside the results:
+# Your guesses beside the results, if you recorded any:
 
 # %%
 Predict.report()
@@ -574,8 +574,8 @@ Predict.report()
 # %% [markdown]
 # ## Exercises
 #
-# `check` tells you whether your answer is right. Hints and solutions are folded. The first three need nothing that was
-# fetched.
+# Replace each `...` by your answer and run the cell. It says whether the answer is right, and if not, what is missing.
+# Hints and solutions are folded. The first three need nothing that was fetched.
 
 # %% [markdown]
 # **1. The figure to report.** You tried several ways. `validation` and `test` are arrays of their accuracies on the two
@@ -674,6 +674,6 @@ def finished(base, head, side): ...  # your code
 check("10.3", finished)
 
 # %% [markdown]
-# **4. Your own pictures** (an experiment, without a check). Set `FOLDER` to a folder of your own, with a folder per
-# class and 20 pictures or more in each. Before you run the notebook, write down four guesses: raw pixels, as printed,
-# prepared, all labels. Then look at the five pictures of section 7 and decide for each whether its label is right.
+# **4. Your own pictures** (without a check). Set `FOLDER` to a folder of your own, with a folder per class and 20
+# pictures or more in each. Before you run the notebook, write down four guesses: raw pixels, as printed, prepared,
+# all labels. Then look at the five pictures of section 7 and decide for each whether its label is right.

@@ -1019,7 +1019,7 @@ print(f"{agree:.1%} of {len(answers)} answers are the probe's; accuracy {np.mean
 # notebook asked: what becomes of "café", to which length are sentences padded, and what do the probe and TF-IDF say?
 
 # %% [markdown]
-# Your guesses beside the results:
+# Your guesses beside the results, if you recorded any:
 
 # %%
 Predict.report()
@@ -1039,8 +1039,8 @@ Predict.report()
 # %% [markdown]
 # ## Exercises
 #
-# `check` tells you whether your answer is right. Hints and solutions are folded. The first three need nothing that was
-# fetched.
+# Replace each `...` by your answer and run the cell. It says whether the answer is right, and if not, what is missing.
+# Hints and solutions are folded. The first three need nothing that was fetched.
 
 # %% [markdown]
 # **1. Attention by hand.** A query and the keys of four tokens have the width 4. The products of the query with the keys
@@ -1149,7 +1149,7 @@ def side_by_side(q, k, v, is_token, heads): ...  # your code
 check("11.3", side_by_side)
 
 # %% [markdown]
-# **4. Whose labels?** (an experiment, without a check). You want to read tweets. What would you rather have: 100 labelled
-# editorials, or 20 labelled tweets? Write down your guess, then read both off `transfer` and `curves`. How many tweets
-# are the 100 editorials worth? And the other way round, for editorials? Then let FreezeLab tune for you:
+# **4. Whose labels?** (without a check). You want to read tweets. What would you rather have: 100 labelled
+# editorials, or 20 labelled tweets? Write down your guess, then read both off `transfer` and `curves`. How many
+# tweets are the 100 editorials worth? And the other way round, for editorials? Then let FreezeLab tune for you:
 # `FreezeLab(load_text_pair("editorials", "tweets"), backbone)` (from `tlkit.widgets` and `tlkit.text`).

@@ -759,7 +759,7 @@ assert cost.loc["full", "weights"] > 100 * cost.loc[few_weights, "weights"].max(
 # - **Cost**: the backward pass goes through all blocks in any case.
 
 # %% [markdown]
-# Your guesses beside the results:
+# Your guesses beside the results, if you recorded any:
 
 # %%
 Predict.report()
@@ -778,8 +778,8 @@ Predict.report()
 # %% [markdown]
 # ## Exercises
 #
-# `check` tells you whether your answer is right. Hints and solutions are folded. The first three need nothing that was
-# fetched.
+# Replace each `...` by your answer and run the cell. It says whether the answer is right, and if not, what is missing.
+# Hints and solutions are folded. The first three need nothing that was fetched.
 
 # %% [markdown]
 # **1. How many weights?** LoRA of one rank goes around several dense layers. Write `lora_weights(kernels, rank)`: how many
@@ -878,7 +878,7 @@ def thin(change, share): ...  # your code
 check("12.3", thin)
 
 # %% [markdown]
-# **4. A higher rank** (an experiment, without a check). In section 4 give LoRA rank 16 in place of 4 (in `METHODS`),
-# and predict first: does it now gain from clothes what full fine-tuning gains? Set `LIVE` and `DRAWS` to 4, since the
-# stored draws are those of rank 4; some asserts will fail. Then let it learn in all stages (`STAGE = 0`), and watch
-# the seconds.
+# **4. A higher rank** (without a check). In section 4 give LoRA rank 16 in place of 4 (in `METHODS`), and predict
+# first: does it now gain from clothes what full fine-tuning gains? Set `LIVE` and `DRAWS` to 4, since the stored
+# draws are those of rank 4; some asserts will fail. Then let it learn in all stages (`STAGE = 0`), and watch the
+# seconds.

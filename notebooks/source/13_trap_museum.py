@@ -1253,7 +1253,7 @@ assert not tlkit.diagnose(model, few, backbone=base, intended_stage=1)
 print("no layer of the base moves, and the audit finds nothing")
 
 # %% [markdown]
-# Your guesses beside the results:
+# Your guesses beside the results, if you recorded any:
 
 # %%
 Predict.report()
@@ -1269,7 +1269,8 @@ Predict.report()
 # %% [markdown]
 # ## Exercises
 #
-# `check` tells you whether your answer is right. Hints and solutions are folded.
+# Replace each `...` by your answer and run the cell. It says whether the answer is right, and if not, what is missing.
+# Hints and solutions are folded.
 
 # %% [markdown]
 # **1. Which flags arrive?** How many *variables* of this base learn? (A kernel is one variable, a bias another one.) Find

@@ -22,7 +22,7 @@ _CLASSES = 4
 
 def check_1(answer: Any) -> None:
     """Only the head learns, which is no fine-tuning; and the hidden layer makes this head a large one."""
-    reread = "notebook 09, the article's program"
+    reread = "notebook 09, section 5"
     check_example(answer, (3, 2, 2), 3 * 2 + 2 + 2 * 2 + 2, reread=reread)
 
     def count(channels: int, hidden: int, n_classes: int) -> int:
@@ -36,7 +36,7 @@ def check_1(answer: Any) -> None:
 
 def check_2(answer: Any) -> None:
     """An accuracy says something once a baseline stands beside it, and an interval around it."""
-    reread = "notebook 09, on the article's figure, and notebook 07, section 4"
+    reread = "notebook 09, section 6, and notebook 07, section 4"
     rng = np.random.default_rng(902)
     # So many standard deviations apart that every kind of 95 % interval gives the same verdict.
     for away, wanted in ((-4, "below"), (-1.5, "undecided"), (0.2, "undecided"), (1.5, "undecided"), (2.6, "above")):
@@ -56,7 +56,7 @@ def check_3(answer: Any) -> None:
     """The preparation stands inside the model, and the loss knows what it gets: nobody can forget either."""
     from tlkit._keras import keras
 
-    reread = "notebook 09, the program repaired"
+    reread = "notebook 09, section 12"
     seen: dict[str, Any] = {}
 
     class Seen(keras.layers.Layer):  # type: ignore[misc]  # Keras' types are imported lazily
