@@ -144,7 +144,7 @@ def test_clothes_that_were_not_fetched(tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.fixture(scope="module")
 def mnist(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, float]]:
-    """Rows by method of the whole demo as the command gives it: mnist, 10 labels a class, 5 seeds."""
+    """Rows by method of the whole demo as the command gives it: mnist, 10 labels per class, 5 seeds."""
     from contextlib import redirect_stdout
     from io import StringIO
 
@@ -276,7 +276,7 @@ def test_the_claims_rest_on_images_that_no_training_has_seen() -> None:
 
 
 def test_pretrained_features_beat_random_ones_on_a_few_digits() -> None:
-    # The quick form of the claim, for every run of the tests: 2 labels a class, 200 test images.
+    # The quick form of the claim, for every run of the tests: 2 labels per class, 200 test images.
     digits = load_domain("optdigits")
     few, test = digits.train.take(2, seed=0), digits.test[:200]
     scores = []

@@ -972,7 +972,7 @@ def test_what_differs_with_dropout_is_the_trunks_own(stage: int) -> None:
 @pytest.mark.slow
 @pytest.mark.bank
 def test_frozen_vectors_beat_words_at_100_labels(minilm: Backbone) -> None:
-    """Linear probes, 50 labels a class, mean of 5 draws: each domain on itself, and across domains."""
+    """Linear probes, 50 labels per class, mean of 5 draws: each domain on itself, and across domains."""
     domains = [load_text_domain(name) for name in TEXT_DOMAINS]
     few = [[domain.train.take(50, seed=seed) for seed in range(5)] for domain in domains]
     asked = [*(draw for draws in few for draw in draws), *(domain.test for domain in domains)]

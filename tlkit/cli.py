@@ -171,7 +171,7 @@ def _title(target: str, per_class: int, seeds: int) -> str:
 
     over = f"mean of {seeds} draws ± 95 % interval" if seeds > 1 else "one draw of labels"
     source = "ImageNet" if target in PHOTO_TARGETS else "printed"
-    return f"Accuracy, {source} → {target}, {per_class} labels a class, {over}"
+    return f"Accuracy, {source} → {target}, {per_class} labels per class, {over}"
 
 
 def _print_table(table: Any, target: str, per_class: int, seeds: int) -> None:
@@ -252,7 +252,7 @@ def _run_jupyterlab(options: list[str]) -> None:
 def check(
     model: Annotated[Path, typer.Argument(help="A saved model, MODEL.keras.")],
     data: Annotated[
-        str | None, typer.Option(help="A domain (mnist, ..., clothes) or a folder of images, a folder a class.")
+        str | None, typer.Option(help="A domain (mnist, ..., clothes) or a folder of images, one folder per class.")
     ] = None,
     backbone: Annotated[str | None, typer.Option(help="The name of the nested pretrained model in MODEL.")] = None,
     intended_stage: Annotated[

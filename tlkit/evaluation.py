@@ -337,8 +337,9 @@ def calibration(labels: Array, probabilities: Array, *, bins: int = 15) -> pd.Da
         bins: Bins of equal width over the confidence, 1 or more.
 
     Returns:
-        A row a bin: ``low`` (excluded) and ``high`` (included), ``count`` of the examples whose most likely class has a
-        probability in it, ``confidence`` (the mean of that probability) and ``accuracy``, NaN where the bin is empty.
+        One row per bin: ``low`` (excluded) and ``high`` (included), ``count`` of the examples whose most likely class
+        has a probability in it, ``confidence`` (the mean of that probability) and ``accuracy``, NaN where the bin is
+        empty.
 
     Raises:
         ValueError: Shapes differ, rows do not sum to 1, or ``bins`` is below 1.

@@ -41,7 +41,7 @@ class GradientTriangle:
     """Up to four gradients of one loss, compared.
 
     Attributes:
-        table: A row a component (``z[0]``, ``W[0, 1]``); columns ``symbolic``, ``automatic``, ``numeric`` and
+        table: One row per component (``z[0]``, ``W[0, 1]``); columns ``symbolic``, ``automatic``, ``numeric`` and
             ``claimed`` as far as they exist, and the largest ``relative difference`` between any two of them.
         differences: The largest relative difference of each pair of columns, over components without a kink.
         disagrees: The columns outside the largest group that agrees; all columns if no group is the largest.

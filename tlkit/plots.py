@@ -59,7 +59,7 @@ def _axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
 def plot_examples(
     domain: Domain | Split, *, columns: int = 10, rows: int = 3, seed: int = 0, ax: Axes | None = None
 ) -> Axes:
-    """Training images in a grid, a class a column where there are as many columns as classes or more.
+    """Training images in a grid, one class per column where there are as many columns as classes or more.
 
     Args:
         domain: A domain, or a split of images.
@@ -96,7 +96,7 @@ def plot_examples(
 
 
 def plot_history(history: pd.DataFrame, *, metric: str = "accuracy", ax: Axes | None = None) -> Axes:
-    """Loss or accuracy against the epoch, a line a split, from what :func:`tlkit.training.fit` returned.
+    """Loss or accuracy against the epoch, one line per split, from what :func:`tlkit.training.fit` returned.
 
     Raises:
         ValueError: ``metric`` is not ``"accuracy"`` or ``"loss"``.
@@ -114,7 +114,7 @@ def plot_history(history: pd.DataFrame, *, metric: str = "accuracy", ax: Axes | 
 
 
 def plot_few_shot(curve: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Accuracy against labels per class (log scale), a line a method, with 95 % intervals over seeds.
+    """Accuracy against labels per class (log scale), one line per method, with 95 % intervals over seeds.
 
     ``curve`` is what :func:`tlkit.evaluation.few_shot_curve` returned.
     """
@@ -211,7 +211,7 @@ def plot_confusion(matrix: Array, classes: Sequence[str], *, ax: Axes | None = N
 
 
 def plot_calibration(tables: Mapping[str, pd.DataFrame], *, ax: Axes | None = None) -> Axes:
-    """A reliability diagram: accuracy against confidence, a line a model; the dashes are perfect calibration.
+    """A reliability diagram: accuracy against confidence, one line per model; the dashes are perfect calibration.
 
     Below the dashes a model is too sure of itself, above them not sure enough. The area of a point grows with the
     share of the examples in its bin. The line joins bins that hold a hundredth of the examples or more: what smaller
@@ -242,7 +242,7 @@ def plot_calibration(tables: Mapping[str, pd.DataFrame], *, ax: Axes | None = No
 
 
 def plot_audit(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """What was meant against what moved, a column a layer from input to output: blue is still, orange moves.
+    """What was meant against what moved, one column per layer from input to output: blue is still, orange moves.
 
     A cross marks each layer that did not do what was meant. The lower row shows the statistics of BatchNorm.
 

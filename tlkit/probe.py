@@ -121,7 +121,8 @@ def few_shot_curve(
         seeds: The draws of those labels: how many, or which.
 
     Returns:
-        A row a representation, number and seed: ``method``, ``per_class``, ``labels`` (in all), ``seed``, ``accuracy``.
+        One row per representation, number and seed: ``method``, ``per_class``, ``labels`` (in all), ``seed``,
+        ``accuracy``.
 
     Raises:
         ValueError: A pool has too few examples of a class.

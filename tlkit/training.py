@@ -116,7 +116,7 @@ def fit(
         model: From ``train.x`` to logits ``(n, n_classes)``.
         epochs: Passes over ``train``, 1 or more.
         learning_rate: Step size, above 0.
-        batch_size: Examples a step, 1 or more.
+        batch_size: Examples per step, 1 or more.
         validation: Scored after each epoch.
         callbacks: Further Keras callbacks.
         optimizer: ``"adam"``, ``"adamw"`` or ``"sgd"`` (without momentum).
@@ -126,7 +126,7 @@ def fit(
             CPU device, which is no faster); a ``tf.distribute.MirroredStrategy`` on the devices that it names.
 
     Returns:
-        A row an epoch and split: ``epoch`` (from 1), ``split`` (``"train"`` or ``"validation"``), ``loss`` (mean
+        One row per epoch and split: ``epoch`` (from 1), ``split`` (``"train"`` or ``"validation"``), ``loss`` (mean
         cross-entropy, nats) and ``accuracy`` (0..1). Training figures are means over the batches of the epoch, while
         the weights were changing; validation figures are taken after it. An epoch that was stopped has its training
         row alone, and ``history.attrs["stopped"]`` is then true.

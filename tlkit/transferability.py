@@ -204,7 +204,7 @@ def _checked_matrix(matrix: Array, name: str) -> Array:
     if array.dtype.kind not in "fiu":
         raise TypeError(f"{name} must be numbers, got {array.dtype}.")
     if array.ndim != 2 or 0 in array.shape:
-        raise ValueError(f"{name} must have shape (n, d), a row an example, got {array.shape}.")
+        raise ValueError(f"{name} must have shape (n, d), one row per example, got {array.shape}.")
     x: Array = array.astype(np.float64)
     if not np.isfinite(x).all():
         raise ValueError(f"{name} must be finite, got NaN or infinite values.")

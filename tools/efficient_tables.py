@@ -204,7 +204,7 @@ def probe_seconds(tuner: Tuner, few: Split) -> float:
 
 
 def cost_row(method: str) -> dict[str, Any]:
-    """Weights that learn, the head's among them; seconds an epoch, the fastest after the first; the peak in MB.
+    """Weights that learn, the head's among them; seconds per epoch, the fastest after the first; the peak in MB.
 
     Seconds are the processor's, of all cores together: other work on the machine hardly changes them.
     """

@@ -315,7 +315,7 @@ def few_shot(
     per_class: int,
     seed: int,
 ) -> float:
-    """Accuracy of logistic regression on ``per_class`` labels a class."""
+    """Accuracy of logistic regression on ``per_class`` labels per class."""
     rng = np.random.default_rng(seed)
     rows = np.concatenate([rng.permutation(np.flatnonzero(pool_y == c))[:per_class] for c in np.unique(pool_y)])
     with threadpool_limits(1):  # so small a problem is slower on several threads, on a busy machine far slower

@@ -59,7 +59,7 @@ class Examples:
         """Class indices ``(n,)``, also of one-hot labels."""
         y = self.y
         if y.size % len(y) or y.ndim > 2:
-            raise Unknown("labels are not one class an example")
+            raise Unknown("labels are not one class per example")
         if y.dtype.kind not in "iub" and not np.array_equal(y, np.round(y)):
             raise Unknown("labels are not class indices")
         if y.ndim == 2 and y.shape[1] > 1:

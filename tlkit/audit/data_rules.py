@@ -212,7 +212,7 @@ def _in_batches(case: Case, x: Array) -> Array:
 
 
 def tidy_history(history: Any) -> pd.DataFrame | None:
-    """Any history as :func:`tlkit.training.fit` returns it: a row an epoch and split.
+    """Any history as :func:`tlkit.training.fit` returns it: one row per epoch and split.
 
     Args:
         history: That table, Keras' ``History``, or its dictionary.

@@ -57,7 +57,7 @@ class Findings(list[Finding]):
         return f"{words}; {self.checked} rules checked, {len(self.unchecked)} not."
 
     def to_frame(self) -> pd.DataFrame:
-        """A row a finding."""
+        """One row per finding."""
         return pd.DataFrame([asdict(finding) for finding in self], columns=list(Finding.__dataclass_fields__))
 
     def reasons(self) -> dict[str, list[str]]:

@@ -61,10 +61,10 @@ def audit_fit(
             it, what the layers' own flags say is what was meant.
         train_batchnorm: BatchNorm was meant to learn in the stages that learn.
         steps: Training steps, 1 or more. More than one for a learning rate that starts at 0.
-        batch_size: Examples a step, for arrays and splits.
+        batch_size: Examples per step, for arrays and splits.
 
     Returns:
-        A row a layer that has weights, from input to output: ``layer`` (with the names of the models around it),
+        One row per layer that has weights, from input to output: ``layer`` (with the names of the models around it),
         ``kind``, ``stage`` (1..n, ``"head"`` for what is not in the backbone, ``""`` without one), ``meant``
         (``"learn"`` or ``"frozen"``), ``trainable`` (the layer's flag), ``weights`` and ``statistics`` (how many
         numbers), ``weights_moved``, ``statistics_moved``, ``max_abs_change`` (of either), ``verdict``.

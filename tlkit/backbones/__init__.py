@@ -2,7 +2,7 @@
 
 A backbone takes raw pixels in 0..255; resizing, channels and rescaling live inside the model, so that no notebook can
 forget or double them. It ends in the last feature map; the head comes from :mod:`tlkit.heads`. A backbone for texts
-takes token ids and ends in a vector a text; those come from :mod:`tlkit.text`.
+takes token ids and ends in one vector per text; those come from :mod:`tlkit.text`.
 """
 
 from tlkit.backbones.backbone import Backbone, layers_up_to, stage_layers

@@ -63,7 +63,7 @@ SCRATCH_EPOCHS, SCRATCH_RATE = 30, 3e-4  # as in tlkit.demo
 KEPT_BYTES = 200 * 2**20
 # Training steps whose graphs are kept: one for each choice of layers that learn.
 KEPT_STEPS = 8
-# Training examples a class of a source without a bundled head, for the logistic regression that reads it.
+# Training examples per class of a source without a bundled head, for the logistic regression that reads it.
 SOURCE_PER_CLASS = 50
 
 
@@ -239,7 +239,7 @@ class Experiment:
             per_class = min(SOURCE_PER_CLASS, int(np.bincount(source.train.y).min()))
             wanted.append(source.train.take(per_class, seed=self.seed))
             self.source_head = build_head(self.backbone, len(source.classes), seed=self.seed)
-            self.source_head_from = f"a logistic regression on {per_class} labels a class of the source"
+            self.source_head_from = f"a logistic regression on {per_class} labels per class of the source"
         target_test, source_test, *labels = self._all_at(last, wanted, pretrained=True)
         if labels:
             fit_probe(self.source_head, labels[0])

@@ -44,7 +44,7 @@ of_base = {{layer.name for layer in base.layers}}
 _OLD_ANSWERS = """# Without the source's data: the target's test images, labelled with the pretrained network's answers.
 """
 
-_SCRIPT = '''"""Run {number}: {frozen} frozen, {labels} labels a class of {target}, in plain Keras."""
+_SCRIPT = '''"""Run {number}: {frozen} frozen, {labels} labels per class of {target}, in plain Keras."""
 
 import keras
 import numpy as np

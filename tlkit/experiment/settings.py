@@ -49,8 +49,8 @@ class Run:
     Args:
         number: From 1.
         boundary: Stages 1 to this one were frozen whole, and computed once.
-        history: A row a moment: ``epoch`` (0 is before training), ``target`` and ``source`` (accuracies 0..1). The last
-            row is on the test sets, the others on a few held-out examples.
+        history: One row per moment: ``epoch`` (0 is before training), ``target`` and ``source`` (accuracies 0..1). The
+            last row is on the test sets, the others on a few held-out examples.
         audit: As from :func:`tlkit.audit.audit_fit`.
         target: Accuracy on the target's test part, 0..1.
         source: Accuracy on the source's test part, 0..1, by the source's own head; where the experiment has no source,

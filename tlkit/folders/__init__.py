@@ -1,4 +1,4 @@
-"""The learner's own pictures, a folder a class: read them, look them over, unpack them from a zip.
+"""The learner's own pictures, one folder per class: read them, look them over, unpack them from a zip.
 
 :func:`load_folder` makes a domain of a folder, :func:`inspect_folder` says what is in it and what is wrong with it, and
 :func:`unpack_pictures` puts the pictures of a zip there. What comes in is a stranger's: a file is a picture when its

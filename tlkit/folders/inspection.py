@@ -33,7 +33,7 @@ class FolderReport:
 
     Args:
         path: The folder.
-        classes: A row a class: ``class``, ``pictures`` (that can be read), ``unreadable``, ``smallest`` and
+        classes: One row per class: ``class``, ``pictures`` (that can be read), ``unreadable``, ``smallest`` and
             ``largest`` (width × height in pixels, upright, by area) and ``modes`` (how many are RGB, grey, ...).
         unreadable: Each file that looks like a picture by its name and cannot be read, and why; empty ones are in
             ``empty``.

@@ -35,7 +35,7 @@ def load_folder(
     cache_dir: str | Path | None = None,
     max_bytes: int = MAX_BYTES,
 ) -> Domain:
-    r"""A domain from the learner's own images: one folder a class, whose name is the class.
+    r"""A domain from the learner's own images: one folder per class, whose name is the class.
 
     Images (PNG, JPEG, BMP, GIF, WebP) are turned upright by their EXIF mark, cropped around the centre to the aspect
     ratio of ``image_size`` and scaled; see :func:`tlkit.folders.read_picture`. Links that lead out of the folder are

@@ -119,7 +119,7 @@ def unpack_pictures(
             written = _write(archive, members, folder, skipped, _Limits(max_bytes, max_ratio, size))
             if not written:
                 reasons = ", ".join(sorted(set(skipped.values()))) or "no file"
-                raise ValueError(f"the zip must hold pictures in a folder a class, got none ({reasons}).")
+                raise ValueError(f"the zip must hold pictures in one folder per class, got none ({reasons}).")
             if into.exists():
                 into.rmdir()  # Windows renames onto nothing that exists
             folder.rename(into)

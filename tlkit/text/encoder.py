@@ -167,7 +167,7 @@ def small_bert(
     seed: int = 0,
     name: str = "small_bert",
 ) -> keras.Model:
-    """A Transformer encoder in BERT's form, from token ids to one vector a text.
+    """A Transformer encoder in BERT's form, from token ids to one vector per text.
 
     A block is ``x = norm(x + attention(x))``, then ``x = norm(x + mlp(x))``: normalised after the sum, as in BERT, and
     not before it, as in most later networks. The activation is the exact GELU.

@@ -201,7 +201,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
 
     @property
     def results(self) -> pd.DataFrame:
-        """A row a run: its settings, ``target`` and ``source`` accuracy on the test parts (0..1), ``seconds``.
+        """One row per run: its settings, ``target`` and ``source`` accuracy on the test parts (0..1), ``seconds``.
 
         Where the target was given alone, ``source`` is the share of old answers that stay.
         """

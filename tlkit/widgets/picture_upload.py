@@ -1,4 +1,4 @@
-"""PictureUpload: pictures of the learner's own, dropped into the browser, checked, and put into a folder a class."""
+"""PictureUpload: pictures of the learner's own, dropped into the browser, checked, put into one folder per class."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class _DropZone(anywidget.AnyWidget):
 
 
 class PictureUpload(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no types
-    """Drop a zip or pictures in the browser; they are checked and put into ``into``, a folder a class.
+    """Drop a zip or pictures in the browser; they are checked and put into ``into``, one folder per class.
 
     A zip brings its class folders; pictures alone go into the class that is named beside the button. What is no whole
     picture is left out and named. After each upload a report says what is there and what to look at, as
@@ -197,7 +197,7 @@ class PictureUpload(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
         return self._bring_in(folder, new, [])
 
     def add_zip(self, source: bytes | str | Path) -> Unpacked:
-        """Add the pictures of a zip with a folder a class; returns where they are, and what was left out.
+        """Add the pictures of a zip with one folder per class; returns where they are, and what was left out.
 
         Args:
             source: The zip, or its path.

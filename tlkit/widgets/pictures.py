@@ -189,7 +189,7 @@ def _words(current: Curve | None, lines: Sequence[tuple[str, float, str]], sourc
 
 
 def draw_strip(table: pd.DataFrame | None) -> str:
-    """Meant against moved, a column a layer from input to head; a column that is not as meant is framed and crossed.
+    """Meant against moved, one column per layer from input to head; one that is not as meant is framed and crossed.
 
     Args:
         table: What :func:`tlkit.audit.audit_fit` returned; ``None`` before the first run.

@@ -75,7 +75,7 @@ def epochs_in_words(epochs: float) -> str:
 
 
 class RunsTable(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no types
-    """A row a run, the last one first until a column is pressed.
+    """One row per run, the last one first until a column is pressed.
 
     Args:
         restore: Called with a run's number when that is pressed.

@@ -760,7 +760,7 @@ check_same(
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# Now find it in real data. The target is handwriting (`mnist`). Three sources lend ten images a class: printed digits,
+# Now find it in real data. The target is handwriting (`mnist`). Three sources lend ten images per class: printed digits,
 # other handwriting (`optdigits`), and clothes (`fashion`), whose ten classes are taken for digits. The classifier
 # compares an image with the mean image of each class.
 #
