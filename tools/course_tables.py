@@ -71,6 +71,12 @@ TABLES = {
             "test accuracy on both domains by frozen depth, and how far each stage's kernels moved, per way and draw",
             "notebook 04: 10 labels per class of mnist, Adam, 6 epochs, batches of 32",
         ),
+        Table(
+            "start_and_rate",
+            "square_here",
+            "test accuracy on both domains with stages 1 to 3 frozen, by start of the head, rate and draw",
+            "notebook 04: 10 labels per class of mnist, Adam at 0.003 or 0.0003, 20 epochs, batches of 32",
+        ),
     ),
     "05": (
         Table(
