@@ -5,10 +5,11 @@
     python tools/source_tables.py --seeds 2        # fewer seeds
 
 A ResNet of half the width of the bundled ones is pretrained anew on each source, ten times with other start weights,
-other batches and another choice of the images. All sources get the same number of steps. Then the network is frozen, and
-a logistic regression on its features learns 10 labels per class of mnist. Seed k is draw k of the labels, so that sources
-can be compared draw by draw. Each source but the last differs from "digits in print" in one thing; the last one differs
-from "62 classes" in the number of images. Rows are written as they come: a run that was stopped goes on where it was.
+other batches and another choice of the images. All sources get the same number of steps. Then the network is frozen,
+and a logistic regression on its features learns 10 labels per class of mnist. Seed k is draw k of the labels, so that
+sources can be compared draw by draw. Each source but the last differs from "digits in print" in one thing; the last one
+differs from "62 classes" in the number of images. Rows are written as they come: a run that was stopped goes on where
+it was.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ SEEDS, STEPS, BATCH, RATE, PER_CLASS = 10, 800, 64, 1e-3, 10
 WIDTHS = (16, 32, 64, 128)
 MATCHED = 5690  # images: as many as there are digits in print
 RECIPE = (
-    f"small_resnet of widths {WIDTHS}, Adam {RATE}, {STEPS} steps of {BATCH} images; a frozen probe on {PER_CLASS} labels "
-    "per class of mnist, 2,000 test images"
+    f"small_resnet of widths {WIDTHS}, Adam {RATE}, {STEPS} steps of {BATCH} images; frozen, a probe on "
+    f"{PER_CLASS} labels per class of mnist, 2,000 test images"
 )
 
 
