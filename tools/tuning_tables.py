@@ -5,9 +5,9 @@
     python tools/tuning_tables.py --out FOLDER             # elsewhere
 
 The recipe is that of both notebooks: the clothes backbone, stages 1 to 3 frozen, ten labels per class of mnist, the
-best head on frozen features first. Each way has its own rate: the best of five by mean accuracy on 1,000 training images
-outside the draw, of two draws that are not among the ten. The test images are read once per draw, by the chosen rate.
-`learn` is the number of weights that learn, and `adam` what Adam keeps for them, both without the head's.
+best head on frozen features first. Each way has its own rate: the best of five by mean accuracy on 1,000 training
+images outside the draw, of two draws that are not among the ten. The test images are read once per draw, by the chosen
+rate. `learn` is the number of weights that learn, and `adam` what Adam keeps for them, both without the head's.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ RANKS = (1, 4, 16, 64)
 PLACES = {"stages 4 and 5": ("stage3", "stage4"), "stage 5": ("stage4",)}  # layers' names do not count the stem
 RECIPE = (
     f"{PER_CLASS} labels per class of mnist, clothes backbone, stages 1 to {STAGE} frozen, best head on frozen "
-    f"features first, {EPOCHS} epochs, batches of {BATCH}; rate chosen on 1,000 training images, mean of draws {CHOOSING}"
+    f"features first, {EPOCHS} epochs, batches of {BATCH}; rate chosen on 1,000 training images of draws {CHOOSING}"
 )
 
 
