@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import io
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +32,7 @@ from tlkit.probe import logistic_regression
 from tlkit.widgets.page import Page
 from tlkit.widgets.still import Still
 from tlkit.widgets.theme import escape, literal, style_sheet, svg_text
+from tlkit.widgets.thumbnails import data_uri, thumbnail
 from tlkit.words import counted, nearest_name, shortened
 
 __all__ = ["DomainCompare"]
@@ -599,24 +598,20 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
             text = escape(shortened(_written(domain.test, index), _LETTERS))
             return f'<blockquote class="{verdict}"><b>{mark} {escape(answer)}</b> {p:.2f}: {text}</blockquote>'
         picture = self._picture(side, index)
-        kind = "PNG" if picture.mode == "L" else "JPEG"
+        exact = picture.mode == "L"
         if heat is not None:
             picture = _with_heat(picture, heat[index])
         width, height = (round(_SHOWN * length / max(picture.size)) for length in picture.size)
         fine = 'class="fine" ' if max(picture.size) > _SHOWN else ""  # made smaller, it has no pixels to be shown
         words = escape(f"{right} read as {answer} with probability {p:.2f}: {verdict}")
         return (
-            f'<figure class="{verdict}"><img {fine}src="{_data_uri(picture, kind)}" width="{width}" height="{height}" '
-            f'alt="{words}" title="{words}">{mark} {escape(shortened(answer, 9))}<br>{p:.2f}</figure>'
+            f'<figure class="{verdict}"><img {fine}src="{data_uri(picture, exact=exact)}" width="{width}" '
+            f'height="{height}" alt="{words}" title="{words}">{mark} {escape(shortened(answer, 9))}<br>{p:.2f}</figure>'
         )
 
     def _picture(self, side: Side, index: int) -> Image.Image:
         if (side, index) not in self._pictures:
-            pixels = _domain(self.pair, side).test.x[index]
-            grey = pixels.shape[-1] == 1
-            picture = Image.fromarray(255 - pixels[..., 0] if grey else np.ascontiguousarray(pixels[..., :3]))
-            picture.thumbnail((_THUMBNAIL, _THUMBNAIL))
-            self._pictures[side, index] = picture
+            self._pictures[side, index] = thumbnail(_domain(self.pair, side).test.x[index], _THUMBNAIL)
         return self._pictures[side, index]
 
     def _both_matrices(self) -> str:
@@ -858,12 +853,6 @@ def _with_heat(picture: Image.Image, heat: Array) -> Image.Image:
     weight = 0.75 * np.asarray(scaled).clip(0, 1)[..., None]
     pixels = (1 - weight) * np.asarray(picture.convert("RGB"), dtype=np.float64) + weight * _HEAT_COLOR
     return Image.fromarray(pixels.round().astype(np.uint8))
-
-
-def _data_uri(picture: Image.Image, kind: str) -> str:
-    buffer = io.BytesIO()
-    picture.save(buffer, kind, **({"quality": 88} if kind == "JPEG" else {}))
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def _name_cell(name: str, scope: str) -> str:
