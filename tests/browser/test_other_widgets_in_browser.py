@@ -13,6 +13,14 @@ explorer = GradientExplorer(classes=("<img src=x onerror=document.title='hacked'
 explorer"""
 PREDICT = """from tlkit.widgets import Predict
 Predict("How many tweets are read right?", between=(0, 1))"""
+MAP = """import numpy as np
+import tlkit
+from tlkit.widgets import FeatureMap
+bad = "<img src=x onerror=document.title='hacked'>"
+digits = tlkit.load_domain("mnist")
+domain = tlkit.Domain(bad, digits.train, digits.test, (*digits.classes[:9], bad))
+shown = FeatureMap(domain, tlkit.load_backbone("resnet_printed"), images=40)
+shown"""
 COMPARE = """import tlkit
 from tlkit.widgets import DomainCompare
 backbone = tlkit.load_backbone("resnet_printed")
@@ -77,6 +85,34 @@ def test_gradient_explorer(page: Any, server: Server) -> None:
     assert page.title() != "hacked"
     expect(page.get_by_role("slider", name="logit of b")).to_have_attribute("aria-valuetext", "1.00")
     look_at(page, "explorer")
+
+
+def test_feature_map(page: Any, server: Server) -> None:
+    opened(page, server, "map.ipynb", MAP, ".tlkit-map [aria-pressed=true]")
+    pressed = page.locator(".tlkit-map [aria-pressed=true]")
+    first = pressed.get_attribute("data-press")
+
+    # A press picks a picture, here and in the kernel.
+    page.locator(f".tlkit-map [data-press]:not([data-press='{first}'])").last.click()
+    page.wait_for_function(
+        "first => document.querySelector('.tlkit-map [aria-pressed=true]').dataset.press !== first", arg=first
+    )
+    assert ask_kernel(page, "shown.picked") == pressed.get_attribute("data-press")
+
+    # By keyboard alone: an arrow leads to the next, Enter picks it, and it keeps the focus.
+    pressed.focus()
+    page.keyboard.press("ArrowRight" if pressed.get_attribute("data-column") == "0" else "ArrowLeft")
+    wanted = page.evaluate("document.activeElement.dataset.press")
+    page.keyboard.press("Enter")
+    expect(pressed).to_have_attribute("data-press", wanted)
+    page.wait_for_function("wanted => document.activeElement.dataset.press === wanted", arg=wanted)
+
+    # Another stage has other neighbours, and says so.
+    page.locator(".tlkit-feature-map .noUi-handle").focus()
+    page.keyboard.press("Home")
+    expect(page.locator(".tlkit-feature-map")).to_contain_text("by their pixels")
+    assert page.title() != "hacked"
+    look_at(page, "feature_map")
 
 
 def test_a_widget_without_a_kernel_is_its_picture(page: Any, server: Server) -> None:
