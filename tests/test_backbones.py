@@ -216,7 +216,7 @@ def test_boundaries_of_known_graphs() -> None:
     inside = ("a_conv", "a_bn", "a_relu", "b_conv", "b_bn", "add")
     names = find_boundaries(small_resnet())
     assert not [name for name in names if name.startswith("stage") and name.endswith(inside[:5])]
-    assert names[-2:] == ("stage4_add", "stage4_out")
+    assert names[-2:] == ("stage5_add", "stage5_out")
 
 
 def test_every_boundary_is_a_place_to_cut() -> None:
@@ -241,7 +241,7 @@ def test_a_layer_that_is_used_twice_is_no_boundary() -> None:
 
 def test_stages_are_found() -> None:
     backbone = wrap_backbone(small_resnet())
-    assert backbone.stage_ends == ("stage1_out", "stage2_out", "stage3_out", "stage4_out")
+    assert backbone.stage_ends == ("stage2_out", "stage3_out", "stage4_out", "stage5_out")
     assert backbone.name == "small_resnet"
     assert wrap_backbone(small_resnet(), name="mine").name == "mine"
 

@@ -35,7 +35,7 @@ STEPS = EPOCHS * -(-10 * PER_CLASS // BATCH)
 RATES = (3e-5, 1e-4, 3e-4, 1e-3, 3e-3)  # of weights that were pretrained
 LORA_RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)  # of weights that are new
 RANKS = (1, 4, 16, 64)
-PLACES = {"stages 4 and 5": ("stage3", "stage4"), "stage 5": ("stage4",)}  # layers' names do not count the stem
+PLACES = {"stages 4 and 5": ("stage4", "stage5"), "stage 5": ("stage5",)}  # beginnings of layers' names
 RECIPE = (
     f"{PER_CLASS} labels per class of mnist, clothes backbone, stages 1 to {STAGE} frozen, best head on frozen "
     f"features first, {EPOCHS} epochs, batches of {BATCH}; rate chosen on 1,000 training images of draws {CHOOSING}"

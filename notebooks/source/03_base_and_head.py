@@ -110,10 +110,10 @@ pd.DataFrame(
 )
 
 # %% [markdown]
-# From stage 3 on, each stage shrinks the picture and has more channels: less *where*, more *what*. The names of the
-# layers do not count the stem, so `stage1_out` ends stage 2. This course counts stages, from the stem on.
+# From stage 3 on, each stage shrinks the picture and has more channels: less *where*, more *what*. The names of
+# the layers begin with their stage.
 #
-# Each stage after the stem is one **residual block**. Two convolutions compute a correction $F(x)$, a shortcut passes
+# Each stage after the first is one **residual block**. Two convolutions compute a correction $F(x)$, a shortcut passes
 # $x$ on, and the block gives $\mathrm{relu}(x + F(x))$. If a block has nothing to add, it can leave $x$ as it is. With
 # such blocks He et al. could train much deeper networks. Where the block changes the shape, a 1 × 1 convolution adapts
 # $x$. The picture shows one block, and the cell below it builds one:

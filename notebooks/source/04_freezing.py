@@ -266,7 +266,7 @@ backbone.model.set_weights(pretrained)
 tlkit.freeze_to(backbone, stage=0, train_batchnorm=True)
 features = backbone.model(image, training=False)
 model = compiled(keras.Model(image, tlkit.build_head(backbone, n_classes=10)(features)))
-stem = backbone.model.get_layer("stem_bn")
+stem = backbone.model.get_layer("stage1_bn")
 before = stem.moving_mean.numpy().copy()
 model.fit(batches(few, 32), shuffle=False, verbose=0)
 assert not np.array_equal(before, stem.moving_mean)
@@ -334,11 +334,11 @@ assert share["share"][3] > 0.9
 
 # %%
 tlkit.freeze_to(backbone, stage=5)
-backbone.model.get_layer("stage4_b_conv").trainable = True
+backbone.model.get_layer("stage5_b_conv").trainable = True
 head = tlkit.build_head(backbone, n_classes=10, seed=SEED)
 model = tlkit.join(backbone.model, head)
 audit = tlkit.audit_fit(model, few, backbone=backbone)
-assert audit[audit["weights_moved"]]["layer"].str.endswith(("stage4_b_conv", "logits")).all()
+assert audit[audit["weights_moved"]]["layer"].str.endswith(("stage5_b_conv", "logits")).all()
 assert audit["weights_moved"].sum() == 2
 ax = plots.plot_audit(audit)
 # %% [markdown]
@@ -349,7 +349,7 @@ ax = plots.plot_audit(audit)
 
 # %%
 try:
-    tlkit.wrap_backbone(backbone.model, ["stage4_b_conv", "stage4_out"], "cut_inside")
+    tlkit.wrap_backbone(backbone.model, ["stage5_b_conv", "stage5_out"], "cut_inside")
 except ValueError as error:
     print(error)
 
@@ -539,13 +539,13 @@ def start(way, draw):
 # share of their size, $\lVert w - w_0 \rVert / \lVert w_0 \rVert$. A frozen stage must show exactly zero.
 
 # %%
-paths = [variable.path for variable in backbone.model.weights]  # "stem_conv/kernel", "stage1_a_conv/kernel", …
+paths = [variable.path for variable in backbone.model.weights]  # "stage1_conv/kernel", "stage2_a_conv/kernel", …
 
 
 def distances():
     now, found = backbone.model.get_weights(), {}
-    for stage, name in enumerate(("stem", "stage1", "stage2", "stage3", "stage4"), start=1):
-        chosen = [i for i, path in enumerate(paths) if path.startswith(name) and path.endswith("kernel")]
+    for stage in range(1, 6):
+        chosen = [i for i, path in enumerate(paths) if path.startswith(f"stage{stage}_") and path.endswith("kernel")]
         tuned, old = (np.concatenate([weights[i].ravel() for i in chosen]) for weights in (now, pretrained))
         found[str(stage)] = float(np.linalg.norm(tuned - old) / np.linalg.norm(old))
     return found
@@ -795,7 +795,7 @@ assert (lab.audit["verdict"].str.endswith("as meant")).all()
 # %%
 base = keras.models.clone_model(backbone.model)
 base.set_weights(pretrained)
-end = [layer.name for layer in base.layers].index("stage2_out")  # the third stage ends here: the stem is the first
+end = [layer.name for layer in base.layers].index("stage3_out")
 for place, layer in enumerate(base.layers):
     layer.trainable = place > end and not isinstance(layer, keras.layers.BatchNormalization)
 model = keras.Sequential([base, keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(10)])
@@ -823,7 +823,7 @@ moved_by_audit[["layer", "stage", "verdict"]]
 
 # %%
 base.set_weights(pretrained)
-cut = base.get_layer("stage2_out").output
+cut = base.get_layer("stage3_out").output
 features = keras.Model(base.input, cut).predict(more.x, verbose=0)
 logits = keras.layers.Dense(10)
 tail = keras.Sequential([keras.Model(cut, base.output), keras.layers.GlobalAveragePooling2D(), logits])

@@ -64,8 +64,7 @@ START = "fashion"  # the start of sections 3 to 6
 # `resnet_fashion` has learned clothes: an *unrelated* one.
 #
 # As in notebook 04, the frozen part runs once for all draws, and Keras builds each training step once. Before each run
-# the weights, the head and the optimizer are reset. Stages 4 and 5 can learn. (The names of the layers do not count the
-# stem: those of stage 4 begin with `stage3`, those of stage 5 with `stage4`.)
+# the weights, the head and the optimizer are reset. Stages 4 and 5 can learn.
 
 
 # %%
@@ -445,7 +444,7 @@ assert not np.allclose(toy_weights("sgd", 1.0), toy_weights("sgd", 100.0), atol=
 # %%
 class RatePerPart(keras.optimizers.Adam):
     def update_step(self, gradient, variable, learning_rate):
-        part = variable.name.split("_")[0]  # "stage4" of "stage4_a_conv/kernel"
+        part = variable.name.split("_")[0]  # "stage5" of "stage5_a_conv/kernel"
         super().update_step(gradient, variable, learning_rate * FACTORS.get(part, 1.0))
 
 
@@ -454,16 +453,16 @@ class RatePerPart(keras.optimizers.Adam):
 # this stage must stay still.
 
 # %%
-FACTORS = {"stage3": 0.0}
+FACTORS = {"stage4": 0.0}
 audit = tlkit.audit_fit(compiled(tlkit.join(chosen.tail, chosen.head), RatePerPart()), chosen.draws[0])
 learns = audit[audit["meant"] == "learn"]
-in_stage3 = learns["layer"].str.startswith("stage3")
-assert in_stage3.any()
-assert (learns["weights_moved"] == ~in_stage3).all()
+in_stage4 = learns["layer"].str.startswith("stage4")
+assert in_stage4.any()
+assert (learns["weights_moved"] == ~in_stage4).all()
 
 # %%
 DECAY = 2.6  # Howard & Ruder's
-FACTORS = {"stage4": 1 / DECAY, "stage3": 1 / DECAY**2}  # the head keeps the whole rate
+FACTORS = {"stage5": 1 / DECAY, "stage4": 1 / DECAY**2}  # the head keeps the whole rate
 
 # %% [markdown]
 # **Gradual unfreezing** (same paper): first only the last stage learns, then the one before it too, and so on. Each
@@ -718,7 +717,7 @@ compile_and_fit(new_head, base.predict(few.x, verbose=0), 10 * RATE)  # the head
 
 for layer in base.layers:
     layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
-cut = base.get_layer("stage2_out").output  # stages 1 to 3 stay frozen, so they run once
+cut = base.get_layer("stage3_out").output  # stages 1 to 3 stay frozen, so they run once
 frozen = keras.Model(base.input, cut).predict(few.x, verbose=0)
 compile_and_fit(keras.Sequential([keras.Model(cut, base.output), new_head]), frozen, RATE)  # both, ten times slower
 

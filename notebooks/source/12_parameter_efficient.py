@@ -302,7 +302,7 @@ pd.DataFrame({method: {"learn": n.trainable, "frozen": n.frozen} for method, n i
 
 # %%
 def added_weights(tuner):
-    """The matrices that learn, by name: "stage3_a_conv_a" is the A beside stage3_a_conv."""
+    """The matrices that learn, by name: "stage4_a_conv_a" is the A beside stage4_a_conv."""
     return {weight.path.replace("_lora/", "_"): weight.numpy() for weight in tuner.tail.trainable_weights}
 
 
@@ -523,7 +523,7 @@ def call_with_lora(layer, *inputs, **options):
 
 # %%
 plain_base = tlkit.load_backbone("resnet_fashion").model
-plain_tail = keras.Model(plain_base.get_layer("stage2_out").output, plain_base.output)  # behind stage 3
+plain_tail = keras.Model(plain_base.get_layer("stage3_out").output, plain_base.output)  # behind stage 3
 tail = keras.models.clone_model(plain_tail, call_function=call_with_lora)
 for layer in plain_tail.layers:
     tail.get_layer(layer.name).set_weights(layer.get_weights())

@@ -219,7 +219,7 @@ few, test = pair.target.train.take(PER_CLASS, seed=SEED), pair.target.test[:500]
 
 def small_backbone():
     model = small_resnet(widths=(8, 16), seed=SEED, name="small")
-    return tlkit.wrap_backbone(model, ("stem_out", "stage1_out", "stage2_out"), "small")
+    return tlkit.wrap_backbone(model, ("stage1_out", "stage2_out", "stage3_out"), "small")
 
 
 def compiled(model, learning_rate=1e-3):

@@ -109,10 +109,10 @@ def test_freeze_train_watch_stop_reset(page: Any, server: Server) -> None:
 
     # A single layer, found behind the disclosure.
     page.click("button.tlkit-more-4")
-    page.get_by_role("button", name="stage3_b_conv").click()
-    until(page, lambda: ask_kernel(page, "lab.frozen == lab.experiment.frozen_to(4) - {'stage3_b_conv'}") == "True")
+    page.get_by_role("button", name="stage4_b_conv").click()
+    until(page, lambda: ask_kernel(page, "lab.frozen == lab.experiment.frozen_to(4) - {'stage4_b_conv'}") == "True")
     expect(page.locator(".tlkit-layers").filter(visible=True)).to_contain_text("computed in every epoch")
-    page.get_by_role("button", name="stage3_b_conv").click()
+    page.get_by_role("button", name="stage4_b_conv").click()
 
     # Train: progress moves, the curve grows, the table and the strip are there afterwards.
     page.click("button.tlkit-train")

@@ -27,7 +27,7 @@ __all__ = ["load_backbone", "small_resnet"]
 BATCHNORM_MOMENTUM = 0.95
 
 # A boundary must be a place where the graph narrows to one tensor: the end of a residual block, never its inside.
-SMALL_RESNET_STAGE_ENDS = ("stem_out", "stage1_out", "stage2_out", "stage3_out", "stage4_out")
+SMALL_RESNET_STAGE_ENDS = tuple(f"stage{number}_out" for number in range(1, 6))
 
 
 def small_resnet(
@@ -37,11 +37,14 @@ def small_resnet(
     seed: int = 0,
     name: str = "small_resnet",
 ) -> keras.Model:
-    """A ResNet for small images: a stem, then one residual block a stage (He et al., 2015, arXiv:1512.03385).
+    """A ResNet for small images: one convolution, then one residual block per stage (He et al., 2015, arXiv:1512.03385).
+
+    Layers are named by their stage: ``stage1_conv`` is the first convolution, ``stage2_a_conv`` begins the first block.
 
     Args:
         input_shape: Height, width and channels of the raw images.
-        widths: Channels of each stage; every stage but the first halves height and width.
+        widths: Channels of each block; the first convolution has those of the first block. Every block but the first
+            halves height and width.
         seed: Makes the He-normal start weights; it does not touch Keras' global seed.
 
     Returns:
@@ -63,9 +66,9 @@ def small_resnet(
 
     image = keras.Input(input_shape, name="image")
     x = keras.layers.Rescaling(1 / 255, name="rescale")(image)
-    x = keras.layers.ReLU(name="stem_out")(conv_bn(x, widths[0], 3, 1, "stem"))
-    for i, width in enumerate(widths, start=1):
-        strides = 1 if i == 1 else 2
+    x = keras.layers.ReLU(name="stage1_out")(conv_bn(x, widths[0], 3, 1, "stage1"))
+    for i, width in enumerate(widths, start=2):
+        strides = 1 if i == 2 else 2
         y = keras.layers.ReLU(name=f"stage{i}_a_relu")(conv_bn(x, width, 3, strides, f"stage{i}_a"))
         y = conv_bn(y, width, 3, 1, f"stage{i}_b")
         if strides != 1 or x.shape[-1] != width:  # the shortcut must have the shape of what it is added to

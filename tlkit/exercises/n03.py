@@ -16,7 +16,7 @@ from tlkit.grading.checks import call_student, check_logits, check_same
 def check_1(answer: Any) -> None:
     """This one block holds most of the network's weights: late stages are wide, as notebook 04 shows."""
     network = load_backbone("resnet_printed", weights=None).model
-    block = [layer for layer in network.layers if layer.name.startswith("stage4")]
+    block = [layer for layer in network.layers if layer.name.startswith("stage5")]
     kernels = [layer.kernel for layer in block if isinstance(layer, keras.layers.Conv2D)]
     wanted = sum(int(np.prod(kernel.shape)) for kernel in kernels)
     hint = "A kernel has height × width × channels in × channels out weights, and there are three kernels."

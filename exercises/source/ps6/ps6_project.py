@@ -165,7 +165,7 @@ from tlkit.backbones import load_backbone, small_resnet
 from tlkit.grading import check_same
 
 _costs, _total, _reached = [], 0, small_resnet()
-_ends = iter(["stem_out", "stage1_out", "stage2_out", "stage3_out", "stage4_out"])
+_ends = iter(["stage1_out", "stage2_out", "stage3_out", "stage4_out", "stage5_out"])
 _end = next(_ends)
 for _layer in _reached.layers:
     if hasattr(_layer, "kernel"):
