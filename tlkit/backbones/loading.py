@@ -37,7 +37,7 @@ def small_resnet(
     seed: int = 0,
     name: str = "small_resnet",
 ) -> keras.Model:
-    """A ResNet for small images: one convolution, then one residual block per stage (He et al., 2015, arXiv:1512.03385).
+    """A ResNet for small images: a convolution, then one residual block per stage (He et al., 2015, arXiv:1512.03385).
 
     Layers are named by their stage: ``stage1_conv`` is the first convolution, ``stage2_a_conv`` begins the first block.
 
