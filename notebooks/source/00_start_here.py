@@ -161,7 +161,7 @@ ax.spines[["top", "right"]].set_visible(False)
 # %% tags=["nbval-ignore-output"]
 {name: round(score, 3) for name, score in scores.items()}
 
-# %%
+# %% tags=["summary-1"]
 assert scores["frozen base"] > scores["raw pixels"] + 0.1
 
 # %% [markdown]
@@ -215,7 +215,7 @@ scores["fine-tuned"] = model.evaluate(test, verbose=0)[1]
 print("validation accuracy:", [round(value, 3) for value in [before, *tuned["val_accuracy"]]])
 {name: round(score, 3) for name, score in scores.items()}
 
-# %%
+# %% tags=["summary-2"]
 assert scores["fine-tuned"] > scores["raw pixels"] + 0.1
 
 # %% [markdown]
@@ -235,7 +235,7 @@ logits = again.predict(read(PICTURE)[None], verbose=0)[0]  # [None]: a batch of 
 probability = pd.Series(keras.ops.softmax(logits).numpy(), classes)
 probability.sort_values(ascending=False).head(3).round(2).to_frame("probability")
 
-# %%
+# %% tags=["summary-2"]
 assert np.array_equal(again.predict(x[:8], verbose=0), model.predict(x[:8], verbose=0))
 
 # %% [markdown]
@@ -278,7 +278,7 @@ compared.round(2)
 # %% tags=["nbval-ignore-output"]
 guess_drawings.compare(compared.loc["mean of the classes", "drawings"])
 
-# %%
+# %% tags=["summary-3"]
 assert compared["drawings"].iloc[-1] < compared["test photographs"].iloc[-1] - 0.1
 
 # %% [markdown]
@@ -304,7 +304,7 @@ scores_of.agg(lambda values: mean_and_half(*tlkit.mean_interval(values)))
 # Each score is the mean over the classes of their accuracies, with its 95 % interval over the ten draws. Compare two rows
 # draw by draw:
 
-# %%
+# %% tags=["summary-1", "summary-3"]
 draws = table.pivot_table(index="draw", columns="features", values=["photographs", "same classes", "drawings"])
 over_pixels = draws["photographs"]["ImageNet"] - draws["photographs"]["raw pixels"]
 lost_on_drawings = draws["same classes"]["ImageNet"] - draws["drawings"]["ImageNet"]
@@ -359,11 +359,12 @@ Predict.report()
 # %% [markdown]
 # ## Summary
 #
-# - A frozen network and a new head named the photographs far better than a linear classifier on raw pixels, in this split
-#   and over ten draws.
+# - A frozen network and a new head named the photographs far better than a linear classifier on raw pixels did, in this
+#   split and over ten draws.
 # - The steps are: read, split in three, baseline, freeze, head, compile, fit, look at mistakes, unfreeze, compile again,
 #   fit at a small rate, test, save.
-# - It got fewer of the drawings right. A score holds for the domain in which it was measured.
+# - They got a smaller share of the drawings right than of the photographs, in this split and over ten draws. A score holds
+#   for the domain in which it was measured.
 
 # %% [markdown]
 # ## Exercises

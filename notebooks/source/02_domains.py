@@ -144,7 +144,7 @@ copies
 # %%
 guess_copies.compare(copies["printed"])
 
-# %%
+# %% tags=["summary-1"]
 families = [set(part.groups.tolist()) for part in (pair.source.train, pair.source.test)]
 assert not families[0] & families[1]  # no font family on both sides
 assert copies == {"printed": 1, "mnist": 0, "optdigits": 0}
@@ -183,16 +183,19 @@ for name, both in parts.items():
 nearest = pd.DataFrame(rows, index=["test to training", "within training"]).T
 nearest.round(2)
 
-# %%
+# %% tags=["summary-1"]
 assert (nearest["test to training"] > 0.97 * nearest["within training"]).all()
 assert nearest.loc["printed", "test to training"] > 1.1 * nearest.loc["printed", "within training"]
 assert nearest.loc["printed, cut at random", "test to training"] < 1.05 * nearest.iloc[-1, 1]
+near_copies = train[:500] + np.random.default_rng(SEED).normal(0, 0.02, train[:500].shape)  # a leak, planted
+assert np.median(search.kneighbors(near_copies, n_neighbors=1)[0]) < nearest.iloc[-1, 1] / 2
 
 # %% [markdown]
 # The numbers are distances between images with pixels in 0..1. For the handwriting, a test image is as far from the
 # training part as training images are from each other: that is what a split without near copies looks like. In print,
 # a test image is *farther* away. The last row cuts the same training images at random, and the distance is gone: it
-# comes from the split by family. A split that lets near copies through shows a smaller number on the left.
+# comes from the split by family. A split that lets near copies through shows a smaller number on the left: with training
+# images under a little noise as test images it is less than half as large (the last two lines of the cell above).
 
 # %% [markdown]
 # ## 3. Look
@@ -240,7 +243,7 @@ table.round(2)
 # %%
 guess_strokes.compare(table.loc["stroke width (px)"].idxmax())
 
-# %%
+# %% tags=["summary-2"]
 assert (abs(table.loc["box height (px)"] - 20) < 0.5).all()  # one framing for all: a 20-pixel box
 assert table.loc["stroke width (px)", "optdigits"] > table.loc["stroke width (px)", ["printed", "mnist"]].max() + 0.5
 assert table.loc["box width (px)", ["mnist", "optdigits"]].min() > table.loc["box width (px)", "printed"] + 1
@@ -356,7 +359,7 @@ shift = pd.DataFrame(
 )
 shift.round(3)
 
-# %%
+# %% tags=["summary-2"]
 same, apart = shift.iloc[0], shift.iloc[1]
 for target in ("mnist", "optdigits"):
     assert same[target, "features"] > same[target, "pixels"] + 0.1
@@ -415,11 +418,11 @@ zero_shot.round(3)
 # %% tags=["nbval-ignore-output"]
 guess_drop.compare(100 * (zero_shot.loc["accuracy", "printed"] - zero_shot.loc["accuracy", "mnist"]))
 
-# %%
+# %% tags=["summary-2"]
 accuracy, half = zero_shot.to_numpy()
 assert accuracy[0] > 0.99
 assert (accuracy[1:] + half[1:] < accuracy[0] - 0.02).all()
-assert (accuracy[1:] > 0.85).all()
+assert (accuracy[1:] > 0.9).all()
 assert abs(accuracy[1] - accuracy[2]) < np.hypot(*half[1:])  # the two targets: no difference that this could show
 
 # %% [markdown]
@@ -434,9 +437,10 @@ recall = pd.DataFrame({n: [right(test)[test.y == k].mean() for k in range(10)] f
 recall.index.name = "digit"
 recall.T.round(2)
 
-# %%
+# %% tags=["summary-2"]
 worst = recall[["mnist", "optdigits"]].min()
 assert (worst < accuracy[1:] - 0.05).all()  # one digit is much worse than the mean on each target
+assert (worst < accuracy[0] - 0.1).all()
 assert recall["mnist"].idxmin() != recall["optdigits"].idxmin()  # and it is not the same digit
 
 # %% [markdown]
@@ -723,7 +727,7 @@ margin = pd.DataFrame(margin, index=["stretching takes - method adds", "± (95 %
 margin.round(3)
 
 
-# %%
+# %% tags=["summary-3"]
 def interval(target, change):
     """The ends of the 95 % interval of a change, in accuracy."""
     mean, half = effects.loc[(target, change)]
@@ -749,7 +753,7 @@ for (target, method), (mean, half) in margin.iterrows():
 #   and pushing the ink into the corner costs mnist something and `optdigits` nothing that 800 images could show. The
 #   network was pretrained with random zooms, slants and shifts, which may be why no framing here is a disaster.
 
-# %%
+# %% tags=["summary-2"]
 for target, change in (("mnist", "CORAL, box"), ("mnist", "CORAL, stretched"), ("optdigits", "CORAL, stretched")):
     assert interval(target, change)[0] > 0
 assert interval("mnist", "adaptive BatchNorm, stretched")[0] > 0
@@ -760,7 +764,7 @@ assert sum(tlkit.mean_interval(twice)) < 0
 assert sum(lost["mnist"]["corner"]) < 0
 assert abs(lost["optdigits"]["corner"][0]) < lost["optdigits"]["corner"][1]
 
-# %%
+# %% tags=["summary-3"]
 for target in ("mnist", "optdigits"):  # boxed against stretched, in each column of the table
     boxes, stretched = (draws.loc[(target, f)].set_index("draw") for f in ("box", "stretched"))
     for method in boxes:
@@ -831,10 +835,11 @@ Predict.report()
 #
 # - Read a domain's **card** and check its **split** before you train: one cell of hashes finds exact copies, a table of
 #   distances near ones.
-# - A shift you can **see** (in pixels, in a projection, by a domain classifier) is not yet a loss. The **zero-shot
-#   drop** is: a few points here, and far more for single digits.
-# - **Framing**: the accuracy that stretching takes, two methods without target labels do not bring back; 100 target labels
-#   bring more than it took. Bring the target into the source's framing first: it costs nothing.
+# - A shift you can **see** (in pixels, by a domain classifier) is not yet a loss. The **zero-shot drop** is: less than ten
+#   points here, and more than ten for one digit of each target.
+# - **Framing**: two methods without target labels do not bring back the accuracy that stretching takes; 100 target labels
+#   bring more than it took. So bring the target into the source's framing first: with each method the accuracy was higher
+#   then, and it costs a few lines of code.
 
 # %% [markdown]
 # ## Exercises

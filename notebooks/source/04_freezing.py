@@ -91,7 +91,7 @@ moved_by_fit(compiled(model))
 #
 # **Predict before you run:** now the same wish, but after a first `fit`. Does `first` stay still in the second one?
 
-# %%
+# %% tags=["summary-1"]
 model = compiled(toy())
 model.fit(points, side, verbose=0)
 model.get_layer("first").trainable = False  # too late
@@ -135,7 +135,7 @@ rows["model.trainable = False"] = flags(model)
 model.get_layer("second").trainable = True
 rows["… then second.trainable = True"] = flags(model)
 
-# %%
+# %% tags=["summary-1"]
 model = toy()
 for layer in model.layers:
     layer.trainable = False
@@ -230,7 +230,7 @@ ax = plots.plot_audit(strip)
 # orange (moved), each with a cross because that was not meant. The last column is the head, which was meant to learn
 # and, at a rate of zero, could not.
 
-# %% tags=["plumbing"]
+# %% tags=["plumbing", "summary-1"]
 norms = strip[strip["kind"] == "BatchNormalization"]
 assert norms["statistics_moved"].all()
 assert not strip["weights_moved"].any()  # not one weight
@@ -332,7 +332,7 @@ assert share["share"][3] > 0.9
 # You can also set flags layer by layer. Here only the last residual block's second convolution may learn. Real training
 # steps say whether it went as meant; `audit_fit` takes one, compares every weight, and puts everything back.
 
-# %%
+# %% tags=["summary-1"]
 tlkit.freeze_to(backbone, stage=5)
 backbone.model.get_layer("stage5_b_conv").trainable = True
 head = tlkit.build_head(backbone, n_classes=10, seed=SEED)
@@ -405,7 +405,7 @@ def arithmetic(stage):
     return {"whole": whole, "cached": cached, **ratios, "kB": np.prod(trunk.output_shape[1:]) * 4 / 1000}
 
 
-# %%
+# %% tags=["summary-2", "summary-3"]
 costs = pd.DataFrame({stage: arithmetic(stage) for stage in range(1, 6)}).T.rename_axis("frozen up to stage")
 assert costs["predicted"].is_monotonic_increasing  # the deeper the boundary, the more the cache saves
 assert costs["predicted"][1] < 1.1
@@ -483,7 +483,7 @@ assert costs["measured"][5] > 2 * costs["measured"][1]
 # A shortcut is worth nothing if it changes the result. **Predict before you run:** the same seed, the same batches,
 # once through the whole model and once on cached features. How far apart are the trained weights?
 
-# %%
+# %% tags=["summary-2"]
 for stage, optimizer in OPTIMIZERS.items():
     whole, cached = (weights[stage, is_whole] for is_whole in (True, False))
     assert all(map(np.array_equal, whole, cached))
@@ -673,7 +673,7 @@ def minus_all_frozen(way, domain):
 over = {(way, domain): minus_all_frozen(way, domain) for way in RATE for domain in ("source", "target")}
 pd.concat(over, axis=1).round(3)
 
-# %% tags=["plumbing"]
+# %% tags=["plumbing", "summary-3"]
 assert over["rough", "source"]["high"].max() < -0.05
 assert over["rough", "target"]["high"][:4].max() < 0  # at depth 4 no difference need show
 assert over["gentle", "target"].abs().to_numpy().max() < 0.015
@@ -854,7 +854,7 @@ Predict.report()
 # - What is frozen is computed **once**: $n\,T + E\,n\,(3t + 3h)$ in place of $E\,n\,(T + 3t + 3h)$ multiply-adds, for
 #   the same weights, bit for bit.
 # - In a rough training, freezing **protects** the source and the target. After a gentle one, no depth differed from the
-#   deepest on the target by more than about a point; then the deepest is the best choice, because it is the cheapest.
+#   deepest on the target by more than a point and a half; then the deepest is the best choice, because it is the cheapest.
 
 # %% [markdown]
 # ## Exercises

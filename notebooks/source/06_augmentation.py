@@ -158,7 +158,7 @@ pd.Series(shares, name="share of views").round(3).to_frame()
 # %%
 guess_contrast.compare(shares["RandomContrast(0.5) lowers"])
 
-# %%
+# %% tags=["summary-1"]
 lowered, lowered_pair, half_erased, all_erased = shares.values()
 assert lowered == 0
 assert 0.4 < lowered_pair < 0.6
@@ -212,7 +212,7 @@ mirrored = tlkit.Split(printed.x[:, :, ::-1], printed.y)
 confusion = pd.crosstab(mirrored.y, predict_classes(reader, mirrored), rownames=["true"], colnames=["read as"])
 confusion
 
-# %%
+# %% tags=["summary-1"]
 kept = pd.Series({digit: confusion.loc[digit].get(digit, 0) / 40 for digit in range(10)})
 assert kept[[0, 8]].min() > 0.9  # these look the same in a mirror
 assert kept[[2, 3, 5, 6, 7, 9]].max() < 0.2  # these do not
@@ -298,7 +298,7 @@ pd.DataFrame(shown_gain).replace("+nan ± nan", "").reindex(NAMES[1:])
 # %% tags=["nbval-ignore-output"]
 guess_best.compare(100 * gain["print"]["mean"].max())
 
-# %% tags=["plumbing"]
+# %% tags=["plumbing", "summary-2"]
 low, high = (gain.xs("mean", axis=1, level=1) + sign * gain.xs("half", axis=1, level=1) for sign in (-1, 1))
 assert high.loc[["rotation", "crop"], "print"].max() < 0.01  # nothing to gain, nothing to lose
 assert low.loc[["rotation", "crop"], "print"].min() > -0.01
@@ -451,10 +451,10 @@ sns.despine(ax=ax)
 # %% [markdown]
 # Bars show the mean change over ten draws of the labels, whiskers the 95 % interval.
 
-# %%
+# %% tags=["summary-2"]
 frozen = probes["print"]["none"].mean()
 low, high = (result.loc["mean"] + sign * result.loc["half"] for sign in (-1, 1))
-assert low["moved"] > 0.03
+assert low["moved"] > 0.05
 assert high[["flip", "cutout", "mixup"]].max() < 0
 assert frozen > scratch["moved"].mean() + 0.05
 
@@ -495,12 +495,13 @@ def head_on_live_views(few, augment, seed):
     return head
 
 
-# %%
+# %% tags=["summary-3"]
 def head_on_cached_views(few, augment, seed):
     head = tlkit.build_head(backbone, n_classes=10, seed=seed)
     features = tlkit.cache_features(
         backbone.model, few, views=CACHED_VIEWS, augment=augment, seed=seed, cache_dir="memory"
     )
+    assert len(features) == CACHED_VIEWS * len(few)  # one pass per view
     epochs = LIVE_EPOCHS // CACHED_VIEWS  # each epoch goes over all views
     tlkit.fit(head, features, epochs=epochs, learning_rate=1e-2, seed=seed, progress=False)
     return head
@@ -536,9 +537,10 @@ print(f"the model says {LIVE_EPOCHS / CACHED_VIEWS:.0f} times")
 # %% tags=["nbval-ignore-output"]
 guess_times.compare(seconds["live"] / seconds["cached"])
 
-# %%
+# %% tags=["summary-3"]
 mean, half = tlkit.mean_interval(both["cached"] - both["live"])
 assert abs(mean) + half < 0.01
+assert seconds["cached"] < seconds["live"]
 
 # %% [markdown]
 # Cached views are faster, and the accuracy differs by less than a point. The measured ratio may fall short of $E/V$,
@@ -618,11 +620,11 @@ Predict.report()
 # ## Summary
 #
 # - An augmentation is a **promise that the label stays**. Look at the views, read the defaults, and let a reader
-#   that you trust check it: a mirrored 5 is read as a 2.
-# - Rotation and crop together gained eight points from scratch. Neither gained anything on a backbone that was
-#   pretrained with such changes. Flip did harm wherever it was tried; cutout and mixup did harm from scratch.
-# - On a frozen backbone **cached views** cost one pass per view, live views one pass per epoch. The accuracy was the same
-#   to within a point.
+#   that you trust check it: to ours, most mirrored 5s were 2s.
+# - Rotation and crop together gained more than five points from scratch. On a backbone that was pretrained with such
+#   changes neither moved the score by a point. Flip did harm wherever it was tried; cutout and mixup did harm from scratch.
+# - On a frozen backbone **cached views** cost one pass per view, live views one pass per epoch. Cached views were faster,
+#   and the accuracy was the same to within a point.
 
 # %% [markdown]
 # ## Exercises

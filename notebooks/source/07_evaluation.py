@@ -111,7 +111,7 @@ row, column = np.unravel_index(errors.argmax(), errors.shape)
 print(f"most frequent: a {row} taken for a {column}, {errors.max()} times")
 print(f"the 5 largest of 90 cells hold {largest[:5].sum() / errors.sum():.0%} of the {errors.sum()} errors")
 
-# %%
+# %% tags=["summary-1"]
 assert (largest == 0).sum() > 45 + 10  # more than half of the 90 cells, and the 10 of the diagonal
 assert largest[:5].sum() > 0.3 * errors.sum()  # evenly spread, 5 of 90 cells would hold a little over 5 %
 
@@ -241,7 +241,7 @@ rare.round(3)
 # %%
 always_no.compare(rare.loc["always no", "accuracy"])
 
-# %%
+# %% tags=["summary-1"]
 assert rare.loc["always no", "accuracy"] > rare.loc["raw pixels", "accuracy"] + 0.005
 assert rare.loc["always no", "balanced accuracy"] == 0.5
 assert rare.loc["raw pixels", "balanced accuracy"] > 0.7
@@ -268,7 +268,7 @@ for name, yes in detectors.items():
         rare.loc[name, "with all the eights"] = detector_scores(yes, np.arange(len(test)))["precision"]
 rare[["with all the eights", "precision", "by the formula"]].dropna().round(3)
 
-# %%
+# %% tags=["summary-1"]
 named = rare.drop("always no")
 assert ((named["precision"] - named["by the formula"]).abs() < 0.03).all()
 assert named.loc["raw pixels", "precision"] < named.loc["raw pixels", "with all the eights"] / 2
@@ -304,7 +304,7 @@ macro_f1 = evaluation.bootstrap_interval(
 )
 pd.DataFrame({"accuracy": vars(interval), "macro F1": vars(macro_f1)}).T.round(4)
 
-# %%
+# %% tags=["summary-2"]
 assert abs((high - low) / 2 - half_by_formula) < 0.1 * half_by_formula
 assert abs((interval.high - interval.low) / 2 - half_by_formula) < 0.1 * half_by_formula
 assert macro_f1.low < macro_f1.value < macro_f1.high
@@ -352,7 +352,7 @@ print(f"{too_high} of the others lie above it, {too_low} below")
 # %% tags=["nbval-ignore-output"]
 missed.compare((~held).sum())
 
-# %%
+# %% tags=["summary-2"]
 assert held.mean() > 0.85
 assert too_high > too_low
 assert held.sum() < 95
@@ -403,7 +403,7 @@ p_by_hand = stats.binomtest(int(b), int(b + c)).pvalue
 comparison = evaluation.paired_test(test.y, answers["frozen"], answers["zero-shot"])
 pd.Series(vars(comparison)).map("{:.4g}".format)
 
-# %%
+# %% tags=["summary-2"]
 assert np.isclose(p_by_hand, comparison.p_value)
 assert (b, c) == (comparison.only_first, comparison.only_second)
 assert np.isclose(comparison.difference, (b - c) / len(test))
@@ -504,7 +504,7 @@ mean, half = tlkit.mean_interval(draws["difference"])
 print(f"{(draws['p_value'] < LEVEL).sum()} of {DRAWS} tests find a difference")
 print(f"mean difference over the draws {mean:.4f} ± {half:.4f}")
 
-# %%
+# %% tags=["summary-2"]
 assert draws["p_value"].min() < LEVEL < draws["p_value"].max()
 assert mean - half > 0
 
@@ -629,7 +629,7 @@ columns = ["error before", "error after", "a perfect model's", "T", "smallest T 
 scaling = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 scaling.round(4)
 
-# %%
+# %% tags=["summary-2"]
 assert (scaling["error after"] < scaling["error before"] * 3 / 4).all()
 assert scaling.loc["rough", "T"] > 1 > scaling.loc["zero-shot", "T"]
 assert scaling.loc["frozen", "largest T of 4 × 100"] > scaling.loc["frozen", "smallest T of 4 × 100"] * 4 / 3
@@ -648,7 +648,7 @@ print(f"temperature from training labels {on_training:.2f}, from held-out ones {
 print(f"calibration error {wrong_labels:.4f} against {right_labels:.4f}")
 print(f"mean confidence {p.max(axis=1).mean():.4f}, accuracy {accuracies['frozen']:.4f}")
 
-# %%
+# %% tags=["summary-2"]
 assert on_training < temperature / 2
 assert p.max(axis=1).mean() > accuracies["frozen"] + 0.005  # a modest model was made too sure
 assert wrong_labels > right_labels
@@ -742,7 +742,7 @@ legend = ax.legend(frameon=False)
 # takes each estimate against its own model. The estimate by glyph runs above the truth; the estimate by family lies
 # near it, with much wider bars.
 
-# %% tags=["plumbing"]
+# %% tags=["plumbing", "summary-3"]
 for owned in (4, 8, 16):
     mean, half = inflation["by glyph", owned]
     assert mean - half > 0.01  # too good, at each number of families
@@ -807,7 +807,7 @@ gaps.round(3)
 # %%
 smallest_gap.compare(gaps["gap"].abs().idxmin())
 
-# %%
+# %% tags=["summary-1"]
 assert abs(gaps.loc["random weights", "gap"]) < gaps.loc["zero-shot", "gap"]
 assert gaps.loc["rough", "gap"] < -0.2
 assert gaps.loc["rough", "target"] < gaps.loc["frozen", "target"] - 0.01
@@ -939,7 +939,7 @@ agreement = pd.DataFrame(agreement)
 agreement["the image itself"] = correlation(reference, test.x[hundred].astype(float))
 pd.DataFrame({name: tlkit.mean_interval(agreement[name]) for name in agreement}, index=["correlation", "±"]).T.round(3)
 
-# %%
+# %% tags=["summary-3"]
 lowest = agreement["head from other labels"].min()
 assert lowest > 0.9
 assert (agreement[["random head", "random base"]].max() < lowest - 0.1).all()
@@ -954,7 +954,7 @@ plot_maps(variants(SEED + 1, chosen))
 # mostly do not.) But look at the last line of the table: a mere copy of the ink agrees with Grad-CAM *better* than the
 # random models do on average. "The map lies on the digit" is true of a map that knows no model at all.
 
-# %%
+# %% tags=["summary-3"]
 for name in ("random head", "random base"):
     mean, half = tlkit.mean_interval(agreement[name])
     assert mean + half < agreement["the image itself"].iloc[0]
@@ -997,7 +997,7 @@ rows["nothing covered"] = ((answers["frozen"] == test.y)[sample].mean(), 0)
 cover = pd.DataFrame(rows, index=["accuracy left", "ink covered"]).T.sort_values("accuracy left")
 cover.round(3)
 
-# %%
+# %% tags=["summary-3"]
 left = cover["accuracy left"]
 mean, half = tlkit.mean_interval([accuracy for accuracy, _ in by_chance])
 assert left["Grad-CAM"] < min(mean - half, mean - 0.1)
@@ -1050,8 +1050,8 @@ Predict.report()
 #
 # - **One number hides.** The confusion matrix shows which errors; a rare class makes accuracy praise a model that does
 #   nothing; a precision holds for one share of the class; a gap means nothing without both accuracies.
-# - **Every number has a width.** Bootstrap over test images for this model, a paired test for two models, several seeds
-#   for a method; probabilities need a calibration check, with held-out labels.
+# - **Every number has a width.** A bootstrap over test images gives it for one model, a paired test for two models, and
+#   several draws for a method. Probabilities need a calibration check, with held-out labels.
 # - **The split decides what the number means.** Groups (fonts, patients, cameras) must not stand on both sides. And an
 #   explanation needs its own baseline: random weights, and the image itself.
 

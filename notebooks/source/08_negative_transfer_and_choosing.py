@@ -116,7 +116,7 @@ sns.despine(ax=ax)
 # Both curves start below the grey line ("no difference") and rise with the number of labels, one to above the line and
 # one to just below it. Bars are 95 % intervals over ten draws.
 
-# %%
+# %% tags=["summary-1"]
 for gain in gains.values():
     for labels in (10, 20):
         low, high = interval(gain[labels])
@@ -192,7 +192,7 @@ pd.DataFrame({"accuracy": with_interval(ways), "minus from scratch": with_interv
 # %%
 first.compare(ways.mean().idxmax())
 
-# %%
+# %% tags=["summary-1"]
 for way in ("clothes, frozen", "clothes, fine-tuned"):
     low, high = interval(over_scratch[way])
     assert low > 0.05
@@ -296,7 +296,7 @@ accuracy.round(3)
 # %%
 for_clothes.compare(accuracy.loc[CUTS, "clothes"].idxmax())
 
-# %% tags=["plumbing"]
+# %% tags=["plumbing", "summary-1"]
 assert (accuracy.drop(columns="clothes").idxmax() == "print 5").all()
 assert accuracy["clothes"].idxmax() == "clothes 5"
 assert (accuracy.loc["print 5"] - accuracy.loc["clothes 5"]).abs().min() > 0.05
@@ -374,7 +374,7 @@ far.index = pd.MultiIndex.from_tuples(pairs, names=["target", "source"])
 far["gain over pixels"] = [accuracy.loc[f"{name} 5", t] - accuracy.loc["raw pixels", t] for t, name in pairs]
 far.round(3)
 
-# %% tags=["plumbing"]
+# %% tags=["plumbing", "summary-2"]
 nearest = far.groupby("target")[["A-distance", "MMD"]].idxmin()
 best = far.groupby("target")["gain over pixels"].idxmax()
 assert (nearest["A-distance"] == best).all()
@@ -455,7 +455,7 @@ given = joint / joint.sum(axis=0)
 leep_by_hand = np.mean(np.log((says * given[y]).sum(axis=1)))
 print(f"NCE {nce_by_hand:.3f}   LEEP {leep_by_hand:.3f}   least possible {-np.log(10):.3f}")
 
-# %%
+# %% tags=["summary-2"]
 assert np.isclose(nce_by_hand, nce(named, y))
 assert np.isclose(leep_by_hand, leep(says, y), atol=1e-6)
 
@@ -507,7 +507,7 @@ pd.DataFrame(h_scores).round(3)
 # %%
 of_noise.compare(h_scores["plain"]["noise"])
 
-# %%
+# %% tags=["summary-2"]
 assert np.allclose(list(h_scores["plain"].values()), 9)
 assert h_scores["shrunk"]["print 5"] > h_scores["shrunk"]["noise"] + 1
 
@@ -643,7 +643,7 @@ def per_target(measure, table, names):
 average, shown = per_target(tau, table, SCORES)
 shown
 
-# %% tags=["plumbing"]
+# %% tags=["plumbing", "summary-2"]
 others = ["H-score", "H-score, shrunk", "number of features"]
 assert average["LogME"] > 0.75
 assert average["LogME"] > average[others].max() + 0.2
@@ -678,7 +678,7 @@ rivals = {"always print 5": table.index.get_level_values("candidate") == "print 
 loss, shown = per_target(lost, table.assign(**rivals), [*SCORES, *rivals])
 shown
 
-# %%
+# %% tags=["summary-3"]
 assert loss[["LogME", "cross-validation"]].max() < 0.01
 assert loss["a random candidate"] > 0.1
 assert loss["H-score"] > loss["a random candidate"] - 0.05
@@ -723,7 +723,7 @@ for key in cuts.index:
 of_cuts, shown = per_target(tau, cuts, ["LEEP", "NCE", "LogME", "cross-validation", "number of features"])
 shown
 
-# %%
+# %% tags=["summary-3"]
 assert of_cuts[["LEEP", "NCE"]].min() > 0.6
 assert of_cuts["LogME"] > of_cuts[["LEEP", "NCE"]].max() + 0.03
 assert of_cuts["number of features"] > average["number of features"] + 0.2
@@ -781,7 +781,7 @@ difference = resampled.sub(resampled["LogME"], axis=0).drop(columns="LogME").qua
 difference.columns = ["from", "to"]
 difference.rename_axis("difference to LogME").round(2)
 
-# %%
+# %% tags=["summary-2", "summary-3"]
 assert low[["LogME", "cross-validation"]].min() > chance[1] + 0.1  # no luck
 assert low[others].max() < chance[1]  # could be luck
 assert difference.loc["cross-validation", "from"] < 0 < difference.loc["cross-validation", "to"]
@@ -914,12 +914,12 @@ Predict.report()
 # %% [markdown]
 # ## Summary
 #
-# - **Negative transfer** belongs to a source, a target, a budget of labels *and a baseline*: with 20 labels, frozen
-#   clothes features hurt against raw pixels and help against training from scratch.
+# - **Negative transfer** belongs to a source, a target, a budget of labels *and a baseline*: with 20 labels of `mnist`,
+#   frozen clothes features hurt against raw pixels and help against training from scratch.
 # - The **distance** of two domains picks the better of two sources here, but it says neither how much you win nor where
-#   to cut. Scores that read your labels say more: **LogME** ranks twelve candidates about as well as a
-#   **cross-validated probe**, and trains no probe. The **H-score** fails with fewer images than features; **LEEP** and
-#   **NCE** need a source head.
+#   to cut. Of the scores that read your labels, **LogME** trains no probe, and twelve candidates show no difference
+#   between its ranking and that of a **cross-validated probe**. The **H-score** gives noise the full mark where there are
+#   fewer images than features; **LEEP** and **NCE** need a source head.
 # - Judge a score by a **stupid rule** beside it (the deepest cut, a fixed favourite, chance) and by an interval over
 #   candidates. Twelve candidates tell good from others, not best from second best.
 

@@ -53,7 +53,7 @@ article = [-label / probability for label, probability in zip(y, y_hat, strict=T
 triangle = gradient_triangle(loss, point, given=labels, claimed=article)
 triangle.table.round(4)
 
-# %%
+# %% tags=["summary-1"]
 chain_rule = [probability - label for label, probability in zip(y, y_hat, strict=True)]
 assert triangle.disagrees == ("claimed",)
 assert gradient_triangle(loss, point, given=labels, claimed=chain_rule).agrees
@@ -77,7 +77,7 @@ def loss_after(steps, sign):
     return float(-np.log(np.exp(z) / np.exp(z).sum())[1])
 
 
-# %%
+# %% tags=["summary-1"]
 losses = {"start": loss_after(0, 1), "minus, 20 steps": loss_after(20, 1), "the article's plus": loss_after(20, -1)}
 assert losses["minus, 20 steps"] < losses["start"] < losses["the article's plus"]
 {name: round(loss, 3) for name, loss in losses.items()}
@@ -145,7 +145,7 @@ differences = {
 in_words = "{:+.3f} ± {:.3f}".format
 pd.DataFrame({name: each.agg(lambda v: in_words(*tlkit.mean_interval(v))) for name, each in differences.items()}).T
 
-# %%
+# %% tags=["summary-1"]
 costs = {name: tlkit.mean_interval(article_order[name] - usual_order[name]) for name in ("source", "target")}
 upper = {name: mean + half for name, (mean, half) in costs.items()}
 assert upper["source"] < 0  # the whole interval
@@ -172,7 +172,7 @@ assert head_alone["source"].min() > 0.99
 # text is its own label, and the loss is this very cross-entropy. ImageNet's labels came from people. Our bundled backbone
 # is supervised, too: it still has the head for its 62 labels.
 
-# %%
+# %% tags=["summary-2"]
 bundled = tlkit.load_domain("printed")
 whole_head = tlkit.load_source_head(tlkit.load_backbone("resnet_printed"), bundled.classes)
 assert whole_head.output_shape[-1] == len(bundled.classes) == 62
@@ -238,7 +238,7 @@ for layer in base.layers:
     layer.trainable = False
 program.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])
 
-# %%
+# %% tags=["summary-2"]
 assert tlkit.count_weights(base).trainable == 0
 assert sum(isinstance(layer, keras.layers.Dense) for layer in program.layers) == 2  # § 5.3 counts one
 tlkit.count_weights(program)
@@ -281,7 +281,7 @@ by_pixels = tlkit.few_shot_curve({"raw pixels": (pair.target.train, pair.target.
 by_labels = {labels: tlkit.mean_interval(draws) for labels, draws in by_pixels.groupby("labels")["accuracy"]}
 pd.DataFrame(by_labels, index=["accuracy", "± (95 %)"]).rename_axis(columns="labels").round(3)
 
-# %%
+# %% tags=["summary-2", "summary-3"]
 assert sum(by_labels[100]) < ARTICLE_ACCURACY < by_labels[2000][0] - by_labels[2000][1]  # the whole intervals
 
 # %% [markdown]
@@ -305,7 +305,7 @@ with_gap.groupby("order").agg(lambda values: accuracy_in_words(*tlkit.mean_inter
 # %% [markdown]
 # All three learned from the same ten draws, so compare the first with the last draw by draw:
 
-# %%
+# %% tags=["summary-3"]
 from_head_alone = with_gap.loc["base, then head"] - with_gap.loc["head alone"]
 gap, worse = (tlkit.mean_interval(from_head_alone[column]) for column in ("gap", "target"))
 assert sum(gap) < 0  # the whole interval: a smaller gap
@@ -381,7 +381,7 @@ at_all = {name: each.agg(lambda v: accuracy_in_words(*tlkit.mean_interval(v))) f
 pd.DataFrame(at_all | rows).T
 
 
-# %%
+# %% tags=["summary-1"]
 def bounds(name, domain):
     """The ends of the 95 % interval of a base's advantage over raw pixels."""
     mean, half = tlkit.mean_interval(over_pixels[name][domain])
@@ -448,7 +448,7 @@ row = tuned.agg(lambda values: accuracy_in_words(*tlkit.mean_interval(values)))
 row["difference"] = in_words(*tlkit.mean_interval(flattered))
 row.to_frame("accuracy of the chosen setting")
 
-# %%
+# %% tags=["summary-1"]
 mean, half = tlkit.mean_interval(flattered)
 assert mean - half > 0.004
 hidden = flattered / (1 - tuned["1,900 fresh images"])
@@ -541,7 +541,7 @@ judged("Q")
 # %% [markdown]
 # How often each verdict was given, and how many of them rest on literature alone:
 
-# %%
+# %% tags=["summary-1"]
 kind = claims["verdict"].str.replace("^right for .*", "right for …", regex=True)
 literature = claims["shown_in"].str.startswith("literature only")
 counts = pd.DataFrame({"claims": kind.value_counts(), "by literature only": kind[literature].value_counts()})
@@ -578,7 +578,7 @@ by_tlkit = scores.loc[("head alone", SEED), "target"]  # section 2, the same lab
 pixels = tlkit.linear_probe(few, target.test)
 pd.Series({"raw pixels": pixels, "head alone, by tlkit": by_tlkit, "the program, repaired": by_hand}).round(3)
 
-# %%
+# %% tags=["summary-1"]
 assert abs(by_hand - by_tlkit) < 0.01  # another random head, and another order of the images
 assert by_hand > pixels + 0.1
 
@@ -593,8 +593,8 @@ f"{len(repaired.trainable_weights)} of {len(repaired.weights)} arrays learned: t
 # %% [markdown]
 # ## Summary
 #
-# - The frame of the article is right, and so is its advice to freeze; its mathematics is not. Most of its sentences are right
-#   under a condition that it leaves out: a related source, a frozen base, a validation part.
+# - The frame of the article is right, and so is its advice to freeze; its two derivatives are not. The most common verdict
+#   is "right for …": the sentence leaves out a condition, such as a related source, a frozen base or a validation part.
 # - "Fine-tuned", "unlabelled" and "85 %" are claims that a few lines of code can test. Test them.
 # - A number needs a data set, a baseline and an interval before it means anything.
 

@@ -123,7 +123,7 @@ for names in pairs[:1]:
 # In the clothes one pair of shorts was photographed once and lies in two folders, once as *shorts*, once as *skirt*. So
 # one of the two labels is wrong. A classifier cannot get both right, and no test would have told you why.
 
-# %%
+# %% tags=["summary-3"]
 assert len(pairs) == 1 or not ON_CLOTHES
 
 # %% [markdown]
@@ -278,7 +278,7 @@ over_draws(["raw pixels", "random network", PRINTED, PREPARED])
 # %%
 compare({"pixels prepared?": (PREPARED, PRINTED), "ImageNet, as printed?": (PRINTED, "random network")})
 
-# %%
+# %% tags=["summary-1"]
 assert bounds(PREPARED, PRINTED)[0] > 0.1
 assert bounds(PRINTED, "random network")[0] > 0.2
 assert bounds(PRINTED, "raw pixels")[0] > 0.2
@@ -336,7 +336,7 @@ more_questions = {
 }
 compare(more_questions)
 
-# %%
+# %% tags=["summary-2"]
 gains = [name for name, pair in (questions | more_questions).items() if bounds(*pair)[0] > 0]
 assert gains == ["160 pixels in place of 128?", "224 pixels in place of 160?"]
 
@@ -537,7 +537,7 @@ pd.Series(report).round(3).to_frame("your model")
 # The interval says how far the accuracy would move with other test pictures. It is wide: with 372 pictures, a figure of
 # two decimals is already bold, and so is every ranking of published figures that differ by a point or two.
 
-# %%
+# %% tags=["summary-3"]
 assert interval.high - interval.low > 0.05 or FOLDER
 
 # %% [markdown]
@@ -662,9 +662,10 @@ Predict.report()
 # - The article's program runs without an error and loses more than ten points with 100 labels, because it does not
 #   prepare the pixels. Put that step inside the model.
 # - A change is a gain when its paired interval over ten draws leaves zero out. With 100 labels only larger photographs
-#   passed this test; most tables that you will read have neither draws nor interval.
-# - Choose on the validation part, read the test part once, and say how wide the interval is. A folder has wrong labels,
-#   too: look at it before you train, and at the highest losses afterwards.
+#   passed this test.
+# - Choose on the validation part, read the test part once, and say how wide the interval is: here it is wider than five
+#   points. A folder may hold wrong labels, as this one does: look at it before you train, and at the highest losses
+#   afterwards.
 
 # %% [markdown]
 # ## Exercises

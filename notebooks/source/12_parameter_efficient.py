@@ -122,7 +122,7 @@ of_a, of_b = gradients(a, b, 2.0)
 both_zero = gradients(0 * a, b, 2.0)
 {"A": bool(of_a.any()), "B": bool(of_b.any()), "both at zero": any(bool(g.any()) for g in both_zero)}
 
-# %%
+# %% tags=["summary-1"]
 assert not of_a.any()
 assert of_b.any()
 assert not any(g.any() for g in both_zero)
@@ -164,7 +164,7 @@ sns.despine(ax=ax)
 # The three curves fall. Rank 1 stops at the dashed line, ranks 2 and 4 fall to nothing. The whole kernel has 96
 # weights; rank 2 needs 40.
 
-# %%
+# %% tags=["summary-1"]
 assert np.isclose(results[1][2][-1], best[1], rtol=1e-3)
 assert max(results[2][2][-1], results[4][2][-1]) < 1e-6
 assert best[1] > 1e-3
@@ -173,7 +173,7 @@ assert best[1] > 1e-3
 # When the training is over, $A$ and $B$ can be multiplied out and added to $W$ (**merged**): the same outputs, and no
 # more work than before. Or they are thrown away, and the old layer is back.
 
-# %%
+# %% tags=["summary-1"]
 a, b, _ = results[2]
 merged = w + 2 / 2 * a @ b
 assert np.allclose(x @ merged, lora(a, b, 2.0))
@@ -188,7 +188,7 @@ moved.round(3) + 0.0
 #
 # `Dense.enable_lora(rank)` adds the same two matrices. Put ours into a dense layer and compare.
 
-# %%
+# %% tags=["summary-1"]
 layer = keras.layers.Dense(8, use_bias=False)
 layer.build((None, 12))
 layer.set_weights([w])
@@ -223,7 +223,7 @@ assert (own, 4 * (384 + 384)) == (18_560, 3_072)
 # %%
 by_the_paper.compare(4 * (384 + 384))
 
-# %%
+# %% tags=["summary-1"]
 update = np.asarray(query.lora_kernel_a) @ rng.normal(size=query.lora_kernel_b.shape)  # (384, 12, 32)
 ranks = {
     "one head": int(np.linalg.matrix_rank(update[:, 0])),
@@ -237,7 +237,7 @@ ranks
 # change has rank 48, not 4. That is a method too, but not the paper's; whoever compares numbers with a paper should know
 # which. Two more things to know:
 
-# %%
+# %% tags=["summary-1"]
 layer = keras.layers.Dense(8)
 layer.build((None, 12))
 layer.enable_lora(2)
@@ -462,7 +462,7 @@ def shows(differences):
     return bounds(differences)[0] > 0
 
 
-# %% tags=["plumbing"]
+# %% tags=["plumbing", "summary-2"]
 clothes, forgotten = gain.loc["fashion"], lost.loc["fashion"]
 assert all(shows(clothes[method]) for method in ("full", "adapters", "LoRA"))
 assert not shows(clothes["BitFit"])
@@ -473,7 +473,7 @@ assert all(shows(forgotten[method]) for method in ("full", "adapters", "BitFit")
 assert not shows(forgotten["LoRA"])
 assert all(shows(forgotten["full"] - forgotten[method]) for method in ("LoRA", "BitFit"))
 
-# %%
+# %% tags=["summary-2"]
 printed = gain.loc["printed"]
 assert max(np.abs(bounds(printed["LoRA"]))) < 0.005  # nothing to gain, nothing lost
 assert shows(-printed["full"])
@@ -632,7 +632,7 @@ ax = plots.plot_audit(audit)
 #
 # **Predict before you run:** LoRA is taken out again. What does the head for movies score then?
 
-# %%
+# %% tags=["summary-1"]
 removed = tlkit.remove_added(adapted)
 pairs = zip(removed.model.get_weights(), backbone.model.get_weights(), strict=True)
 assert all(np.array_equal(mine, old) for mine, old in pairs)
@@ -737,7 +737,7 @@ few_weights = ["BitFit", "LoRA", "adapters"]
 at, cost = rates.set_index(["method", "rate"]), costs.set_index("method")
 {method: f"{cost.loc[method, 'weights'] / cost.loc['full', 'weights']:.2%}" for method in few_weights}
 
-# %%
+# %% tags=["summary-2", "summary-3"]
 assert mean.drop("head only")["movies"].min() > mean.loc["head only", "movies"] + 0.03  # all four gain
 assert mean["movies"].idxmax() == "full" == mean["other task"].idxmin()  # most gained, most forgotten
 assert mean.loc["head only", "other task"] == mean["other task"].max()

@@ -307,7 +307,7 @@ late = tlkit.diagnose(model, few, **meant)
 SHOWN |= rules(late)
 late
 
-# %%
+# %% tags=["summary-1"]
 assert ("trainable-changed-after-compile" in rules(late)) == HOLDS["3"]
 assert ("weights-move-while-frozen" in rules(late)) == HOLDS["3"]
 ax = plots.plot_audit(tlkit.audit_fit(model, few, **meant))
@@ -832,7 +832,7 @@ for draw in range(LIVE):
     price_of_cut("shuffled once", draw, reshuffle=False)
 in_words(prices(11))
 
-# %%
+# %% tags=["summary-2"]
 leaky, honest = prices(11)["shuffled anew"], prices(11)["shuffled once"]
 mean, half = tlkit.mean_interval(leaky["validation"] - leaky["test"])
 assert mean - half > 0.1
@@ -1092,7 +1092,7 @@ sns.despine(ax=ax)
 # %% [markdown]
 # One bar per trap, with its 95 % interval over ten draws. The number before a name is that of the exhibit.
 
-# %%
+# %% tags=["summary-2"]
 low, high = (dict(zip(costs, mean + side * half, strict=True)) for side in (-1, 1))
 dearest = ("7 logits read as probabilities", "8 pixels divided twice, Adam", "13 rate too high")
 assert min(low[trap] for trap in dearest) > 0.5
@@ -1167,7 +1167,7 @@ assert "logits-read-as-probabilities" in answer.stdout
 #
 # **Predict before you run:** what does the audit say to labels that were shuffled, so that none belongs to its image?
 
-# %%
+# %% tags=["summary-3"]
 scrambled = (few.x, np.random.default_rng(SEED).permutation(few.y))
 base = small_backbone()
 tlkit.freeze_to(base, base.n_stages)
@@ -1202,7 +1202,7 @@ findings = tlkit.diagnose(model, few, backbone=base, intended_stage=base.n_stage
 tell(findings)
 print(f"loss in the loop {float(loop_loss(few.y, outputs)):.3f}, right {float(from_logits(few.y, outputs)):.3f}")
 
-# %%
+# %% tags=["summary-3"]
 assert not findings
 assert abs(float(loop_loss(few.y, outputs)) - float(from_logits(few.y, outputs))) > 0.05
 
@@ -1236,7 +1236,7 @@ sorted(moved_by_hand)
 # %% [markdown]
 # Both layers that have weights go on learning. Does the audit name the same ones?
 
-# %%
+# %% tags=["summary-1"]
 audit = tlkit.audit_fit(model, few, backbone=base, intended_stage=1)
 moves = audit[(audit["stage"] != "head") & (audit["weights_moved"] | audit["statistics_moved"])]
 assert set(moves["layer"].str.split("/").str[-1]) == moved_by_hand
