@@ -70,7 +70,7 @@ def feature_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def pytest_collection_finish() -> None:
-    """What was imported and collected stays to the end: no garbage collection need look at millions of objects again."""
+    """What was imported and collected stays to the end: no garbage collection need look at it again."""
     gc.collect()
     gc.freeze()
 
