@@ -260,9 +260,9 @@ def test_each_method_learns_from_the_same_labels_and_a_seed_repeats(monkeypatch:
 
     cheap = ("raw pixels", "random features", "zero-shot", "frozen")
     monkeypatch.setattr(demo, "_RUN", {name: note(name, demo._RUN[name]) for name in cheap})
-    rows = [run_demo("optdigits", per_class=2, seeds=2, starting=lambda *run: started.append(run)) for _ in range(2)]
+    rows = [run_demo("optdigits", per_class=2, seeds=n, starting=lambda *run: started.append(run)) for n in (2, 1)]
     once, again = (pd.DataFrame(each).drop(columns="seconds") for each in rows)
-    pd.testing.assert_frame_equal(once, again)
+    pd.testing.assert_frame_equal(once[once["seed"] == 0], again)
     assert len({tuple(images) for images in seen.values()}) == 1
     assert len(set(seen["frozen"])) == 2
     assert once["method"].tolist() == list(cheap) * 2

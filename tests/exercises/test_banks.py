@@ -121,8 +121,8 @@ def test_a_bank_is_rich_enough(assignment, notebooks):
     assert set().union(*lost) == set(points), "each check must be lost by a wrong answer"
 
 
-# Of ps6 and ps8 it takes half a minute and more. In `make test` each has two notebooks with wrong answers, and what one of
-# them loses the other passes, by the reference's cells (but for scores_are_true of ps8, which both lose).
+# Of ps6 and ps8 it takes half a minute and more. In `make test` each has two notebooks with wrong answers, and what one
+# of them loses the other passes, by the reference's cells (but for scores_are_true of ps8, which both lose).
 @pytest.mark.parametrize(
     "assignment",
     [
