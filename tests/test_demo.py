@@ -105,16 +105,16 @@ def test_photographs_are_read_by_three_methods(tmp_path: Path, monkeypatch: pyte
             Image.fromarray(pixels).save(tmp_path / name / f"{i}.png")
     monkeypatch.setattr(demo, "SIDE", 32)
     monkeypatch.setattr(demo, "photos_folder", lambda: tmp_path)
-    table = pd.DataFrame(run_demo("photos", per_class=2, seeds=2)).set_index(["method", "seed"])
-    assert table.index.tolist() == [(method, seed) for seed in range(2) for method in PHOTO_METHODS]
+    table = pd.DataFrame(run_demo("photos", per_class=2, seeds=1)).set_index(["method", "seed"])
+    assert table.index.tolist() == [(method, 0) for method in PHOTO_METHODS]
     assert table["source_accuracy"].isna().all()
 
     domain = load_folder(tmp_path, image_size=32)
     backbone = load_backbone("efficientnet_lite0", image_size=32)
-    few = domain.train.take(2, seed=1)
+    few = domain.train.take(2, seed=0)
     features = [cache_features(backbone.model, part, cache_dir="memory") for part in (few, domain.test)]
-    assert table["target_accuracy"]["frozen", 1] == linear_probe(*features)
-    assert table["target_accuracy"]["raw pixels", 1] == linear_probe(few, domain.test)
+    assert table["target_accuracy"]["frozen", 0] == linear_probe(*features)
+    assert table["target_accuracy"]["raw pixels", 0] == linear_probe(few, domain.test)
     weights = table["trainable_weights"].xs(0, level="seed").to_dict()
     head = build_head(backbone, 3).count_params()
     assert weights == {"raw pixels": 32 * 32 * 3 * 3 + 3, "random features": head, "frozen": head}

@@ -59,8 +59,8 @@ def test_training_the_tail_trains_the_backbone(toy: Backbone, split: Split) -> N
     before = toy.model.get_weights()
     fit(join(tail, build_head(toy, 3)), cache_features(trunk, split), epochs=1, learning_rate=0.1, progress=False)
     assert not same_weights(before, toy.model)
-    features = tail.predict(trunk.predict(split.x, verbose=0), verbose=0)
-    np.testing.assert_array_equal(toy.model.predict(split.x, verbose=0), features)
+    features = tail(trunk(split.x, training=False), training=False)
+    np.testing.assert_array_equal(toy.model(split.x, training=False), features)
 
 
 def trained(make, stage: int, data: Split, *, cached: bool, optimizer: str, **head: object) -> keras.Model:
@@ -81,7 +81,7 @@ def assert_cached_equals_full(make, stage: int, data: Split, optimizer: str, **h
     full = trained(make, stage, data, cached=False, optimizer=optimizer, **head)
     cached = trained(make, stage, data, cached=True, optimizer=optimizer, **head)
     assert same_weights(full, cached), f"largest difference {largest_difference(full, cached)}"
-    np.testing.assert_array_equal(full.predict(data.x, verbose=0), cached.predict(data.x, verbose=0))
+    np.testing.assert_array_equal(full(data.x, training=False), cached(data.x, training=False))
 
 
 @pytest.mark.parametrize(
