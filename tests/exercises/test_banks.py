@@ -27,8 +27,8 @@ TRAINS = {"ps3", "ps4", "ps6", "ps7", "ps8"}
 ALIKE = {"ps2", "ps5"}
 # They wait for limits of ten seconds; tests/test_examiner.py stops an endless cell and an endless function.
 ENDLESS = {"ps1/hostile/endless_cell", "ps1/hostile/endless_loop"}
-# The longest: in `make test` they have no right and hostile answers. In ps8 nearly each wrong answer changes one and the
-# same cell, and needs a notebook of its own, a minute each: only so many stay, and the release loses each check there.
+# The longest: in `make test` they have no right and hostile answers. In ps8 nearly each wrong answer changes one cell,
+# and needs a notebook of its own, a minute each: only so many stay, and the release loses each check there.
 LONG = {"ps4", "ps6", "ps8"}
 NOTEBOOKS_OF_PS8 = 1
 # Of one cell. It ends by itself; the limit only keeps a hanging one from holding up all others on a busy machine.
@@ -121,8 +121,8 @@ def test_a_bank_is_rich_enough(assignment, notebooks):
     assert set().union(*lost) == set(points), "each check must be lost by a wrong answer"
 
 
-# Those in the bank take half a minute and more. In `make test` ps6 and ps7 have several notebooks with wrong answers, and
-# what one of them loses another passes, by the reference's cells; that of ps8 passes eight of its twelve checks.
+# Those in the bank take half a minute and more. In `make test` ps6 and ps7 have several notebooks with wrong answers,
+# and what one of them loses another passes, by the reference's cells; that of ps8 passes eight of its twelve checks.
 @pytest.mark.parametrize("assignment", in_bank(ASSIGNMENTS, but=["ps1", "ps2", "ps3", "ps4", "ps5"]))
 def test_the_reference_gets_everything(assignment, notebooks):
     cells = runner.with_cells(notebooks[assignment], {})
