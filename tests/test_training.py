@@ -218,6 +218,16 @@ def test_a_second_fit_starts_a_new_optimizer(split: Split, optimizer: str) -> No
     assert not same_weights(start, results[0])
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_a_step_is_traced_once(split: Split, monkeypatch: pytest.MonkeyPatch, optimizer: str) -> None:
+    # An optimizer that makes its variables within the step has it traced a second time, which takes as long again.
+    traced, step = [], keras.Model.train_step
+    monkeypatch.setattr(keras.Model, "train_step", lambda model, data: traced.append(model) or step(model, data))
+    model = classifier()
+    fit(model, split, epochs=2, learning_rate=0.01, batch_size=5, optimizer=optimizer, progress=False)
+    assert traced == [model]
+
+
 # Stopping
 
 
