@@ -28,6 +28,8 @@ else
 FOR_LAB = $(PIP) --editable '.[lab,exercises,text]'
 FOR_CHECK = $(PIP) --group check --editable '.[text]'
 endif
+# A test starts many a Python, and each of them would compile tlkit anew.
+unexport PYTHONDONTWRITEBYTECODE
 # These compile large networks again and again, which TensorFlow gives no memory back for: a run, and so processes, of their own.
 LARGE := tests/test_backbones.py tests/test_text.py tests/test_text_toolkit.py tests/test_freeze_lab.py tests/test_export.py
 

@@ -69,12 +69,19 @@ def feature_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays to the end: no garbage collection need look at it again."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True, scope="module")
 def widgets_closed() -> Iterator[None]:
     """ipywidgets keeps every widget that was not closed, and with it models, graphs and features."""
     yield
-    if "ipywidgets" in sys.modules:
-        sys.modules["ipywidgets"].Widget.close_all()
+    module = sys.modules.get("ipywidgets.widgets.widget")
+    if module is not None and module._instances:
+        module.Widget.close_all()
         gc.collect()
 
 

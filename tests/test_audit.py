@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import raises_one_line, random_split, run_python, same_weights, toy_backbone
+from helpers import in_bank, raises_one_line, random_split, run_python, same_weights, toy_backbone
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 from traps import (
@@ -126,7 +126,7 @@ def seeded_tensorflow():
 
 @pytest.mark.usefixtures("seeded_tensorflow")
 @pytest.mark.parametrize("build", STATES)
-@pytest.mark.parametrize("steps", [1, 3])
+@pytest.mark.parametrize("steps", in_bank([1, 3], but=[3]))
 def test_everything_is_as_it_was(build: Callable[[], keras.Model], steps: int) -> None:
     model = build()
     x, y = images()

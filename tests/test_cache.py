@@ -310,7 +310,7 @@ def test_streamed_features_are_those_in_memory(still_toy: Backbone, tmp_path: Pa
             np.testing.assert_array_equal(cached.y, in_memory.y)
 
 
-@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seed", in_bank(range(3), but=[0]))
 def test_training_from_the_map_gives_the_same_weights(tmp_path: Path, seed: int) -> None:
     data = random_split(41)
 
@@ -501,7 +501,7 @@ np.save(folder / f"result{number}.npy", cached.x)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("limits", [(0, 0), (0, 2**30)])
+@pytest.mark.parametrize("limits", in_bank([(0, 0), (0, 2**30)], but=[(0, 2**30)]))
 def test_two_processes_at_once(tmp_path: Path, limits: tuple[int, int]) -> None:
     started = [
         subprocess.Popen(
@@ -886,9 +886,8 @@ def full_and_cached(
 @pytest.mark.parametrize(
     ("make", "stage"),
     [
-        (toy_backbone, 1),
-        *(pytest.param(toy_backbone, stage, marks=pytest.mark.slow) for stage in (0, 2)),
-        *in_bank([(small_resnet, stage) for stage in range(6)], but=[(small_resnet, 0), (small_resnet, 3)], names=2),
+        *in_bank([(toy_backbone, stage) for stage in range(3)], but=[(toy_backbone, 0), (toy_backbone, 2)], names=2),
+        *in_bank([(small_resnet, stage) for stage in range(6)], but=[(small_resnet, 3)], names=2),
     ],
 )
 def test_training_on_stored_features_equals_full_training(
@@ -901,8 +900,10 @@ def test_training_on_stored_features_equals_full_training(
     assert len(files(tmp_path)) == (stage > 0)  # one was computed, the others were read back
 
 
+# In `make test` tests/test_features.py trains a ResNet50 behind its features, in memory.
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", in_bank(range(6), but=[5]))
+@pytest.mark.bank
+@pytest.mark.parametrize("stage", range(6))
 def test_training_resnet50_on_stored_features_equals_full_training(stage: int, tmp_path: Path) -> None:
     make = functools.partial(load_backbone, "resnet50", weights=None, image_size=32, seed=1)
     data = random_split(12, shape=(32, 32, 3))

@@ -71,6 +71,7 @@ def test_a_logistic_regression_for_features_as_they_come_answers_as_on_scaled_on
 
 
 @pytest.mark.slow
+@pytest.mark.bank  # notebook 10 draws anew in `make test`, and tests/test_course_tables.py measures photographs again
 def test_a_draw_of_the_probe_measured_anew(fetched_clothes):
     domain = tlkit.load_clothes(image_size=SIDE)
     few = domain.train.take(PER_CLASS, seed=0)

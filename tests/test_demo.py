@@ -105,16 +105,16 @@ def test_photographs_are_read_by_three_methods(tmp_path: Path, monkeypatch: pyte
             Image.fromarray(pixels).save(tmp_path / name / f"{i}.png")
     monkeypatch.setattr(demo, "SIDE", 32)
     monkeypatch.setattr(demo, "photos_folder", lambda: tmp_path)
-    table = pd.DataFrame(run_demo("photos", per_class=2, seeds=2)).set_index(["method", "seed"])
-    assert table.index.tolist() == [(method, seed) for seed in range(2) for method in PHOTO_METHODS]
+    table = pd.DataFrame(run_demo("photos", per_class=2, seeds=1)).set_index(["method", "seed"])
+    assert table.index.tolist() == [(method, 0) for method in PHOTO_METHODS]
     assert table["source_accuracy"].isna().all()
 
     domain = load_folder(tmp_path, image_size=32)
     backbone = load_backbone("efficientnet_lite0", image_size=32)
-    few = domain.train.take(2, seed=1)
+    few = domain.train.take(2, seed=0)
     features = [cache_features(backbone.model, part, cache_dir="memory") for part in (few, domain.test)]
-    assert table["target_accuracy"]["frozen", 1] == linear_probe(*features)
-    assert table["target_accuracy"]["raw pixels", 1] == linear_probe(few, domain.test)
+    assert table["target_accuracy"]["frozen", 0] == linear_probe(*features)
+    assert table["target_accuracy"]["raw pixels", 0] == linear_probe(few, domain.test)
     weights = table["trainable_weights"].xs(0, level="seed").to_dict()
     head = build_head(backbone, 3).count_params()
     assert weights == {"raw pixels": 32 * 32 * 3 * 3 + 3, "random features": head, "frozen": head}
@@ -260,9 +260,9 @@ def test_each_method_learns_from_the_same_labels_and_a_seed_repeats(monkeypatch:
 
     cheap = ("raw pixels", "random features", "zero-shot", "frozen")
     monkeypatch.setattr(demo, "_RUN", {name: note(name, demo._RUN[name]) for name in cheap})
-    rows = [run_demo("optdigits", per_class=2, seeds=2, starting=lambda *run: started.append(run)) for _ in range(2)]
+    rows = [run_demo("optdigits", per_class=2, seeds=n, starting=lambda *run: started.append(run)) for n in (2, 1)]
     once, again = (pd.DataFrame(each).drop(columns="seconds") for each in rows)
-    pd.testing.assert_frame_equal(once, again)
+    pd.testing.assert_frame_equal(once[once["seed"] == 0], again)
     assert len({tuple(images) for images in seen.values()}) == 1
     assert len(set(seen["frozen"])) == 2
     assert once["method"].tolist() == list(cheap) * 2

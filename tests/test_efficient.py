@@ -1,6 +1,8 @@
 """Parameter-efficient fine-tuning: nothing changes at the start, what was added learns alone, and it can be undone."""
 
+import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -53,6 +55,32 @@ def trained(backbone: Backbone, *, rate: float = 0.1, optimizer: str = "sgd") ->
     model = join(backbone.model, build_head(backbone, 2))
     fit(model, texts(), epochs=2, learning_rate=rate, optimizer=optimizer, batch_size=8, progress=False)
     return model
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A backbone with added layers that have learned, the plain one, and the weights of both before."""
+
+    added: Backbone
+    plain: Backbone
+    start: dict[str, np.ndarray]
+    before: list[np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def learned() -> Callable[..., Learned]:
+    """The same training once for all tests that only look at what came of it."""
+
+    @functools.cache
+    def after(add: Add, optimizer: str = "sgd") -> Learned:
+        plain = bert()
+        before = plain.model.get_weights()
+        added = add(plain)
+        start = weights_of(added.model)
+        trained(added, optimizer=optimizer)
+        return Learned(added, plain, start, before)
+
+    return after
 
 
 def outputs(backbone: Backbone) -> np.ndarray:
@@ -178,21 +206,16 @@ def test_counts_are_those_of_the_formulas(plain: Backbone) -> None:
 
 
 @WAYS
-@pytest.mark.parametrize("optimizer", in_bank(["sgd", "adam"], but=["adam"]))
-def test_the_added_weights_move_and_no_other(add: Add, optimizer: str) -> None:
-    plain = bert()
-    before = plain.model.get_weights()
-    added = add(plain)
-    start = weights_of(added.model)
-    trained(added, optimizer=optimizer)
-    moved = {
-        path.split("/")[0] for path, old in start.items() if weights_of(added.model)[path].tobytes() != old.tobytes()
-    }
+@pytest.mark.parametrize("optimizer", in_bank(["sgd", "adam"], but=["sgd"]))
+def test_the_added_weights_move_and_no_other(add: Add, optimizer: str, learned: Callable[..., Learned]) -> None:
+    after = learned(add, optimizer)
+    added, now = after.added, weights_of(after.added.model)
+    moved = {path.split("/")[0] for path, old in after.start.items() if now[path].tobytes() != old.tobytes()}
     assert moved <= set(added.added)
     # What is added to each key is added to all scores of a row, and the softmax does not see it: rounding alone.
     free = {name for name in added.added if name.endswith(("_activation", "key_bias"))}
     assert set(added.added) - moved <= free
-    assert same_weights(plain.model, before)  # the backbone it was made from is another one
+    assert same_weights(after.plain.model, after.before)  # the backbone it was made from is another one
 
 
 @WAYS
@@ -273,10 +296,8 @@ def test_an_offset_learns_what_the_bias_would() -> None:
 
 
 @WAYS
-def test_removing_gives_back_the_very_backbone(add: Add) -> None:
-    plain = bert()
-    added = add(plain)
-    trained(added)
+def test_removing_gives_back_the_very_backbone(add: Add, learned: Callable[..., Learned]) -> None:
+    added, plain = learned(add).added, learned(add).plain
     assert np.abs(outputs(added) - outputs(plain)).max() > 1e-3
     removed = remove_added(added)
     assert same_weights(removed.model, plain.model)
@@ -288,9 +309,8 @@ def test_removing_gives_back_the_very_backbone(add: Add) -> None:
 
 
 @pytest.mark.parametrize("add", [add_lora, add_biases], ids=["lora", "biases"])
-def test_merging_leaves_the_outputs_as_they_are(add: Add, plain: Backbone) -> None:
-    added = add(plain)
-    trained(added)
+def test_merging_leaves_the_outputs_as_they_are(add: Add, plain: Backbone, learned: Callable[..., Learned]) -> None:
+    added = learned(add).added
     merged = merge_added(added)
     assert np.abs(outputs(added) - outputs(plain)).max() > 1e-3
     np.testing.assert_allclose(outputs(merged), outputs(added), rtol=0, atol=1e-5)

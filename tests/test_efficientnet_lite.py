@@ -15,7 +15,7 @@ from helpers import (
     run_python,
     same_weights,
 )
-from test_backbones import global_random_states, kernels_of
+from test_backbones import answers, global_random_states, kernels_of
 
 import tlkit
 from tlkit._keras import keras
@@ -76,7 +76,7 @@ def test_backbone_and_source_head_together_are_the_file(plain: keras.Model, size
     found = load_backbone(NAME, image_size=height, input_shape=(height, width, 3))
     resized = np.asarray(keras.ops.image.resize(x.astype(np.float32), (height, height), interpolation="bilinear"))
     whole = join(found.model, load_source_head(found))
-    np.testing.assert_allclose(whole.predict(x, verbose=0), plain.predict(resized, verbose=0), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(answers(whole, x), answers(plain, resized), rtol=1e-4, atol=1e-4)
 
 
 # The file
@@ -87,7 +87,7 @@ def test_plain_keras_loads_the_file_without_tlkit(tmp_path: Path) -> None:
     code = f"""
 import sys, keras, numpy as np
 model = keras.models.load_model({str(tlkit.asset_path(FILE))!r}, safe_mode=True, compile=False)
-np.save("logits.npy", model.predict(np.load("x.npy"), verbose=0))
+np.save("logits.npy", model(np.load("x.npy"), training=False))
 assert not [name for name in sys.modules if name.startswith("tlkit")]
 """
     run = run_python("-c", code, cwd=tmp_path)
@@ -131,7 +131,7 @@ def test_stages_end_at_the_groups_of_blocks(backbone: Backbone) -> None:
     assert set(wrap_backbone(backbone.model).stage_ends) <= set(backbone.stage_ends)
 
 
-@pytest.mark.parametrize("stage", in_bank(range(8), but=[0, 4, 7]))
+@pytest.mark.parametrize("stage", in_bank(range(8), but=[4, 7]))
 def test_trunk_and_tail_are_the_whole(backbone: Backbone, stage: int) -> None:
     x = random_split(2, shape=(SIDE, SIDE, 3), classes=2).x
     trunk, tail = split_at(backbone, stage)
@@ -140,7 +140,7 @@ def test_trunk_and_tail_are_the_whole(backbone: Backbone, stage: int) -> None:
     np.testing.assert_array_equal(tail.predict(trunk.predict(x, verbose=0), verbose=0), whole)
 
 
-@pytest.mark.parametrize("stage", in_bank(range(8), but=[3, 6]))
+@pytest.mark.parametrize("stage", in_bank(range(8), but=[6]))
 def test_training_on_cached_features_equals_full_training(stage: int) -> None:
     data = random_split(12, shape=(SIDE, SIDE, 3))
     models = []
@@ -185,12 +185,8 @@ def test_grey_images_of_another_size_are_taken(backbone: Backbone) -> None:
     grey = load_backbone(NAME, image_size=SIDE, input_shape=(20, 24, 1))
     x = random_split(2, shape=(20, 24, 1), classes=2).x
     resized = np.asarray(keras.ops.image.resize(x.astype(np.float32), (SIDE, SIDE), interpolation="bilinear"))
-    np.testing.assert_allclose(
-        grey.model.predict(x, verbose=0),
-        backbone.model.predict(np.repeat(resized, 3, axis=-1), verbose=0),
-        rtol=1e-4,
-        atol=1e-4,
-    )
+    wanted = answers(backbone.model, np.repeat(resized, 3, axis=-1))
+    np.testing.assert_allclose(answers(grey.model, x), wanted, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("image_size", [31, 0, -32, 64.0, True])
@@ -267,9 +263,7 @@ def test_the_source_head_is_a_slice_of_the_whole(backbone: Backbone) -> None:
     whole = load_source_head(backbone)
     assert whole.output_shape == (None, 1000)
     some = load_source_head(backbone, ("zebra", "tench"))
-    np.testing.assert_allclose(
-        some.predict(features, verbose=0), whole.predict(features, verbose=0)[:, [340, 0]], rtol=1e-5, atol=1e-5
-    )
+    np.testing.assert_allclose(answers(some, features), answers(whole, features)[:, [340, 0]], rtol=1e-5, atol=1e-5)
     with raises_one_line(ValueError, "class must be one of", "and 997 more, got 'zebras'", "Did you mean 'zebra'?"):
         load_source_head(backbone, ("zebras",))
 

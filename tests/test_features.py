@@ -59,8 +59,8 @@ def test_training_the_tail_trains_the_backbone(toy: Backbone, split: Split) -> N
     before = toy.model.get_weights()
     fit(join(tail, build_head(toy, 3)), cache_features(trunk, split), epochs=1, learning_rate=0.1, progress=False)
     assert not same_weights(before, toy.model)
-    features = tail.predict(trunk.predict(split.x, verbose=0), verbose=0)
-    np.testing.assert_array_equal(toy.model.predict(split.x, verbose=0), features)
+    features = tail(trunk(split.x, training=False), training=False)
+    np.testing.assert_array_equal(toy.model(split.x, training=False), features)
 
 
 def trained(make, stage: int, data: Split, *, cached: bool, optimizer: str, **head: object) -> keras.Model:
@@ -81,11 +81,17 @@ def assert_cached_equals_full(make, stage: int, data: Split, optimizer: str, **h
     full = trained(make, stage, data, cached=False, optimizer=optimizer, **head)
     cached = trained(make, stage, data, cached=True, optimizer=optimizer, **head)
     assert same_weights(full, cached), f"largest difference {largest_difference(full, cached)}"
-    np.testing.assert_array_equal(full.predict(data.x, verbose=0), cached.predict(data.x, verbose=0))
+    np.testing.assert_array_equal(full(data.x, training=False), cached(data.x, training=False))
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-@pytest.mark.parametrize("stage", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("stage", "optimizer"),
+    in_bank(
+        [(stage, optimizer) for stage in range(3) for optimizer in ("sgd", "adam")],
+        but=[(0, "adam"), (1, "sgd"), (1, "adam"), (2, "adam")],
+        names=2,
+    ),
+)
 def test_cached_training_equals_full_training(stage: int, optimizer: str) -> None:
     assert_cached_equals_full(toy_backbone, stage, random_split(20), optimizer)  # 20: the last batch is not full
 
@@ -97,7 +103,7 @@ def test_cached_training_equals_full_training_with_dropout() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("optimizer", in_bank(["sgd", "adam"], but=["adam"]))
-@pytest.mark.parametrize("stage", in_bank(range(6), but=[0, 3, 5]))
+@pytest.mark.parametrize("stage", in_bank(range(6), but=[3]))
 def test_cached_training_equals_full_training_of_the_small_resnet(stage: int, optimizer: str) -> None:
     assert_cached_equals_full(small_resnet, stage, random_split(20, shape=(28, 28, 1)), optimizer)
 

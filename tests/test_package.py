@@ -515,8 +515,7 @@ def test_import_loads_nothing_but_itself_and_the_standard_library() -> None:
 @pytest.mark.parametrize(
     "load",
     [
-        "from tlkit._keras import keras, tf",
-        "from tlkit._tensorflow import keras, tf",  # as notebooks do that were handed in before
+        "from tlkit._tensorflow import keras, tf",  # as notebooks do that were handed in before; from tlkit._keras
         "import tlkit; tlkit.quiet_start(); import keras, tensorflow as tf",
     ],
 )
@@ -661,7 +660,7 @@ def test_installed_wheel_runs_the_demo_outside_the_checkout_without_a_network(
 
     info = run(str(scripts / "tlkit"), "info", "--no-devices")
     assert info.returncode == 0, info.stdout + info.stderr
-    demo = run(str(scripts / "tlkit"), "demo", "--seeds", "1", "--json", "--target", "optdigits")
+    demo = run(*f"{scripts / 'tlkit'} demo --seeds 1 --per-class 2 --json --target optdigits".split())
     assert demo.returncode == 0, demo.stderr
     assert json.loads(demo.stdout)["target"] == "optdigits"
     assert demo.stderr == ""

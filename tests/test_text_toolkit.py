@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from helpers import (
 from PIL import Image
 
 import tlkit
+from tlkit import cli
 from tlkit._keras import keras, tf
 from tlkit.audit import audit_fit, diagnose, watch
 from tlkit.audit.data_rules import bare_words
@@ -98,10 +100,10 @@ def trained(backbone: Backbone, stage: int, *, cached: bool) -> keras.Model:
     return tlkit.join(backbone.model, head)
 
 
-# Two blocks have each kind of boundary; six are as many as the pretrained encoder's.
+# Two blocks have each kind of boundary. Six are as many as the pretrained encoder's: tests/test_text.py has those, too.
 @pytest.mark.parametrize(
     ("blocks", "stage"),
-    [*((2, stage) for stage in range(4)), *in_bank([(6, stage) for stage in range(8)], but=[(6, 0), (6, 4)], names=2)],
+    [*((2, stage) for stage in range(4)), *in_bank([(6, stage) for stage in range(8)], but=[], names=2)],
 )
 def test_training_on_cached_texts_is_training_on_texts(blocks: int, stage: int) -> None:
     """The equality that makes caching worth anything, at each boundary."""
@@ -170,7 +172,7 @@ tf.config.set_logical_device_configuration(
 import numpy as np
 from test_text_toolkit import *
 def trained(strategy):
-    backbone = tiny_backbone()
+    backbone = tiny_backbone(blocks=1)
     model = tlkit.join(backbone.model, tlkit.build_head(backbone, 3))
     tlkit.fit(model, token_split(21), epochs=2, learning_rate=0.01, batch_size=6, optimizer={optimizer!r},
               progress=False, strategy=strategy)
@@ -457,7 +459,9 @@ def test_texts_are_tokenized_and_predicted(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings(KERAS_SAVES_WITH_A_WARNING)
-def test_a_saved_text_model_is_checked_in_a_fresh_process(tmp_path: Path) -> None:
+def test_a_saved_text_model_is_checked_in_a_fresh_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Keras finds the layers of a text model only where they were registered; the command does that."""
     file = tmp_path / "tiny.keras"
     model = classifier(tiny_backbone())
@@ -476,15 +480,18 @@ def test_a_saved_text_model_is_checked_in_a_fresh_process(tmp_path: Path) -> Non
     done = run_python("-c", code, *arguments)
     assert done.returncode == 0, done.stderr[-2000:]
     np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), np.asarray(model(token_split().x, training=False)))
-    done = run_python("-m", "tlkit", "check", str(file), "--data", "mnist")
-    assert done.returncode in (0, 1, 2)
-    assert "Traceback" not in done.stderr
+    # With data it needs no process of its own; what ends in an error that is not the user's is raised.
+    monkeypatch.setattr(sys, "argv", ["tlkit", "check", str(file), "--data", "mnist"])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code in (0, 1, 2)
+    assert "Traceback" not in capsys.readouterr().err
 
 
 # FreezeLab -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("stage", in_bank(range(4), but=[1, 3]))
+@pytest.mark.parametrize("stage", in_bank(range(4), but=[1]))
 def test_a_run_is_the_training_of_tlkit_fit(pair: DomainPair, stage: int) -> None:
     lab = FreezeLab(pair, tiny_backbone())
     lab.per_class, lab.epochs, lab.head_rate, lab.base_rate = 15, 4, 1e-2, 1e-2

@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import ROOT, raises_one_line, random_split, run_python, same_weights, toy_backbone, weights_of
+from helpers import ROOT, in_bank, raises_one_line, random_split, run_python, same_weights, toy_backbone, weights_of
 
 from tlkit._keras import keras, tf
 from tlkit._steps import interrupts_held
@@ -216,6 +216,16 @@ def test_a_second_fit_starts_a_new_optimizer(split: Split, optimizer: str) -> No
         results.append(model.get_weights())
     assert same_weights(results[0], results[1])
     assert not same_weights(start, results[0])
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_a_step_is_traced_once(split: Split, monkeypatch: pytest.MonkeyPatch, optimizer: str) -> None:
+    # An optimizer that makes its variables within the step has it traced a second time, which takes as long again.
+    traced, step = [], keras.Model.train_step
+    monkeypatch.setattr(keras.Model, "train_step", lambda model, data: traced.append(model) or step(model, data))
+    model = classifier()
+    fit(model, split, epochs=2, learning_rate=0.01, batch_size=5, optimizer=optimizer, progress=False)
+    assert traced == [model]
 
 
 # Stopping
@@ -494,7 +504,7 @@ def tail_and_head(*, train_batchnorm: bool = False, dropout: float = 0.0) -> ker
     return join(backbone.model, head)
 
 
-@pytest.mark.parametrize(("optimizer", "dropout"), [("sgd", 0.0), ("adam", 0.3)])
+@pytest.mark.parametrize(("optimizer", "dropout"), in_bank([("sgd", 0.0), ("adam", 0.3)], but=[("adam", 0.3)], names=2))
 def test_mirrored_on_one_device_is_the_plain_training(split: Split, optimizer: str, dropout: float) -> None:
     arguments = {"epochs": 2, "learning_rate": 0.01, "batch_size": 5, "validation": random_split(9)}
     plain, mirrored = (tail_and_head(train_batchnorm=True, dropout=dropout) for _ in range(2))
@@ -847,7 +857,7 @@ print(lost, np.isfinite(model.get_weights()[0]).all())
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal as a terminal does")
-@pytest.mark.parametrize("times", [20, pytest.param(500, marks=pytest.mark.bank)])
+@pytest.mark.parametrize("times", in_bank([10, 500], but=[10]))
 def test_no_interrupt_is_lost_at_whatever_moment_it_comes(times: int) -> None:
     """In Keras some are, swallowed in a ``__del__``; here each of them ends its training, and nothing else happens."""
     code = INTERRUPTED.replace("SEED", str(times)).replace("TIMES", str(times))

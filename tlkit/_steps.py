@@ -167,6 +167,8 @@ class OneDevice:
     """
 
     def __init__(self, model: keras.Model) -> None:
+        if not model.optimizer.built:  # a step that has to make variables of its own is traced twice
+            model.optimizer.build(model.trainable_variables)
         self.model = model
         self._now: dict[str, Any] = {}
 
