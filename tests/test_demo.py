@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import ROOT, raises_one_line
+from helpers import ROOT, raises_one_line, random_split
 from PIL import Image
 
 from tlkit import cli, demo
@@ -181,6 +181,20 @@ def test_mnist_from_scratch_is_25_points_below_frozen(mnist: dict[str, dict[str,
 
 @pytest.mark.slow
 @pytest.mark.bank
+def test_the_small_network_is_the_better_one_from_scratch_and_behind_frozen(mnist: dict[str, dict[str, float]]) -> None:
+    small = mnist["small, from scratch"]["target_accuracy"]
+    assert mnist["from scratch"]["target_accuracy"] + 0.2 < small < mnist["frozen"]["target_accuracy"] - 0.04
+
+
+def test_moved_views_differ_only_in_training() -> None:
+    images = random_split(4, shape=(28, 28, 1)).x.astype(np.float32)
+    layer = demo.moved(seed=0)
+    assert np.array_equal(layer(images, training=False), images)
+    assert not np.array_equal(layer(images, training=True), images)
+
+
+@pytest.mark.slow
+@pytest.mark.bank
 def test_mnist_random_features_are_below_frozen(mnist: dict[str, dict[str, float]]) -> None:
     assert mnist["random features"]["target_accuracy"] + mnist["random features"]["target_ci95"] < (
         mnist["frozen"]["target_accuracy"] - mnist["frozen"]["target_ci95"]
@@ -201,6 +215,7 @@ def test_methods_without_a_source_head_have_no_source_accuracy(mnist: dict[str, 
         "raw pixels",
         "random features",
         "from scratch",
+        "small, from scratch",
     }
 
 
@@ -228,6 +243,7 @@ def test_trainable_weights_are_what_keras_counts(mnist: dict[str, dict[str, floa
         "random features": head,
         "zero-shot": 0,
         "from scratch": count_weights(backbone.model).trainable + head,
+        "small, from scratch": demo.small_network().count_params(),
         "frozen": head,
         "fine-tuned": held + head,
     }
