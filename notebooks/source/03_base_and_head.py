@@ -378,12 +378,17 @@ assert {name: (len(x), len(np.unique(x.y))) for name, x in sizes.items()} == {
 # %% [markdown]
 # ### The best that we have from scratch
 #
-# Notebook 06 trains a small network of three convolutions from scratch, with the same ten draws of 100 labels: once as
-# the images are, and once on moved views of them (rotated, shifted, zoomed). Its stored table gives the accuracies.
+# A million weights are many for 100 images. So `tools/scratch_tables.py` tuned the training from scratch of a smaller
+# network, that of notebook 06 with three convolutions: on the images as they are, and on moved views of them (rotated,
+# shifted, zoomed anew in each epoch). It tried twelve pairs of rate and epochs for each, and chose by two other draws, on
+# training images without a label. No test image was read for the choice.
+
+# %%
+tuned = tlkit.stored_table("scratch")
+tuned.groupby("views")[["rate", "epochs"]].first()
 
 # %% tags=["nbval-ignore-output"]
-scratch_ways = tlkit.stored_table("augmentation_from_scratch").set_index("draw")[["none", "moved"]]
-scratch_ways.columns = ["small network, from scratch", "small network, moved views"]
+scratch_ways = tuned.pivot_table("test", "draw", "views").add_prefix("small network, views: ")
 at_100 = curve[curve["labels"] == 100].pivot_table(index="draw", columns="method", values="accuracy")
 at_100 = at_100[["raw pixels", "pretrained on print"]].join(scratch_ways)
 behind_print = at_100.rsub(at_100["pretrained on print"], axis=0)
@@ -395,12 +400,16 @@ pd.DataFrame({name: each.agg(lambda v: in_words(*tlkit.mean_interval(v))) for na
 for way in scratch_ways:
     mean, half = tlkit.mean_interval(at_100[way] - at_100["raw pixels"])
     assert mean - half > 0.02  # better than raw pixels
-mean, half = tlkit.mean_interval(behind_print["small network, moved views"])
-assert mean - half > 0.08
+mean, half = tlkit.mean_interval(behind_print["small network, views: moved"])
+assert mean - half > 0.05
+assert mean + half < 0.09
+mean, half = tlkit.mean_interval(scratch_ways.diff(axis=1).iloc[:, -1])  # none minus moved
+assert mean + half < -0.09
 
 # %% [markdown]
-# The small network beats raw pixels from scratch, and with moved views by about twelve points. Compare with this one,
-# not with the ResNet of section 5: the frozen printed features are still about eleven points ahead of it.
+# Tuned so, the small network beats raw pixels from scratch, and moved views add about twelve points to it. It is *this*
+# that transfer has to beat, and not the ResNet of section 5, which was a weak rival. The frozen printed features, with a
+# linear head and no views, are still about seven points ahead.
 
 # %% [markdown]
 # ## 7. Fine-tune, and look back at the source
