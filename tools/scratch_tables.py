@@ -5,8 +5,8 @@
 
 100 labels of mnist, ten per class, and notebook 06's network of three convolutions, on the images as they are and on
 moved views (rotated, shifted, zoomed anew in each epoch). One training per rate gives the accuracy after several
-numbers of epochs. The setting is chosen by the mean accuracy of two draws, which are none of the ten, on 1,000 training images
-outside the draw. The test images are read once per draw, by the chosen setting.
+numbers of epochs. The setting is chosen by the mean accuracy of two draws, which are none of the ten, on 1,000 training
+images outside the draw. The test images are read once per draw, by the chosen setting.
 """
 
 from __future__ import annotations
