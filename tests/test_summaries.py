@@ -1,7 +1,7 @@
 """A notebook's summary says what its asserts could refute: the cells that hold them name the bullet by a tag.
 
-The cells of bullet 2 have the tag `summary-2`. That an assert says what the bullet says, only a reader can tell; here each
-bullet has asserts, and one that compares has an assert that compares.
+The cells of bullet 2 have the tag `summary-2`. That an assert says what the bullet says, only a reader can tell; here
+each bullet has asserts, and one that compares has an assert that compares.
 """
 
 import ast
