@@ -339,6 +339,7 @@ compare(more_questions)
 # %% tags=["summary-2"]
 gains = [name for name, pair in (questions | more_questions).items() if bounds(*pair)[0] > 0]
 assert gains == ["160 pixels in place of 128?", "224 pixels in place of 160?"]
+assert all(bounds(*pair)[0] <= 0 for name, pair in (questions | more_questions).items() if name not in gains)
 
 # %%
 how_many.compare(len(gains))
@@ -664,8 +665,8 @@ Predict.report()
 # - A change is a gain when its paired interval over ten draws leaves zero out. With 100 labels only larger photographs
 #   passed this test.
 # - Choose on the validation part, read the test part once, and say how wide the interval is: here it is wider than five
-#   points. A folder may hold wrong labels, as this one does: look at it before you train, and at the highest losses
-#   afterwards.
+#   points. A folder may hold wrong labels, as that of the clothes does: look at it before you train, and at the highest
+#   losses afterwards.
 
 # %% [markdown]
 # ## Exercises

@@ -158,7 +158,7 @@ for ax, (title, weights) in zip(axes, maps.items(), strict=True):
 #
 # Does the backbone's layer compute the same?
 
-# %%
+# %% tags=["summary-4"]
 x = is_token[:, None].astype(np.float32)  # what the layer tells padding by: its vector is 0
 by_layer = AttentionWeights(heads=1)([q[None], k[None], x[None]])
 mixed = MixValues()([by_layer, v[None]])
@@ -376,7 +376,7 @@ at_100 = curves.query("per_class == @PER_CLASS")
 table = at_100.pivot_table(index="domain", columns="method", values="accuracy", aggfunc=in_words)
 table.loc[list(TEXT_DOMAINS)].fillna("")
 
-# %% tags=["plumbing"]
+# %% tags=["plumbing", "summary-1"]
 level = at_100.pivot_table(index="seed", columns=["domain", "method"], values="accuracy")
 for name in TEXT_DOMAINS:
     mean, half = tlkit.mean_interval(level[name]["pretrained"] - level[name]["TF-IDF"])
@@ -385,7 +385,8 @@ for name in TEXT_DOMAINS:
     means = curves.query("domain == @name").pivot_table(index="per_class", columns="method", values="accuracy")
     assert means.loc[25, "pretrained"] > means.loc[100, "TF-IDF"]
 for name in ("movies", "tweets"):
-    assert level[name]["random weights"].mean() < level[name]["TF-IDF"].mean() - 0.02
+    mean, half = tlkit.mean_interval(level[name]["TF-IDF"] - level[name]["random weights"])
+    assert mean - half > 0  # worse than counting
 assert level.mean()[:, "pretrained"].idxmin() == "movies"
 
 # %% tags=["nbval-ignore-output"]
@@ -540,7 +541,7 @@ summary = {
 pd.DataFrame(summary).loc[list(METHODS)].T
 
 
-# %%
+# %% tags=["summary-2"]
 def paired(score):
     """By draw: the pretrained encoder on other domains, TF-IDF on other domains, and TF-IDF on its own."""
     other, at_home = (table.pivot_table(index="draw", columns="method", values=score) for table in groups.values())
@@ -551,9 +552,9 @@ for score in SCORES:
     pretrained, counted, counted_at_home = paired(score)
     assert (pretrained - counted).mean() > 0.1
     assert (pretrained - counted_at_home).min() > 0.02
-    assert away.groupby("method")[f"drop in {score}"].mean().min() > 0.03  # there is a drop, with both
+    assert away.groupby(["method", "draw"])[f"drop in {score}"].mean().min() > 0.03  # with both, in each draw
 
-# %%
+# %% tags=["summary-2"]
 lost = matrix(transfer, "pretrained", "drop in balanced accuracy")
 assert lost["tweets"].drop("tweets").min() > 0.07
 assert lost.loc["movies", "tweets"] > lost.loc["tweets", "movies"] + 0.04
@@ -578,7 +579,7 @@ chosen = {"pretrained": away, "TF-IDF": groups["own labels"]}
 lead = {score: {target: lead_of_others(target, score) for target in TEXT_DOMAINS} for score in SCORES}
 pd.DataFrame({score: {target: in_words(values) for target, values in lead[score].items()} for score in SCORES})
 
-# %%
+# %% tags=["summary-2"]
 for score in SCORES:
     found = {target: tlkit.mean_interval(values) for target, values in lead[score].items()}
     assert all(found[target][0] > found[target][1] for target in ("editorials", "products"))  # above 0
@@ -621,7 +622,7 @@ by_depth = pd.concat(by_depth)
 # %% tags=["nbval-ignore-output"]
 by_depth.pivot_table(index="stage", columns="domain", values="accuracy", aggfunc=in_words)
 
-# %%
+# %% tags=["summary-1"]
 depth = by_depth.pivot_table(index="stage", columns="domain", values="accuracy")
 assert depth.loc[1, "tweets"] > level["tweets"]["TF-IDF"].mean() + 0.04
 assert (depth.loc[7] > depth.loc[1]).all()
@@ -769,7 +770,7 @@ sns.despine()
 # Left movies, right tweets; what learns grows from left to right. Blue are 100 labels, orange 500; the grey line is the
 # probe; bars are 95 % intervals over three draws.
 
-# %%
+# %% tags=["summary-3"]
 above = {
     (domain, labels, way)
     for (domain, labels), table in over_probe.groupby(["domain", "labels"])
@@ -835,7 +836,7 @@ back = other_task["movies, head refitted"] - other_task["movies"]
 rows = {**lost, "other task, back by refitting": back}
 pd.DataFrame({name: in_words(values) for name, values in rows.items()}, index=["accuracy"]).T
 
-# %%
+# %% tags=["summary-3"]
 assert lost["same task"].max() < 0  # better than before, in each draw
 assert min(lost["other task"].min(), back.min()) > 0  # in each draw worse, and in each draw something comes back
 assert 0.3 < back.mean() / lost["other task"].mean() < 0.7
@@ -996,7 +997,7 @@ pd.DataFrame(uniform).T.round(3)
 # %% tags=["nbval-ignore-output"]
 staying.compare(len(READ_AGAIN) * uniform["all blocks"]["answers kept"])
 
-# %%
+# %% tags=["summary-4"]
 plain = uniform["nothing changed"]["accuracy"]
 for name in ("first block", "last block"):
     assert uniform[name]["answers kept"] > 0.8
@@ -1082,11 +1083,12 @@ Predict.report()
 # %% [markdown]
 # ## Summary
 #
-# - A pretrained encoder, frozen, beats counting words in each of four domains, with a quarter of the labels; with random
-#   weights it is worse than counting. Much of it is in the word vectors.
-# - Labels of another domain cost points, and not the same in both directions. Even so the pretrained encoder is, on
-#   average, better with them than TF-IDF with the target's own; on two targets of four no difference shows.
-# - With 100 labels no gain of fine-tuning over the probe shows, with 500 it does, when everything learns. Tuned on the
+# - With 100 labels a pretrained encoder, frozen, beats counting words in each of four domains, and on average over five
+#   draws a quarter of the labels is enough for that. With random weights it is worse than counting. On tweets the word
+#   vectors alone are ahead of counting, too, on average.
+# - Labels of another domain cost points, and on average not the same in both directions. Even so the pretrained encoder
+#   is, over all targets, better with them than TF-IDF with the target's own; on two targets of four no difference shows.
+# - With 100 labels no gain of fine-tuning over the probe shows; with 500 one does, when everything learns. Tuned on the
 #   same task, the encoder forgot nothing. Tuned on another, the old head read worse in each of three draws, and a
 #   refitted one got part of it back; how much, three draws do not tell.
 # - An attention map shows where vectors are mixed. It does not say why the answer came out.
