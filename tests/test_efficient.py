@@ -72,7 +72,7 @@ def learned() -> Callable[..., Learned]:
     """The same training once for all tests that only look at what came of it."""
 
     @functools.cache
-    def after(add: Add, optimizer: str = "sgd") -> Learned:
+    def after(add: Add, optimizer: str) -> Learned:
         plain = bert()
         before = plain.model.get_weights()
         added = add(plain)
@@ -297,7 +297,7 @@ def test_an_offset_learns_what_the_bias_would() -> None:
 
 @WAYS
 def test_removing_gives_back_the_very_backbone(add: Add, learned: Callable[..., Learned]) -> None:
-    added, plain = learned(add).added, learned(add).plain
+    added, plain = learned(add, "sgd").added, learned(add, "sgd").plain
     assert np.abs(outputs(added) - outputs(plain)).max() > 1e-3
     removed = remove_added(added)
     assert same_weights(removed.model, plain.model)
@@ -310,7 +310,7 @@ def test_removing_gives_back_the_very_backbone(add: Add, learned: Callable[..., 
 
 @pytest.mark.parametrize("add", [add_lora, add_biases], ids=["lora", "biases"])
 def test_merging_leaves_the_outputs_as_they_are(add: Add, plain: Backbone, learned: Callable[..., Learned]) -> None:
-    added = learned(add).added
+    added = learned(add, "sgd").added
     merged = merge_added(added)
     assert np.abs(outputs(added) - outputs(plain)).max() > 1e-3
     np.testing.assert_allclose(outputs(merged), outputs(added), rtol=0, atol=1e-5)

@@ -87,7 +87,7 @@ def test_plain_keras_loads_the_file_without_tlkit(tmp_path: Path) -> None:
     code = f"""
 import sys, keras, numpy as np
 model = keras.models.load_model({str(tlkit.asset_path(FILE))!r}, safe_mode=True, compile=False)
-np.save("logits.npy", model(np.load("x.npy"), training=False))
+np.save("logits.npy", np.asarray(model(np.load("x.npy"), training=False)))
 assert not [name for name in sys.modules if name.startswith("tlkit")]
 """
     run = run_python("-c", code, cwd=tmp_path)

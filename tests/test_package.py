@@ -660,7 +660,8 @@ def test_installed_wheel_runs_the_demo_outside_the_checkout_without_a_network(
 
     info = run(str(scripts / "tlkit"), "info", "--no-devices")
     assert info.returncode == 0, info.stdout + info.stderr
-    demo = run(*f"{scripts / 'tlkit'} demo --seeds 1 --per-class 2 --json --target optdigits".split())
+    options = "--seeds 1 --per-class 2 --json --target optdigits"
+    demo = run(str(scripts / "tlkit"), "demo", *options.split())
     assert demo.returncode == 0, demo.stderr
     assert json.loads(demo.stdout)["target"] == "optdigits"
     assert demo.stderr == ""
