@@ -82,7 +82,7 @@ TABLES = {
         Table(
             "fine_tuning",
             "runs",
-            "test accuracy on target, third domain and source after each way of fine-tuning, per start and draw",
+            "test accuracy on target, third domain and source, and refitted to the source, per start, way and draw",
             "notebook 05: 10 labels per class of mnist, Adam, 8 epochs, batches of 8, stages 1 to 3 frozen",
         ),
         Table(
