@@ -86,7 +86,7 @@ def demo(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
 ) -> None:
-    """Does transfer help? Six methods (photographs: three), the same few labels, the same test images."""
+    """Does transfer help? Seven methods (photographs: three), the same few labels, the same test images."""
     from rich.console import Console
 
     from tlkit.domains import DIGIT_DOMAINS, PHOTO_TARGETS
