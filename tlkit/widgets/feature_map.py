@@ -115,7 +115,7 @@ class FeatureMap(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no 
         return vectors @ vectors.T
 
     def neighbours(self, picture: int | None = None, *, stage: int | None = None, n: int = NEAREST) -> list[int]:
-        """The places in :attr:`split` of the ``n`` pictures that are most alike, the nearest first."""
+        """The places in ``split`` of the ``n`` pictures that are most alike, the nearest first."""
         row = self.likeness(stage)[self.picked if picture is None else picture].copy()
         row[self.picked if picture is None else picture] = -np.inf
         found: list[int] = np.argsort(-row, kind="stable")[:n].tolist()
