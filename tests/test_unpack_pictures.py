@@ -355,7 +355,7 @@ def test_altered_bytes_end_in_pictures_or_a_named_error(into: Path) -> None:
 
 
 def test_a_zip_without_pictures_says_what_was_there(into: Path) -> None:
-    with raises_one_line(ValueError, "pictures in a folder a class, got none (not a picture (.txt))"):
+    with raises_one_line(ValueError, "pictures in one folder per class, got none (not a picture (.txt))"):
         unpack_pictures(packed(("cat/notes.txt", b"x")), into)
     with raises_one_line(ValueError, "got none (not in a class folder)"):
         unpack_pictures(packed(("1.png", picture(1))), into)

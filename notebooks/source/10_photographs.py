@@ -4,7 +4,7 @@
 # **Question: the article's program reports "Test accuracy: 0.85" and names no data. What does it reach on photographs of
 # clothes, what does each step add to it, and what is the best figure that you may honestly report?**
 #
-# Reading time: about 40 minutes, 30 without the section marked as optional; running it takes about a minute and a half.
+# Reading time: about 30 minutes, 25 without the section marked as optional; running it takes about a minute and a half.
 # You need: notebooks 00, 05, 07 and 09. It runs offline.
 #
 # The photographs are *clothing-dataset-small*: ten classes, 3,068 photographs to train, 341 to choose, 372 to test
@@ -563,7 +563,7 @@ f"{exported.stat().st_size / 1e6:.0f} MB"
 # lie beside this notebook. First the **filters** of the first convolution: each takes in 3×3 pixels of three colours, so
 # it can be drawn as a small picture. (Each is stretched to the whole range of brightness.)
 
-# %%
+# %% tags=["shows-bundled"]
 photos = tlkit.load_folder(COURSE / "photos", image_size=160)
 lite = tlkit.load_backbone("efficientnet_lite0", image_size=160)
 filters = lite.model.get_layer("stem_conv").get_weights()[0]  # (height, width, colour, filter)
@@ -579,7 +579,7 @@ for ax, kernel in zip(axes, np.moveaxis(filters, -1, 0), strict=True):
 # Later filters read maps of features, which have no colours. So look at the **activations** instead: what some of the
 # channels answer to one photograph, at the end of four stages.
 
-# %%
+# %% tags=["shows-bundled"]
 STAGES = (1, 3, 5, 7)
 picture = photos.test.x[[3]]
 maps = keras.Model(lite.model.input, [lite.boundary(stage) for stage in STAGES]).predict(picture, verbose=0)

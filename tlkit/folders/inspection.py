@@ -108,7 +108,7 @@ class FolderReport:
 
 
 def inspect_folder(path: str | Path, *, progress: bool = False) -> FolderReport:
-    """Read every picture of a folder with one subfolder a class, and report what is there and what is wrong.
+    """Read every picture of a folder with one subfolder per class, and report what is there and what is wrong.
 
     Copies are found by a hash of the pixels (upright, as RGB), whatever the format. Pictures are ``alike`` when their
     16 × 16 grey copies correlate to 0.995 or more: scaling, compression and brightness hardly change that. Each picture

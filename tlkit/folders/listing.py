@@ -40,7 +40,7 @@ class Listing:
 
 
 def list_folder(path: str | Path) -> Listing:
-    """List a folder with one subfolder a class; nothing is opened.
+    """List a folder with one subfolder per class; nothing is opened.
 
     Links that stay in the folder are followed; hidden entries, folders inside a class, class folders whose name is no
     text, and what leads out are not.
@@ -50,7 +50,7 @@ def list_folder(path: str | Path) -> Listing:
     """
     root = Path(path)
     if not root.is_dir():
-        raise ValueError(f"path must be a folder with one subfolder a class, got {str(root)!r}.")
+        raise ValueError(f"path must be a folder with one subfolder per class, got {str(root)!r}.")
     inside = _real(root)
     classes: dict[str, list[Path]] = {}
     ignored: dict[str, str] = {}

@@ -74,7 +74,7 @@ def unpack_pictures(
     max_bytes: int = 2**30,
     max_ratio: float = 200,
 ) -> Unpacked:
-    """Unpack the pictures of a zip into a new folder with one subfolder a class, for :func:`tlkit.load_folder`.
+    """Unpack the pictures of a zip into a new folder with one subfolder per class, for :func:`tlkit.load_folder`.
 
     Folders above the class folders are stripped; what macOS and Windows add (``__MACOSX``, hidden files) is dropped
     without a word. A file is skipped, with the reason, when it is no picture by its name, a link, damaged, not in a
