@@ -1,5 +1,8 @@
 """The tuned baseline from scratch: the table's form, its choices, and a row measured anew."""
 
+from typing import Any
+
+import build_notebooks
 import numpy as np
 import pytest
 import scratch_tables
@@ -7,6 +10,7 @@ from helpers import assert_says_how_it_was_made, same_accuracy
 
 import tlkit
 from tlkit import demo
+from tlkit._keras import keras
 from tlkit.tables import FOLDER, read_table
 
 ROWS, TRIED = FOLDER / "scratch.csv", FOLDER / "scratch_choices.csv"
@@ -53,6 +57,15 @@ def test_the_network_is_that_of_notebook_06() -> None:
     assert all(np.array_equal(a, b) for a, b in zip(network.get_weights(), start.get_weights(), strict=True))
     assert [layer.filters for layer in network.layers if hasattr(layer, "filters")] == [16, 32, 64]
     assert network.output_shape == (None, 10)
+    # The notebook writes it out, to be read: its own text makes the same layers and the same start weights.
+    (source,) = build_notebooks.sources(["06"])
+    (cell,) = [c.source for c in build_notebooks.read_source(source).cells if "def small_network(" in c.source]
+    written: dict[str, Any] = {"np": np, "keras": keras}
+    exec(cell, written)
+    theirs = written["small_network"](0)
+    configs = [[{**layer.get_config(), "name": ""} for layer in each.layers] for each in (network, theirs)]
+    assert configs[0] == configs[1]
+    assert all(np.array_equal(a, b) for a, b in zip(network.get_weights(), theirs.get_weights(), strict=True))
 
 
 @pytest.mark.slow

@@ -49,7 +49,7 @@ def fetch_clothes(
 
 
 def clothes_folder() -> Path:
-    """The folder of the photographs, ``train``, ``validation`` and ``test`` one folder per class in each, found whole.
+    """The folder of the photographs, found whole: ``train``, ``validation``, ``test``, one folder per class in each.
 
     It is for plain Keras: ``keras.utils.image_dataset_from_directory(clothes_folder() / "train", ...)``.
 

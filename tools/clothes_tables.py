@@ -27,7 +27,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from sklearn.linear_model import LogisticRegression
-from text_tables import reset_optimizer, store
+from text_tables import best_setting, reset_optimizer, store
 from threadpoolctl import threadpool_limits
 
 import tlkit
@@ -323,8 +323,8 @@ def choose(way: str, how: Way, labels: Sequence[Array]) -> list[dict[str, Any]]:
 
 def best(tried: Sequence[dict[str, Any]]) -> float:
     """The setting with the best mean over the draws; the smallest of several."""
-    settings: list[float] = sorted({row["setting"] for row in tried})
-    return max(settings, key=lambda s: np.mean([row["validation"] for row in tried if row["setting"] == s]))
+    (setting,) = best_setting(tried, "setting")
+    return float(setting)
 
 
 def measure(way: str, how: Way, labels: Sequence[Array]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -19,7 +19,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from text_tables import store
+from text_tables import best_setting, store
 
 import tlkit
 from tlkit._keras import keras
@@ -81,14 +81,6 @@ def choices(views: str) -> list[dict[str, Any]]:
     return rows
 
 
-def best(rows: list[dict[str, Any]]) -> tuple[float, int]:
-    """Rate and epochs with the best mean over the draws."""
-    settings = sorted({(row["rate"], row["epochs"]) for row in rows})
-    return max(
-        settings, key=lambda s: np.mean([row["validation"] for row in rows if (row["rate"], row["epochs"]) == s])
-    )
-
-
 def main(out: Annotated[Path, typer.Option(help="The folder that takes the tables.")] = FOLDER) -> None:
     """Choose, measure, store."""
     domain = tlkit.load_pair(source="printed", target="mnist").target
@@ -97,7 +89,7 @@ def main(out: Annotated[Path, typer.Option(help="The folder that takes the table
     for views in VIEWS:
         start = time.perf_counter()
         own = choices(views)
-        rate, epochs = best(own)
+        rate, epochs = best_setting(own, "rate", "epochs")
         tried += own
         store(tried, out / "scratch_choices.csv", "accuracy on held-out training images, per setting", RECIPE)
         for draw in range(DRAWS):

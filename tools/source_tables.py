@@ -49,8 +49,8 @@ class Source:
 
     def split(self, seed: int) -> Split:
         """As many images of each class as of any other, up to one."""
-        train = tlkit.load_pair("printed", "mnist").source.train if self.domain == "digits" else None
-        train = tlkit.load_domain(self.domain).train if train is None else train
+        digits = self.domain == "digits"  # those of a pair with digits: print without its letters
+        train = (tlkit.load_pair("printed", "mnist").source if digits else tlkit.load_domain(self.domain)).train
         order = np.random.default_rng(seed).permutation(len(train))
         rank = np.empty(len(train), dtype=np.int64)  # of an image among those of its class
         for label in np.unique(train.y):

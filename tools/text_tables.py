@@ -127,6 +127,14 @@ def prepare(stage: int) -> Tuner:
     return Tuner(stage, backbone, trunk, tail, head, model, backbone.model.get_weights())
 
 
+def best_setting(tried: Sequence[dict[str, Any]], *names: str) -> tuple[Any, ...]:
+    """Of what was tried, the values of these columns with the best mean ``validation``; the smallest of several."""
+    found: dict[tuple[Any, ...], list[float]] = {}
+    for row in tried:
+        found.setdefault(tuple(row[name] for name in names), []).append(row["validation"])
+    return max(sorted(found), key=lambda setting: np.mean(found[setting]))
+
+
 def reset_optimizer(model: keras.Model) -> None:
     """Adam's running means and its count of steps, as before any training."""
     for variable in model.optimizer.variables:

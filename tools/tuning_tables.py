@@ -23,7 +23,7 @@ import keras
 import numpy as np
 import typer
 from scratch_tables import CHOOSING, DRAWS, PER_CLASS, held_out
-from text_tables import WarmUpThenCosine, reset_optimizer, store
+from text_tables import WarmUpThenCosine, best_setting, reset_optimizer, store
 
 import tlkit
 from tlkit.backbones import Backbone
@@ -171,12 +171,6 @@ def choices(name: str, tuner: Tuner, data: Data) -> list[dict[str, Any]]:
     return rows
 
 
-def best_rate(tried: list[dict[str, Any]]) -> float:
-    """The rate with the best mean over the draws; the smallest of several."""
-    rates: list[float] = sorted({row["rate"] for row in tried})
-    return max(rates, key=lambda rate: np.mean([row["validation"] for row in tried if row["rate"] == rate]))
-
-
 def main(
     out: Annotated[Path, typer.Option(help="The folder that takes the tables.")] = FOLDER,
     part: Annotated[Part, typer.Option(help="What to measure.")] = Part.ALL,
@@ -194,7 +188,7 @@ def main(
                     tuner.begin(data.few[draw])
                     rows.append({"way": NOTHING, "rate": 0.0, "learn": 0, "adam": 0, "draw": draw} | data.scores(tuner))
             own = choices(way, tuner, data)
-            rate = best_rate(own)
+            (rate,) = best_setting(own, "rate")
             tried += own
             for draw in range(DRAWS):
                 tuner.train(data.few[draw], rate, draw)

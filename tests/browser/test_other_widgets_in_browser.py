@@ -13,8 +13,7 @@ explorer = GradientExplorer(classes=("<img src=x onerror=document.title='hacked'
 explorer"""
 PREDICT = """from tlkit.widgets import Predict
 Predict("How many tweets are read right?", between=(0, 1))"""
-MAP = """import numpy as np
-import tlkit
+MAP = """import tlkit
 from tlkit.widgets import FeatureMap
 bad = "<img src=x onerror=document.title='hacked'>"
 digits = tlkit.load_domain("mnist")

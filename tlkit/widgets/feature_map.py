@@ -17,6 +17,7 @@ from sklearn.manifold import TSNE
 from tlkit.backbones import Backbone
 from tlkit.domains import Array, Domain, Split, check_count
 from tlkit.features import cache_features, check_shape, pool_features, split_at
+from tlkit.plots import SOURCE_COLOR, TARGET_COLOR
 from tlkit.widgets.page import Page
 from tlkit.widgets.still import Still
 from tlkit.widgets.theme import escape, literal, style_sheet
@@ -28,19 +29,20 @@ __all__ = ["FeatureMap"]
 NEAREST = 5
 _WIDTH, _HEIGHT, _SIDE = 640, 440, 30  # of the map and of a picture on it, in pixels
 _THUMBNAIL = 64
-_RULES = """
-.tlkit-map svg { width: 100%; max-width: 720px; border: 1px solid var(--tlkit-line); border-radius: 7px;
-  background: #fff; }
-.tlkit-map image { mix-blend-mode: multiply; } /* white paper hides no neighbour */
-.tlkit-map rect { fill: none; stroke: none; stroke-width: 3; }
-.tlkit-map [aria-pressed="true"] rect { stroke: #c2410c; }
-.tlkit-map .near rect { stroke: #2b6cb0; }
-.tlkit-map line { stroke: #2b6cb0; stroke-width: 1.5; }
-.tlkit-near .widget-html-content { display: flex; flex-wrap: wrap; gap: 10px; align-items: flex-start; }
-.tlkit-near figure { margin: 0; width: 76px; font-size: 12px; text-align: center; overflow-wrap: anywhere; }
-.tlkit-near img { border: 3px solid var(--tlkit-line); border-radius: 4px; background: #fff; }
-.tlkit-near .picked img { border-color: var(--tlkit-target); }
-.tlkit-near .same img { border-color: var(--tlkit-source); }
+# The paper is white in both themes, so marks on it have the colours of the light one.
+_RULES = f"""
+.tlkit-map svg {{ width: 100%; max-width: 720px; border: 1px solid var(--tlkit-line); border-radius: 7px;
+  background: #fff; }}
+.tlkit-map image {{ mix-blend-mode: multiply; }} /* white paper hides no neighbour */
+.tlkit-map rect {{ fill: none; stroke: none; stroke-width: 3; }}
+.tlkit-map [aria-pressed="true"] rect {{ stroke: {TARGET_COLOR}; }}
+.tlkit-map .near rect {{ stroke: {SOURCE_COLOR}; }}
+.tlkit-map line {{ stroke: {SOURCE_COLOR}; stroke-width: 1.5; }}
+.tlkit-near .widget-html-content {{ display: flex; flex-wrap: wrap; gap: 10px; align-items: flex-start; }}
+.tlkit-near figure {{ margin: 0; width: 76px; font-size: 12px; text-align: center; overflow-wrap: anywhere; }}
+.tlkit-near img {{ border: 3px solid var(--tlkit-line); border-radius: 4px; background: #fff; }}
+.tlkit-near .picked img {{ border-color: var(--tlkit-target); }}
+.tlkit-near .same img {{ border-color: var(--tlkit-source); }}
 """
 
 
@@ -77,6 +79,7 @@ class FeatureMap(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no 
         self.split: Split = domain.train.take(per_class, seed=seed)
         self._lock = threading.RLock()
         self._vectors = cache(self._vectors_at)
+        self._likeness = cache(self._likeness_at)
         self._places = cache(self._places_at)
         self._pictures = [thumbnail(pixels, _THUMBNAIL) for pixels in self.split.x]
         self._uris = [data_uri(picture, exact=picture.mode == "L") for picture in self._pictures]
@@ -111,13 +114,13 @@ class FeatureMap(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no 
 
     def likeness(self, stage: int | None = None) -> Array:
         """The cosine between each two pictures, ``(n, n)``, at the end of a stage; by default of the present one."""
-        vectors = self._vectors(self.stage if stage is None else stage)
-        return vectors @ vectors.T
+        return self._likeness(self.stage if stage is None else stage).copy()
 
     def neighbours(self, picture: int | None = None, *, stage: int | None = None, n: int = NEAREST) -> list[int]:
         """The places in ``split`` of the ``n`` pictures that are most alike, the nearest first."""
-        row = self.likeness(stage)[self.picked if picture is None else picture].copy()
-        row[self.picked if picture is None else picture] = -np.inf
+        place = self.picked if picture is None else picture
+        row = self._likeness(self.stage if stage is None else stage)[place].copy()
+        row[place] = -np.inf
         found: list[int] = np.argsort(-row, kind="stable")[:n].tolist()
         return found
 
@@ -151,6 +154,11 @@ class FeatureMap(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no 
             found /= np.maximum(found.std(axis=0), 1e-9)
             unit: Array = found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
             return unit
+
+    def _likeness_at(self, stage: int) -> Array:
+        vectors = self._vectors(stage)
+        alike: Array = vectors @ vectors.T
+        return alike
 
     def _places_at(self, stage: int) -> Array:
         """Of each picture, the middle on the map, ``(n, 2)`` pixels."""
@@ -186,9 +194,9 @@ class FeatureMap(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no 
         return str(self.domain.classes[self.split.y[k]])
 
     def _figure(self, k: int, kind: str, text: str) -> str:
-        name = escape(self._name(k))
+        name, size = escape(self._name(k)), f'width="{_THUMBNAIL}" height="{_THUMBNAIL}"'
         return (
-            f'<figure class="{kind}"><img src="{self._uris[k]}" width="64" height="64" alt="{name}">'
+            f'<figure class="{kind}"><img src="{self._uris[k]}" {size} alt="{name}">'
             f"<br>{escape(shortened(self._name(k), 14))}<br>{text}</figure>"
         )
 
@@ -224,16 +232,13 @@ class FeatureMap(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no 
         axes = figure.subplot_mosaic([["map"] * (NEAREST + 1), list(range(NEAREST + 1))], height_ratios=[5, 1])
         ax, places, near = axes["map"], self._places(self.stage), self.neighbours()
         ax.set(xlim=(0, _WIDTH), ylim=(_HEIGHT, 0), xticks=[], yticks=[], title=literal(self._title()))
-        for k in [
-            *np.setdiff1d(range(len(places)), [self.picked, *near]).tolist(),
-            *near,
-            self.picked,
-        ]:  # framed on top
-            frame = {"edgecolor": "#c2410c" if k == self.picked else "#2b6cb0" if k in near else "none"}
+        framed = [*near, self.picked]
+        for k in [*np.setdiff1d(range(len(places)), framed).tolist(), *framed]:  # those with a frame on top
+            edge = TARGET_COLOR if k == self.picked else SOURCE_COLOR if k in near else "none"
+            look = {"edgecolor": edge, "facecolor": "white" if k in framed else "none"}
             pixels = np.asarray(self._pictures[k].convert("RGBA")).copy()
             pixels[(pixels[..., :3] > 250).all(axis=-1), 3] = 0  # white paper hides no neighbour
-            frame["facecolor"] = "white" if k in (self.picked, *near) else "none"
-            ax.add_artist(AnnotationBbox(OffsetImage(pixels, zoom=0.36), places[k], bboxprops=frame, pad=0.1))
+            ax.add_artist(AnnotationBbox(OffsetImage(pixels, zoom=0.36), places[k], bboxprops=look, pad=0.1))
         for number, k in enumerate([self.picked, *near]):
             axes[number].imshow(np.asarray(self._pictures[k].convert("RGB")))
             axes[number].set_title(literal(shortened(self._name(k), 12)), fontsize=9)
