@@ -4,7 +4,7 @@
     python tools/source_tables.py --out FOLDER     # elsewhere
     python tools/source_tables.py --seeds 2        # fewer seeds
 
-A ResNet of half the width of the bundled ones is pretrained anew on each source, ten times with other start weights,
+A ResNet of a quarter of the width of the bundled ones is pretrained anew on each source, ten times with other start weights,
 other batches and another choice of the images. All sources get the same number of steps. Then the network is frozen,
 and a logistic regression on its features learns 10 labels per class of mnist. Seed k is draw k of the labels, so that
 sources can be compared draw by draw. Each source but the last differs from "digits in print" in one thing; the last one
@@ -30,8 +30,8 @@ from tlkit.backbones import small_resnet
 from tlkit.domains import Split
 from tlkit.tables import FOLDER, read_table
 
-SEEDS, STEPS, BATCH, RATE, PER_CLASS = 10, 800, 64, 1e-3, 10
-WIDTHS = (16, 32, 64, 128)
+SEEDS, STEPS, BATCH, RATE, PER_CLASS = 10, 400, 64, 1e-3, 10
+WIDTHS = (8, 16, 32, 64)
 MATCHED = 5690  # images: as many as there are digits in print
 RECIPE = (
     f"small_resnet of widths {WIDTHS}, Adam {RATE}, {STEPS} steps of {BATCH} images; frozen, a probe on "

@@ -619,12 +619,14 @@ neighbours
 
 # %%
 means = [keras.ops.mean(lite.boundary(stage), axis=(1, 2)) for stage in range(1, 8)]
-features = keras.Model(lite.model.input, means).predict(photos.train.x, batch_size=32, verbose=0)
-features = [photos.train.x.reshape(len(photos.train), -1) / 255, *features]
+features = keras.Model(lite.model.input, means).predict(photos.train.x, batch_size=8, verbose=0)
+features = [photos.train.x.reshape(len(photos.train), -1), *features]
 
 
 def same_class(vectors, labels):
-    vectors = (vectors - vectors.mean(axis=0)) / np.maximum(vectors.std(axis=0), 1e-9)
+    vectors = vectors.astype("float32")
+    vectors -= vectors.mean(axis=0)
+    vectors /= np.maximum(vectors.std(axis=0), 1e-9)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     alike = vectors @ vectors.T - 9 * np.eye(len(vectors))  # no photograph is its own neighbour
     return (labels[alike.argmax(axis=1)] == labels).mean()
