@@ -4,7 +4,7 @@ import build_notebooks
 import course_tables
 import photo_tables
 import pytest
-from helpers import assert_says_how_it_was_made, raises_one_line
+from helpers import assert_says_how_it_was_made, raises_one_line, same_accuracy
 
 import tlkit
 from tlkit.tables import FOLDER, read_table, table_names
@@ -58,6 +58,20 @@ def test_a_notebook_without_draws_is_refused():
     (source,) = build_notebooks.sources(["00"])
     with raises_one_line(ValueError, "00_start_here.py must set LIVE in one cell"):
         course_tables.all_draws(source)
+
+
+@pytest.mark.slow
+@pytest.mark.bank
+def test_a_draw_that_notebook_03_does_not_train_live_gives_its_stored_row():
+    (source,) = build_notebooks.sources(["03"])
+    (cell,) = [c.source for c in build_notebooks.read_source(source).cells if "def small_source(" in c.source]
+    pair = tlkit.load_pair("printed", "mnist")
+    names = {"tlkit": tlkit, "pair": pair, "PER_CLASS": 10}
+    exec(cell, names)
+    (stored,) = tlkit.stored_table("thousand_source_images", draws=[0]).to_dict("records")
+    made = names["small_source"](0)
+    assert same_accuracy(made["source"], stored["source"], len(pair.source.test))
+    assert same_accuracy(made["1,000 source images"], stored["1,000 source images"], len(pair.target.test))
 
 
 @pytest.mark.slow

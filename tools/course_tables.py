@@ -4,10 +4,10 @@
     python tools/course_tables.py 05                 # those of one notebook
     python tools/course_tables.py 05 --out FOLDER    # elsewhere
 
-A notebook that reads such a table trains `LIVE` draws itself, one as a rule, and takes the others from the table. Here
-`LIVE` becomes `DRAWS`, the notebook is run from top to bottom with all its asserts, and the rows that it has collected
-are stored. Cells that compare with the stored table are left out. A table begins with comment lines: what it is, the
-recipe, the command and the date.
+A notebook that reads such a table trains `LIVE` draws itself, one as a rule, and takes the others from the table. What
+takes too long for that has `LONG` live draws, none as a rule. Here both become `DRAWS`, the notebook is run from top to
+bottom with all its asserts, and the rows that it has collected are stored. Cells that compare with the stored table are
+left out. A table begins with comment lines: what it is, the recipe, the command and the date.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from text_tables import store
 
 from tlkit.tables import FOLDER
 
-LIVE = re.compile(r"^LIVE = \d+\b", flags=re.MULTILINE)
+LIVE = re.compile(r"^(LIVE|LONG) = \d+\b", flags=re.MULTILINE)
 COMPARES = "compares-with-stored"  # tag of a cell that a new table may contradict
 
 
@@ -153,7 +153,7 @@ def all_draws(source: Path) -> Any:
     if sum(bool(LIVE.search(cell.source)) for cell in code) != 1:
         raise ValueError(f"{source.name} must set LIVE in one cell, at the start of a line.")
     for cell in code:
-        cell.source = LIVE.sub("LIVE = DRAWS", cell.source)
+        cell.source = LIVE.sub(r"\1 = DRAWS", cell.source)
     return notebook
 
 

@@ -4,12 +4,12 @@
     python tools/source_tables.py --out FOLDER     # elsewhere
     python tools/source_tables.py --seeds 2        # fewer seeds
 
-A ResNet of a quarter of the width of the bundled ones is pretrained anew on each source, ten times with other start weights,
-other batches and another choice of the images. All sources get the same number of steps. Then the network is frozen,
-and a logistic regression on its features learns 10 labels per class of mnist. Seed k is draw k of the labels, so that
-sources can be compared draw by draw. Each source but the last differs from "digits in print" in one thing; the last one
-differs from "62 classes" in the number of images. Rows are written as they come: a run that was stopped goes on where
-it was.
+A ResNet of a quarter of the width of the bundled ones is pretrained anew on each source, ten times with other start
+weights, other batches and another choice of the images. All sources get the same number of steps. Then the network is
+frozen, and a logistic regression on its features learns 10 labels per class of mnist. Seed k is draw k of the labels,
+so that sources can be compared draw by draw. Each source but the last differs from "digits in print" in one thing; the
+last one differs from "62 classes" in the number of images. Rows are written as they come: a run that was stopped goes
+on where it was.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ def pretrained(source: Source, seed: int) -> keras.Model:
     """The network from raw pixels to feature maps, after so many steps on the source."""
     split, rng = source.split(seed), np.random.default_rng(seed)
     base = small_resnet(widths=WIDTHS, seed=seed)
-    head = keras.Sequential([keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(int(split.y.max()) + 1)])
+    to_classes = keras.layers.Dense(int(split.y.max()) + 1, kernel_initializer=keras.initializers.GlorotUniform(seed))
+    head = keras.Sequential([keras.layers.GlobalAveragePooling2D(), to_classes])
     model = keras.Sequential([keras.Input((28, 28, 1)), base, head])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(RATE), loss, jit_compile=False)

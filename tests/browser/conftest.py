@@ -3,7 +3,7 @@
 import importlib.util
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +43,29 @@ def chromium() -> Iterator[Any]:
         yield browser
 
 
+@pytest.fixture(scope="module")
+def new_page(chromium: Any) -> Callable[[], Any]:
+    """Opens a page, in a context of its own."""
+
+    def opened() -> Any:
+        page = chromium.new_context(viewport={"width": 1280, "height": 1100}).new_page()
+        page.set_default_timeout(PATIENCE)
+        return page
+
+    return opened
+
+
 @pytest.fixture
-def page(chromium: Any, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
-    context = chromium.new_context(viewport={"width": 1280, "height": 1100})
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE)
-    page.shots = Path(ARTEFACTS) if ARTEFACTS else tmp_path
+def shots(tmp_path: Path) -> Path:
+    """The folder for screenshots."""
+    return Path(ARTEFACTS) if ARTEFACTS else tmp_path
+
+
+@pytest.fixture
+def page(new_page: Callable[[], Any], request: pytest.FixtureRequest, shots: Path) -> Iterator[Any]:
+    page = new_page()
+    page.shots = shots
     yield page
-    page.screenshot(path=page.shots / f"{request.node.name}.png")
+    page.screenshot(path=shots / f"{request.node.name}.png")
     lab_in_browser.end_kernel(page)
-    context.close()
+    page.context.close()

@@ -1,7 +1,8 @@
 """FreezeLab in a real JupyterLab: clicks, keys, themes, reload, restart. Asserted on the page and in the kernel."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -68,6 +69,28 @@ def train(page: Any) -> None:
     page.click("button.tlkit-train")
     page.wait_for_selector(f".tlkit-row-{runs + 1}")
     trained(page)
+
+
+@pytest.fixture(scope="module")
+def one_kernel(new_page: Callable[[], Any], server: Server) -> Iterator[Any]:
+    """A page whose kernel several tests share: to start one with TensorFlow takes ten seconds."""
+    page = new_page()
+    opened(page, server, "shared.ipynb")
+    yield page
+    end_kernel(page)
+    page.context.close()
+
+
+@pytest.fixture
+def lab_page(one_kernel: Any, request: pytest.FixtureRequest, shots: Path) -> Iterator[Any]:
+    """That page with a new lab."""
+    page = one_kernel
+    page.evaluate("document.querySelectorAll('.tlkit').forEach(lab => lab.classList.add('old'))")
+    run_all(page)
+    expect(page.locator(".tlkit.old")).to_have_count(0)
+    trained(page)
+    yield page
+    page.screenshot(path=shots / f"{request.node.name}.png")
 
 
 def runs_shown(page: Any) -> list[str]:
@@ -150,8 +173,8 @@ def test_freeze_train_watch_stop_reset(page: Any, server: Server) -> None:
     assert ask_kernel(page, "same(start)") == "True"
 
 
-def test_while_it_trains_settings_are_visibly_locked(page: Any, server: Server) -> None:
-    opened(page, server, "locked.ipynb")
+def test_while_it_trains_settings_are_visibly_locked(lab_page: Any) -> None:
+    page = lab_page
     place = page.locator(".tlkit-sentence").bounding_box()
     ask_kernel(page, "[setattr(lab, 'epochs', 2000)]")
     page.click("button.tlkit-train")
@@ -166,8 +189,8 @@ def test_while_it_trains_settings_are_visibly_locked(page: Any, server: Server) 
     expect(page.locator(".tlkit-toggle-3")).to_be_enabled()
 
 
-def test_by_keyboard_alone(page: Any, server: Server) -> None:
-    opened(page, server, "keys.ipynb")
+def test_by_keyboard_alone(lab_page: Any) -> None:
+    page = lab_page
     ask_kernel(page, "[setattr(lab, 'epochs', 2)]")
     page.locator(".tlkit-toggle-1").focus()
     seen = []
@@ -188,8 +211,8 @@ def test_by_keyboard_alone(page: Any, server: Server) -> None:
     assert ask_kernel(page, "lab.runs[0].boundary") == "0"
 
 
-def test_for_screen_readers(page: Any, server: Server) -> None:
-    opened(page, server, "names.ipynb")
+def test_for_screen_readers(lab_page: Any) -> None:
+    page = lab_page
     lab = page.locator(".tlkit").first
     for button in lab.locator("button").all():
         assert button.inner_text().strip() or button.get_attribute("title")
@@ -334,8 +357,10 @@ def test_hostile_names_show_as_text(page: Any, server: Server) -> None:
     assert page.title() != "hacked"
 
 
-def test_the_csv_can_be_saved(page: Any, server: Server) -> None:
-    opened(page, server, "csv.ipynb", MAKE + "lab.epochs = 1\nlab.train()\n")
+def test_the_csv_can_be_saved(lab_page: Any) -> None:
+    page = lab_page
+    ask_kernel(page, "[setattr(lab, 'epochs', 1)]")
+    train(page)
     with page.expect_download() as download:
         page.click(".tlkit-csv a")
     assert download.value.suggested_filename == "freezelab.csv"
