@@ -655,6 +655,9 @@ assert "must have its shape (3,)" in message
 message
 
 # %% [markdown]
+# It is right with respect to $\hat y$, and wrong with respect to $z$. The triangle refuses the sum: one number is no
+# gradient of three logits.
+#
 # ### What does training with it do?
 #
 # Take it at its word first: every parameter gets the same number $c = \sum_i y_i/\hat y_i$, with either sign. **Predict
@@ -1125,9 +1128,9 @@ assert caught.disagrees == ("claimed",)
 caught.verdict
 
 # %% [markdown]
-# Adam divides by the size of the gradient, so a wrong factor leaves no trace in the training curve. Section 6 showed a
-# wrong direction that trains; here is a wrong size that trains just as well. A falling loss is no proof of a gradient.
-# Three independent derivatives are a good one.
+# Plain gradient descent takes another path, and Adam takes the same: it divides by the size of the gradient, so a wrong
+# factor leaves no trace in its training curve. Section 6 showed a wrong direction that trains; here is a wrong size
+# that trains just as well. A falling loss is no proof of a gradient. Three independent derivatives are a good one.
 
 # %% [markdown]
 # ## 9. The same in plain Keras

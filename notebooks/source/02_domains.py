@@ -837,8 +837,8 @@ Predict.report()
 #
 # - Read a domain's **card** and check its **split** before you train: one cell of hashes finds exact copies, a table of
 #   distances near ones.
-# - A shift you can **see** (in pixels, by a domain classifier) is not yet a loss. The **zero-shot drop** is: less than ten
-#   points here, and more than ten for one digit of each target.
+# - A shift you can **see** (in pixels, by a domain classifier) is not yet a loss. The **zero-shot drop** is: less than
+#   ten points here, and more than ten for at least one digit of each target.
 # - **Framing**: two methods without target labels do not bring back the accuracy that stretching takes; 100 target labels
 #   bring more than it took. So bring the target into the source's framing first: with each method the accuracy was higher
 #   then, and it costs a few lines of code.

@@ -235,7 +235,7 @@ pretrained_probe = tlkit.linear_probe(features, test_features)
 print(f"a probe on random features {random_probe:.3f}   on pretrained features {pretrained_probe:.3f}")
 
 # %% [markdown]
-# That is one random network. Are others like it? Four more, on the first 500 test images:
+# That is one random network. Are others like it? Here are four more, on the first 500 test images:
 
 # %% tags=["nbval-ignore-output"]
 part = pair.target.test[:500]
@@ -257,9 +257,10 @@ assert frozen > from_scratch + 0.15
 assert pretrained_probe > random_probe + 0.15
 
 # %% [markdown]
-# So the architecture alone does not do it, nor does the number of weights: what helps is what pretraining put into
-# them. This was one draw of the labels. Section 6 repeats the comparison with random weights over ten. It also sets a
-# better training from scratch beside this one: more than a million weights are too many for 100 images.
+# In this draw random features and training from scratch both stay below raw pixels. So the architecture alone does not
+# do it, nor does the number of weights: what helps is what pretraining put into them. But this was one draw of the
+# labels. Section 6 repeats the comparison with random weights over ten. It also sets a better training from scratch
+# beside this one: more than a million weights are too many for 100 images.
 
 # %% [markdown]
 # ## 6. How many labels is that worth?

@@ -154,8 +154,8 @@ guess_arrays.compare(learning[-1])
 # Two of these rows fool people:
 #
 # - *Third row:* `second` is `True` and still nothing learns, because the model above it says no.
-# - *Last row:* you ask for everything to learn, and nothing does. The model's flag had been `True` all along, Keras
-#   sees no change, and passes nothing on.
+# - *Last row:* you ask for everything to learn, and nothing does. The model's flag had been `True` all along, so Keras
+#   sees no change and passes nothing on.
 #
 # Rule: set the flag of **each layer**, keep the model's own flag `True`, then compile. `tlkit.freeze_to` does that.
 
@@ -178,9 +178,9 @@ guess_arrays.compare(learning[-1])
 # mode, whatever the flag says.](pictures/batchnorm.svg)
 #
 # **Predict before you run:** the learning rate below is **zero**, so no weight of the pretrained ResNet can move. After
-# 12 epochs on 100 `mnist` images, what is left of its accuracy on the source? The same images with the colours inverted
-# (dark paper, as from a blackboard) are tried beside it. `tlkit.watch` makes your comparison from section 1, for each
-# layer of a real training.
+# 12 epochs on 100 `mnist` images, what is left of its accuracy on the source? Beside it the same images are tried
+# inverted (`255 - x`: in our plots they would look like chalk on a blackboard). `tlkit.watch` makes your comparison
+# from section 1, for each layer of a real training.
 
 # %%
 guess_left = Predict("What source accuracy is left after 12 epochs on inverted images?", between=(0, 1))
@@ -419,9 +419,9 @@ costs.astype({"whole": int, "cached": int}).round(2)
 guess_times.compare(costs["predicted"][5])
 
 # %% [markdown]
-# Columns `whole` and `cached` are multiply-adds for one image in all epochs; `limit` is the ratio for endless epochs.
-# With only the stem frozen the cache saves next to nothing: the stem is cheap. With everything frozen the ratio is
-# nearly the number of epochs, because only the head is left to repeat.
+# Columns `whole` and `cached` are multiply-adds for one image in all epochs; `limit` is the value that the ratio
+# approaches with more and more epochs. With only the stem frozen the cache saves next to nothing: the stem is cheap.
+# With everything frozen the ratio is nearly the number of epochs, because only the head is left to repeat.
 #
 # The last column is the price in memory: kilobytes for the features of one image (four bytes per number). An image
 # itself has 784 bytes. At an early boundary its features take more than a hundred times that.
@@ -493,8 +493,8 @@ for stage, optimizer in OPTIMIZERS.items():
     print(f"frozen up to stage {stage}, {optimizer}: all {len(whole)} arrays equal, bit for bit")
 
 # %% [markdown]
-# They are equal, and not only close. What is frozen computes the same numbers whether it is asked once or in each
-# epoch. (That needs BatchNorm frozen too, and no augmentation of the images: notebook 06 shows what to do there.)
+# They are equal, and not only close. What is frozen computes the same numbers whether it runs once or in each epoch.
+# (That needs BatchNorm frozen too, and no augmentation of the images: notebook 06 shows what to do there.)
 
 # %% [markdown]
 # ## 6. How deep should you freeze?
