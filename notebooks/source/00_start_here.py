@@ -38,9 +38,10 @@ pd.Series({name: len(list(PHOTOS.glob(f"{name}/*.jpg"))) for name in classes}, n
 # %% [markdown]
 # ## 1. What does the network call these pictures?
 #
-# The network is EfficientNet-Lite0 (Tan & Le, 2019, arXiv:1905.11946). It was trained on ImageNet, 1.3 million photographs
-# of 1,000 classes. One Keras file holds the whole network. It takes pixels from 0 to 255 and gives one score per class,
-# a *logit*; a softmax turns the logits into probabilities.
+# The network is EfficientNet-Lite0 (Tan & Le, 2019, arXiv:1905.11946). It was trained on ImageNet, 1.3 million
+# photographs of 1,000 classes, at 224 × 224 pixels. Here the pictures have 128 × 128, to save time. One Keras file
+# holds the whole network. It takes pixels from 0 to 255 and gives one score per class, a *logit*; a softmax turns the
+# logits into probabilities.
 
 # %%
 network = keras.models.load_model(tlkit.asset_path("efficientnet_lite0.keras"), compile=False)
@@ -76,7 +77,9 @@ show(pictures, [f"{path.parent.name}\nit says: {names[k]}" for path, k in zip(ex
 # ## 2. Three parts
 #
 # The model learns from the **training** part. The **validation** part is for your choices, such as how long to train
-# and at which rate. The **test** part only gives a finished model its score: choose nothing by it.
+# and at which learning rate (from here on: the rate). The **test** part only gives a finished model its score: choose
+# nothing by it. Keras splits in two, and calls the second part "validation". The program then divides this second part
+# into its own validation and test parts.
 
 # %%
 options = {"image_size": (SIDE, SIDE), "batch_size": None, "seed": SEED, "verbose": False}
@@ -155,8 +158,8 @@ guess_frozen.compare(scores["frozen base"])
 ax = history[["loss", "val_loss"]].plot(figsize=(5, 2.6), xlabel="epoch", ylabel="loss (nats)", marker=".")
 ax.spines[["top", "right"]].set_visible(False)
 # %% [markdown]
-# Both losses fall, and the validation loss levels off first. If it rose while the training loss still fell, it would be
-# time to stop.
+# The training loss (blue) falls almost to zero. The validation loss (orange) falls, too, and then stays well above it.
+# If it rose while the training loss still fell, it would be time to stop.
 
 # %% tags=["nbval-ignore-output"]
 {name: round(score, 3) for name, score in scores.items()}
@@ -166,8 +169,8 @@ assert scores["frozen base"] > scores["raw pixels"] + 0.1
 
 # %% [markdown]
 # The labels are the same, and both classifiers are linear. One sees shrunken pixels, the other the network's features.
-# (Rate and epochs differ, too.) **This is transfer learning.** This form of it is called *feature extraction*: the
-# pretrained part stays as it is.
+# (The rate and the number of epochs differ, too.) **This is transfer learning.** This form of it is called *feature
+# extraction*: the pretrained part stays as it is.
 
 # %% [markdown]
 # ## 5. Look at the mistakes
@@ -197,8 +200,9 @@ show(x[worst], [f"{classes[y[i]]}\nit says: {classes[logits[i].argmax()]}" for i
 # ## 6. Unfreeze, and learn on
 #
 # Now let the base learn, too: this is *fine-tuning*. Three things are easy to forget. A changed `trainable` flag works
-# only after a new `compile` (here `compile_and_fit` calls it). The rate has to be small. And the BatchNorm layers stay frozen, for
-# a reason that notebook 04 shows. This cell changes `base` for good: to run section 4 again, restart the kernel.
+# only after a new `compile` (here `compile_and_fit` calls it). The rate has to be small. And the BatchNorm layers,
+# which normalise each channel, stay frozen, for a reason that notebook 04 shows. This cell changes `base` for good: to
+# run section 4 again, restart the kernel.
 #
 # **Predict before you run:** will the validation accuracy rise, fall or stay as it is?
 
@@ -219,14 +223,15 @@ print("validation accuracy:", [round(value, 3) for value in [before, *tuned["val
 assert scores["fine-tuned"] > scores["raw pixels"] + 0.1
 
 # %% [markdown]
-# One split of the photographs cannot tell you whether fine-tuning helped: a few more or fewer correct test pictures may
-# be chance. Notebook 05 asks the same of another network and repeats it over ten draws.
+# Where this notebook was built, one validation picture fewer was right afterwards, and three test pictures more. One
+# split of the photographs cannot tell you whether fine-tuning helped: a few pictures more or less may be chance.
+# Notebook 05 asks the same of another network and repeats it over ten draws.
 
 # %% [markdown]
 # ## 7. Keep it, and use it
 #
 # A Keras file holds the layers, how they are connected, and the weights. It does not hold the names of your classes:
-# keep `classes`, too. A high probability below proves nothing: this picture may have been among those of the training.
+# keep `classes`, too. A high probability below proves nothing: this picture may be one of the training photographs.
 
 # %%
 model.save("my_first_transfer.keras")
@@ -260,8 +265,8 @@ wrong = np.flatnonzero(predicted != y_drawn)
 some = wrong[np.linspace(0, len(wrong) - 1, 5).astype(int)]  # five of them, from the first to the last
 show(x_drawn[some], [f"{classes[y_drawn[i]]}\nit says: {classes[predicted[i]]}" for i in some])
 # %% [markdown]
-# There are many vehicles among the drawings and many mammals among the photographs. So take the accuracy of each class
-# by itself, and then their mean.
+# These five were named wrong. Now for the share: there are many vehicles among the drawings and many mammals among the
+# photographs. So take the accuracy of each class by itself, and then their mean.
 
 
 # %%
@@ -282,17 +287,17 @@ guess_drawings.compare(compared.loc["mean of the classes", "drawings"])
 assert compared["drawings"].iloc[-1] < compared["test photographs"].iloc[-1] - 0.1
 
 # %% [markdown]
-# A drawing of an apple is an apple to you. This model gets far fewer of the drawings right. What a model learns in one
-# **domain** may not hold in another: notebook 02 measures how far apart two domains are, and notebooks 03 to 08 show what
-# to do about it.
+# A drawing of an apple is an apple to you. This model gets a much smaller share of the drawings right than of the
+# photographs. What a model learns in one **domain** may not hold in another: notebook 02 measures how far apart two
+# domains are, and notebooks 03 to 08 show what to do about it.
 
 # %% [markdown]
 # ## 9. Once is not enough
 #
-# All figures above come from one split, and with so few pictures another split gives others. So here is the same
-# question ten times, with other labels each time: eight per class, all other photographs for the test. The features are
-# computed once, and the head is a logistic regression. It takes longer than you should wait, so the table is stored:
-# `tools/photo_tables.py` made it.
+# All figures above come from one split, and with so few pictures another split gives other figures. So here is the same
+# question ten times. Each **draw** takes eight other labelled photographs per class, and all the rest are the test. The
+# features are computed once, and the head is a logistic regression. Ten draws take longer than you should wait, so the
+# table is stored: `tools/photo_tables.py` made it.
 
 # %%
 table = tlkit.stored_table("photographs")
@@ -301,8 +306,9 @@ scores_of = table.drop(columns="draw").groupby("features", sort=False)
 scores_of.agg(lambda values: mean_and_half(*tlkit.mean_interval(values)))
 
 # %% [markdown]
-# Each score is the mean over the classes of their accuracies, with its 95 % interval over the ten draws. Compare two rows
-# draw by draw:
+# Each score is the mean over the classes of their accuracies. The number behind ± is half of the 95 % interval over the
+# ten draws (notebook 07 explains intervals). The column *same classes* holds the photographs of the six classes that
+# are also drawn, so compare the drawings with this one. Now compare two rows, or two columns, draw by draw:
 
 # %% tags=["summary-1", "summary-3"]
 draws = table.pivot_table(index="draw", columns="features", values=["photographs", "same classes", "drawings"])
@@ -314,8 +320,9 @@ assert loss[0] - loss[1] > 0.1
 {"ImageNet over raw pixels": mean_and_half(*gain), "lost from photographs to drawings": mean_and_half(*loss)}
 
 # %% [markdown]
-# The ImageNet features are far better than raw pixels in these ten draws. A network of the same form with random weights
-# is not, so it is what the network has *learned* that helps. And the fall from photographs to drawings is real.
+# The ImageNet features are far better than raw pixels in these ten draws. The row *random network* has a network of the
+# same form with random weights. It scores about as low as raw pixels, so it is what the network has *learned* that
+# helps. And the fall from photographs to drawings is real.
 
 # %% [markdown]
 # ## 10. The map
@@ -332,7 +339,7 @@ assert loss[0] - loss[1] > 0.1
 #
 # Each later notebook takes up one part of the program:
 #
-# | line | question | notebook |
+# | part | question | notebook |
 # |---|---|---|
 # | the loss | why does a network learn at all? | [01_cross_entropy_gradient](01_cross_entropy_gradient.ipynb) |
 # | photographs or drawings | how far apart are two domains? | [02_domains](02_domains.ipynb) |
@@ -474,4 +481,5 @@ check("00.3", unfreeze_and_fit)
 # %% [markdown]
 # **4. Your own pictures** (without a check). Make a folder that holds three folders of pictures, twenty in each. Set
 # `PHOTOS` to its `Path`, and `PICTURE` to the path of one picture. Predict the scores of baseline and frozen base, then
-# run sections 1 to 7. With so few test pictures an assert may fail: how many pictures is the gap that it asks for?
+# run sections 1 to 7. With so few test pictures an assert may fail. It asks for a gap of 0.1: how many of your test
+# pictures is that?

@@ -182,7 +182,8 @@ def loss_from_logits(z, y):
 
 
 # %% [markdown]
-# Three ways to the loss, against SymPy with 30 digits. The second class is the right one.
+# The table compares three ways to compute the loss with the exact value, from SymPy with 30 digits. The second class is
+# the right one.
 
 
 # %%
@@ -314,9 +315,10 @@ explorer.reset()
 # %% [markdown]
 # ### How do you know that it is right?
 #
-# A slip in such a derivation changes no shape and raises no error. So differentiate the same loss in two more ways that
-# share nothing with your pen. **Symbolic**: SymPy applies the rules to the formula. **Automatic**: TensorFlow records
-# the operations and goes back through them. **Numeric**: move one logit by a small $h$ each way and look,
+# A slip in such a derivation changes no shape and raises no error. So differentiate the same loss in three more ways,
+# none of which uses your derivation. **Symbolic**: SymPy applies the rules to the formula. **Automatic**: TensorFlow
+# records the operations and goes back through them. **Numeric**: move one logit by a small $h$ each way and see how the
+# loss changes,
 #
 # $$\frac{\partial L}{\partial z_i} \approx \frac{L(z_i + h) - L(z_i - h)}{2h}$$
 #
@@ -380,8 +382,8 @@ assert step_3.agrees
 step_3.table.round(4)
 
 # %% [markdown]
-# Does the check have teeth? Three mistakes that everybody makes once. **Predict before you run:** which of them could
-# you find by training and looking at the loss?
+# Does the check find mistakes? Here are three that everybody makes once. **Predict before you run:** which of them
+# could you find by training and looking at the loss?
 
 # %% tags=["nbval-ignore-output"]
 slips = {
@@ -397,12 +399,13 @@ for name, triangle in found.items():
 assert all(triangle.disagrees == ("claimed",) for triangle in found.values())
 
 # %% [markdown]
-# All three are found, and where the claim is a multiple of the truth, the verdict says which. In training, the second
-# would never show: a gradient twice too large is a learning rate twice as large.
+# All three are found, and where the claim is a multiple of the truth, the verdict says which. In training, the first
+# shows at once, since the loss rises. The second never shows: a gradient twice too large acts as a learning rate twice
+# as large. The third hides, too: for a single image its step still goes downhill.
 
 # %% [markdown]
-# And one question to test your understanding of step 3. **Predict before you run:** an image shows two digits, so its
-# label has two ones. Is the gradient still $\hat y - y$?
+# One question tests your understanding of step 3. **Predict before you run:** an image shows two digits, so its label
+# has two ones. Is the gradient still $\hat y - y$?
 
 # %%
 two_ones = np.array([1.0, 1.0, 0.0])
@@ -432,7 +435,7 @@ assert full.agrees
 #   \frac{\partial L}{\partial X} = \tfrac1n (\hat Y - Y)\, W$$
 #
 # The last one is what a head sends back into its backbone. Note the factor $W$: a head with random weights sends random
-# directions. Notebook 03 shows what that does to a pretrained network.
+# directions. Notebook 04 measures what that does to a pretrained network.
 
 
 # %%
@@ -456,8 +459,8 @@ head_formula = sum(
 head_formula = head_formula / N
 
 # %% [markdown]
-# Five random points, all parameters and all pixels at once. **Predict before you run:** how many numbers does each
-# column of the comparison hold? The sizes are in the cell above.
+# The check takes five random points, and all parameters and pixels at once. **Predict before you run:** how many
+# numbers does each column of the comparison hold? The sizes are in the cell above.
 
 # %% tags=["summary-1"]
 for seed in range(SEEDS):
@@ -625,13 +628,14 @@ assert mean - half > 0.01
 #
 # What is right in it: $-y_i/\hat y_i$ is $\partial L / \partial \hat y_i$, your step 1. What is not:
 #
-# 1. It is called the gradient to $\theta$. No parameter occurs in it, and the chain rule is never used.
-# 2. The components are added up. A gradient has one number for each parameter, this is a single number.
-# 3. The left side of the second line, $\nabla_\theta\, \theta$, is the derivative of $\theta$ to itself, an identity
-#    matrix. What follows is the update rule.
+# 1. It is called the gradient with respect to $\theta$. No parameter occurs in it, and the chain rule is never used.
+# 2. The components are added up. A gradient has one number for each parameter, and this is a single number.
+# 3. The left side of the second line, $\nabla_\theta\, \theta$, is the derivative of $\theta$ with respect to itself,
+#    an identity matrix. The right side is the update rule.
 # 4. Put the first line into the second: minus times minus is plus. The article keeps the minus, so the sign is lost.
 #
-# Let the triangle say it. **Predict before you run:** as the gradient to which of $\hat y$ and $z$ does it agree?
+# Let the triangle check $-y_i/\hat y_i$. **Predict before you run:** is it right as the gradient with respect to
+# $\hat y$, to $z$, or to both?
 
 # %% tags=["summary-2", "summary-3"]
 article = {
@@ -651,6 +655,9 @@ assert "must have its shape (3,)" in message
 message
 
 # %% [markdown]
+# It is right with respect to $\hat y$, and wrong with respect to $z$. The triangle refuses the sum: one number is no
+# gradient of three logits.
+#
 # ### What does training with it do?
 #
 # Take it at its word first: every parameter gets the same number $c = \sum_i y_i/\hat y_i$, with either sign. **Predict
@@ -680,12 +687,12 @@ guess_same.compare(accuracy(W, b))
 
 # %% [markdown]
 # It is always exactly that of the untrained model. Adding $c$ to every weight adds $c\,(\sum_d x_d + 1)$ to *every*
-# logit of an image, and softmax does not see what is added to all logits alike: the deadly consequence announced in
-# section 2. The parameters run, the probabilities stand still.
+# logit of an image, and softmax does not see what is added to all logits alike: this is the deadly consequence
+# announced in section 2. Each parameter moves, and no probability does.
 #
 # So read it as kindly as possible: take $-y/\hat y$ for $\partial L / \partial z$, and continue as in section 4.
-# **Predict before you run:** with that, and with the sign lost as in its second line: does the training loss fall, does
-# the accuracy rise?
+# **Predict before you run:** does the training loss fall, and does the accuracy rise? And if the sign is lost, as in
+# the article's second line?
 
 
 # %%
@@ -710,8 +717,8 @@ assert 1 < breaks_at < STEPS
 assert log[1, 0] > log[0, 0]
 
 # %% [markdown]
-# With the sign lost, training goes uphill until it overflows. The other reading is the instructive one. Below it stands
-# beside the right gradient, on the same five draws, each at its own best learning rate.
+# With the sign lost, training goes uphill until it overflows. The reading with the minus sign is more instructive.
+# Below, it stands beside the right gradient, on the same five draws, each at its own best learning rate.
 
 # %% tags=["nbval-ignore-output"]
 stopped = [train(*draw, early_stop, rates["−y/ŷ"]) for draw in draws]
@@ -776,8 +783,8 @@ axes[1].set(xlabel="step", ylabel=r"push on an image: sum of $|\partial L/\parti
 legend = axes[1].legend(frameon=False)
 # %% [markdown]
 # Five draws each, both axes logarithmic. Left, the loss: blue ($\hat y - y$) wobbles for ten steps, then falls on a
-# straight line; orange ($-y/\hat y$) stays far above it. Right, the push: blue fades towards zero, orange never
-# gets below 1. Where an orange line ends, the numbers have overflowed.
+# straight line; orange ($-y/\hat y$) levels off, and ends far above it. Right, the push: blue fades towards zero,
+# orange never gets below 1. Where an orange line ends, the numbers have overflowed.
 
 # %% tags=["nbval-ignore-output"]
 overflowed = sum(not np.isfinite(log[-1, 0]) for log in long_logs["−y/ŷ"])
@@ -903,8 +910,8 @@ assert abs(mean - np.mean(trained)) < 0.03
 # %% [markdown]
 # From zero, where the model is confident of nothing, a larger learning rate makes up for the smaller push, and the test
 # accuracy is about the same: "the squared error is slower" does **not** hold there. From a confidently wrong start it
-# is several times slower, or does not arrive within the limit at any of the four rates: the push itself is gone. A
-# longer list would not help: the largest of the four is already too large.
+# is several times slower, or does not arrive within the limit at any of the four rates: the push itself is gone. (At
+# the scales 0 and 0.3 a longer list of rates would not help, since the largest of the four is already too large.)
 
 # %% [markdown]
 # ## 8. Down the hill: gradient descent, momentum, Adam (optional)
@@ -959,9 +966,9 @@ curvatures = np.linalg.eigvalsh(hessian(bottoms[SEED]))
 assert curvatures[1] > 50 * curvatures[0] > 0
 
 # %% [markdown]
-# It is a valley: at its lowest point it is more than 50 times as curved across as along. Three rules to get down, with
-# $g$ for the gradient at the current $\theta = (w, b)$, $s$ for the number of the step, and squares and roots taken
-# component by component:
+# It is a valley: at its lowest point it is more than 50 times as curved across as along. Here are three rules to get
+# down, with $g$ for the gradient at the current $\theta = (w, b)$, $s$ for the number of the step, and squares and
+# roots taken component by component:
 #
 # - **gradient descent**: $\theta \leftarrow \theta - \alpha\, g$
 # - **momentum** (Polyak, 1964): $u \leftarrow \beta u + g$, then $\theta \leftarrow \theta - \alpha\, u$. What points
@@ -1070,10 +1077,13 @@ assert distances["below"] < 1 / 10
 assert distances["above"] > 5
 
 # %% [markdown]
+# Five percent below the limit, 30 steps shrink the distance to less than a tenth. Five percent above it, the distance
+# grows more than fivefold.
+#
 # ### Is this really Adam?
 #
-# Feed Keras' optimisers the gradients of your path and compare all positions, step for step. (Keras' $\epsilon$ stands
-# where the paper puts $\hat\epsilon$, in the note that ends the opening of its section 2, and so does yours.)
+# Feed Keras' optimisers the gradients of your path and compare all positions, step for step. (Keras adds $\epsilon$
+# before the correction, and so do you. In the paper that is the variant with $\hat\epsilon$, in the text of section 2.)
 
 
 # %%
@@ -1118,9 +1128,9 @@ assert caught.disagrees == ("claimed",)
 caught.verdict
 
 # %% [markdown]
-# Adam divides by the size of the gradient, so a wrong factor leaves no trace in the training curve. Section 6 showed a
-# wrong direction that trains; here is a wrong size that trains just as well. A falling loss is no proof of a gradient.
-# Three independent derivatives are a good one.
+# Plain gradient descent takes another path, and Adam takes the same: it divides by the size of the gradient, so a wrong
+# factor leaves no trace in its training curve. Section 6 showed a wrong direction that trains; here is a wrong size
+# that trains just as well. A falling loss is no proof of a gradient. Three independent derivatives are a good one.
 
 # %% [markdown]
 # ## 9. The same in plain Keras
@@ -1168,9 +1178,9 @@ Predict.report()
 # - The cross-entropy is the negative log-likelihood, per image. Through softmax its gradient is $\hat y - y$, because $1/\hat y_k$
 #   from the logarithm cancels $\hat y_k$ from the softmax; on the weights it is $(\hat y - y)\, x^\top$. Compute it
 #   from logits with log-sum-exp.
-# - A derivation that stops at $-y/\hat y$ gives a gradient to the wrong thing. Read literally, it changes no prediction.
-#   Read kindly, it trains, but in each draw to a lower test accuracy than the right gradient, and it pushes for ever. With
-#   the sign lost, training overflows.
+# - A derivation that stops at $-y/\hat y$ gives the gradient with respect to $\hat y$, and not to the logits. Read
+#   literally, it changes no prediction. Read kindly, it trains, but in each draw to a lower test accuracy than the
+#   right gradient, and it pushes for ever. With the sign lost, training overflows.
 # - The squared error loses its push where a model is confidently wrong. Momentum and Adam shorten the way along a
 #   valley, at a learning rate that suits them. A high training accuracy does not prove a gradient right: a wrong one
 #   reached more than 90 %. The gradient triangle found each wrong gradient.
@@ -1208,8 +1218,8 @@ check("01.1", on_paper)
 # %% [markdown]
 # **2. Labels that do not exclude each other.** A photograph may show a dog *and* a bicycle. Then each class has a
 # sigmoid of its own, $p_k = 1/(1 + e^{-z_k})$, the label $y$ holds a 1 for each class that is there, and the loss is
-# $-\sum_k [\,y_k \log p_k + (1 - y_k) \log (1 - p_k)\,]$. `several_labels(z, y)` returns this loss and its gradient to
-# $z$, a pair. Nothing may overflow, whatever the logits.
+# $-\sum_k [\,y_k \log p_k + (1 - y_k) \log (1 - p_k)\,]$. `several_labels(z, y)` returns this loss and its gradient
+# with respect to $z$, a pair. Nothing may overflow, whatever the logits.
 #
 # <details><summary>Hint</summary>
 #
@@ -1241,8 +1251,8 @@ check("01.2", several_labels)
 
 # %% [markdown]
 # **3. One layer more.** Below the head lies a hidden layer $h = \mathrm{relu}(Vx)$, and the logits are $Wh$. The
-# function should return the gradients of the cross-entropy to $V$ and to $W$. It runs, and training with it may even
-# lower the loss, but it has two mistakes. Write it anew.
+# function should return the gradients of the cross-entropy with respect to $V$ and $W$. It runs, and training with it
+# may even lower the loss, but it has two mistakes. Write it anew.
 #
 # ```python
 # def two_layers(V, W, x, y):
@@ -1285,7 +1295,8 @@ check("01.3", two_layers)
 # %% [markdown]
 # **4. Temperature** (without a check). A *temperature* $T > 0$ divides all logits: $\hat y = \text{softmax}(z/T)$.
 # Derive $\partial L/\partial z$ and $\partial L/\partial T$ on paper, line by line. Then put your two formulas into the
-# code below as the claim, until the triangle agrees. What happens to the gradient to $z$ when $T$ grows without bound?
+# code below as the claim, until the triangle agrees. What happens to the gradient with respect to $z$ when $T$ grows
+# without bound?
 #
 # ```python
 # T = sympy.Symbol("T")

@@ -109,8 +109,8 @@ for name in domains:
 # 2. **How was it cut into images?** Section 7 shows why that is not a detail.
 # 3. **How was it split?** By image, or by something larger: the font family, the writer, the patient.
 # 4. **What has been chosen on it?** The bundled network was compared with others on part of the targets' *training*
-#    images. The test images were read for two reports, and the first of them prompted a second recipe: the file
-#    PRETRAINING.md says so. Each look at a test set costs some of its worth.
+#    images. The test images were read for two reports, each on one way to pretrain, and the first report led to trying
+#    the second way (the file PRETRAINING.md says so). Each look at a test set costs some of its worth.
 
 # %% [markdown]
 # ## 2. A split that leaks nothing
@@ -209,8 +209,9 @@ ax = plots.plot_examples(domains["mnist"], seed=SEED)
 # %%
 ax = plots.plot_examples(domains["optdigits"], seed=SEED)
 # %% [markdown]
-# Print is upright, with even strokes and serifs. Handwriting leans, and its strokes are uneven. The digits of
-# `optdigits` are blurred: they were 8 × 8 pixels once, and enlarging adds no detail.
+# Print is regular: upright or italic, with serifs or without, each digit has clean, even strokes. Handwriting leans and
+# wobbles, and its strokes are uneven. The digits of `optdigits` are blurred: they were 8 × 8 pixels once, and enlarging
+# adds no detail.
 
 # %% [markdown]
 # ## 4. Pixel statistics
@@ -266,12 +267,13 @@ sns.despine(ax=ax, left=True, bottom=True)
 # %% [markdown]
 # ## 5. Look at what the network sees
 #
-# `resnet_printed` has only ever been trained on print. Each image becomes 256 numbers: its last feature map, averaged
-# over the positions. To see points in 256 dimensions you project them on two: **PCA** takes the two directions in which
-# the points spread most; **t-SNE** (van der Maaten & Hinton, 2008) places points so that neighbours stay neighbours.
+# The network `resnet_printed` comes with tlkit, and has only ever been trained on print; notebook 03 shows its parts.
+# It turns each image into 256 numbers: its last feature map, averaged over the positions. To see points in 256
+# dimensions you project them on two: **PCA** takes the two directions in which the points spread most; **t-SNE** (van
+# der Maaten & Hinton, 2008) places points so that neighbours stay neighbours.
 #
-# **Predict before you run:** will points lie together that share a *digit*, or that share a *domain*? In pixels, and in
-# features?
+# **Predict before you run:** which points will lie together, those of one *digit* or those of one *domain*? Answer for
+# pixels, and for features.
 
 # %%
 backbone = tlkit.load_backbone("resnet_printed")
@@ -376,7 +378,7 @@ assert apart[("optdigits", "features")] > 0.88
 # ## 6. The zero-shot drop
 #
 # The head that the network was pretrained with knows the digits. Ask it about all three test sets. The interval (95 %)
-# is over the test images: with other images of the same domain the number would move within it.
+# is over the test images: with other images of the same domain the number would move by about so much.
 #
 # **Predict before you run:** on printed digits of unknown fonts the head is as good as perfect. How many points does it
 # lose on `mnist`, how many on `optdigits`?
@@ -427,8 +429,8 @@ assert abs(accuracy[1] - accuracy[2]) < np.hypot(*half[1:])  # the two targets: 
 
 # %% [markdown]
 # The drop is real on both targets, and its size is the same as far as these images can tell. (Where no image at all is
-# wrong the interval has no width. That is the formula's limit, not certainty: with no error among $n$ images the error
-# rate can still be about $3/n$.)
+# wrong the interval has no width. That shows the limit of the formula, and no certainty: with no error among $n$ images
+# the error rate can still be about $3/n$.)
 #
 # An average hides where it happens. The share of each digit that is read correctly:
 
@@ -444,9 +446,9 @@ assert (worst < accuracy[0] - 0.1).all()
 assert recall["mnist"].idxmin() != recall["optdigits"].idxmin()  # and it is not the same digit
 
 # %% [markdown]
-# And what is a missed digit taken for? The same classes under both domains, their confusion matrices (row: the right
-# class, column: the answer), and below them the images of any cell that you pick. The slider replaces the head: at 0
-# labels it is the one from print, at 10 a classifier on ten mnist images of each digit, and no print at all.
+# And what is a missed digit taken for? The widget shows examples of both domains, their confusion matrices (row: the
+# right class, column: the answer), and the images of any cell that you pick. The slider replaces the head: at 0 labels
+# it is the one from print, at 10 a classifier on ten mnist images of each digit, and no print at all.
 #
 # **Predict before you move it:** at 10 labels, what happens to mnist, and what to print?
 
@@ -742,11 +744,11 @@ for (target, method), (mean, half) in margin.iterrows():
         assert interval(target, "stretching, with 100 labels")[0] > -0.03
 
 # %% [markdown]
-# So the sentence is half true, and the half depends on labels:
+# So the sentence is half true, and labels decide which half:
 #
 # - **Without labels it holds here.** Neither CORAL nor adaptive BatchNorm brings back what stretching takes away, on
 #   either target. CORAL gains in both framings on mnist, and on stretched `optdigits`. Adaptive BatchNorm gains a
-#   little on stretched mnist. It loses points on `optdigits`, and on both targets where the framing is right.
+#   little on stretched mnist. In the three other cases it loses points.
 # - **With 100 labels it fails.** A classifier trained on stretched features learns what a stretched 1 looks like. It
 #   gains more than stretching took, and less than three points of the loss remain.
 # - **It depends on the framing and on the target.** Stretching costs mnist more than twice what it costs `optdigits`,
@@ -772,11 +774,11 @@ for target in ("mnist", "optdigits"):  # boxed against stretched, in each column
         assert mean - half > 0
 
 # %% [markdown]
-# And the right framing is free: a few lines of code, no label, no training, and every column of the table is better for
-# it, on both targets. So do it first.
+# And the right framing is nearly free: it takes a few lines of code, no label and no training, and every column of the
+# table is better for it, on both targets. So do it first.
 #
-# Does the stored table hold what this notebook computes? The draw made here must agree with its rows there, apart from
-# what rounding on another machine changes.
+# Does the stored table hold what this notebook computes? The draw that was made here must agree with its rows there,
+# apart from what rounding on another machine changes.
 
 # %% tags=["compares-with-stored", "nbval-ignore-output"]
 both = pd.DataFrame(here).merge(tlkit.stored_table("framing_and_methods"), on=["draw", "target", "framing"])
@@ -786,8 +788,8 @@ assert apart < 0.02
 float(apart)
 
 # %% [markdown]
-# One number is missing from all intervals of this section: they cover the draws, not the choice of test images, and
-# there is one pretrained network behind everything.
+# The intervals of this section leave two things out. They cover the draws, and not the choice of the test images; and a
+# single pretrained network stands behind everything.
 
 # %% [markdown]
 # ## 9. The same in plain Keras
@@ -835,8 +837,8 @@ Predict.report()
 #
 # - Read a domain's **card** and check its **split** before you train: one cell of hashes finds exact copies, a table of
 #   distances near ones.
-# - A shift you can **see** (in pixels, by a domain classifier) is not yet a loss. The **zero-shot drop** is: less than ten
-#   points here, and more than ten for one digit of each target.
+# - A shift you can **see** (in pixels, by a domain classifier) is not yet a loss. The **zero-shot drop** is: less than
+#   ten points here, and more than ten for at least one digit of each target.
 # - **Framing**: two methods without target labels do not bring back the accuracy that stretching takes; 100 target labels
 #   bring more than it took. So bring the target into the source's framing first: with each method the accuracy was higher
 #   then, and it costs a few lines of code.

@@ -96,9 +96,9 @@ assert 0.3 < pixels < 0.9
 # %% [markdown]
 # ## 3. The backbone
 #
-# `resnet_printed` is a ResNet (He et al., 2015): a stem, which counts as stage 1, then four stages of one residual
-# block each. It takes raw pixels from 0 to 255, because the rescaling is a layer inside it, and ends in a feature map.
-# There is no head yet.
+# `resnet_printed` is a ResNet (He et al., 2015). It begins with a single convolution, the stem, which counts as stage
+# 1; then come four stages of one residual block each. It takes raw pixels from 0 to 255, because the rescaling is a
+# layer inside it, and ends in a feature map. There is no head yet.
 
 # %%
 backbone = tlkit.load_backbone("resnet_printed")
@@ -171,8 +171,8 @@ features = tlkit.cache_features(backbone.model, few)
 features
 
 # %% [markdown]
-# The head averages the 4 × 4 positions and computes ten logits from 256 features: 2,570 weights that learn, while the
-# backbone's more than a million stay as they are.
+# The head averages the 4 × 4 positions and computes ten logits from 256 features. Its 2,570 weights learn, while the
+# more than a million weights of the backbone stay as they are.
 
 # %% tags=["summary-1"]
 head = tlkit.build_head(backbone, n_classes=10, seed=SEED)
@@ -236,7 +236,7 @@ pretrained_probe = tlkit.linear_probe(features, test_features)
 print(f"a probe on random features {random_probe:.3f}   on pretrained features {pretrained_probe:.3f}")
 
 # %% [markdown]
-# That is one random network. Are others like it? Four more, on the first 500 test images:
+# That is one random network. Are others like it? Here are four more, on the first 500 test images:
 
 # %% tags=["nbval-ignore-output"]
 part = pair.target.test[:500]
@@ -258,9 +258,10 @@ assert frozen > from_scratch + 0.15
 assert pretrained_probe > random_probe + 0.15
 
 # %% [markdown]
-# So the architecture alone does not do it, nor does the number of weights: what helps is what pretraining put into
-# them. This was one draw of the labels. Section 6 repeats the comparison with random weights over ten. It also sets a
-# better training from scratch beside this one: more than a million weights are too many for 100 images.
+# In this draw random features and training from scratch both stay below raw pixels. So the architecture alone does not
+# do it, nor does the number of weights: what helps is what pretraining put into them. But this was one draw of the
+# labels. Section 6 repeats the comparison with random weights over ten. It also sets a better training from scratch
+# beside this one: more than a million weights are too many for 100 images.
 
 # %% [markdown]
 # ## 6. How many labels is that worth?
@@ -349,8 +350,8 @@ assert low["pretrained on clothes"][[200, 500]].min() > 0.01  # … and many: th
 
 # %% [markdown]
 # With 50 labels the printed features beat what raw pixels reach with 500. The clothes features come from a pretrained
-# ResNet, too. With 10 or 20 labels they lie **below** raw pixels; with 200 and more they help by a few points. On a
-# second set of handwritten digits, `optdigits`, no help shows with any of these numbers of labels:
+# ResNet, too. Yet with 10 or 20 labels they lie **below** raw pixels; with 200 and more they gain a few points. On a
+# second set of handwritten digits, `optdigits`, they gain nothing that shows, with any of these numbers of labels:
 
 # %% tags=["nbval-ignore-output"]
 digits = tlkit.load_domain("optdigits")
@@ -365,9 +366,9 @@ assert other_gain.sum(axis=1)[[10, 20, 50]].max() < 0  # the interval's upper en
 assert other_gain["mean"].max() < 0.01
 
 # %% [markdown]
-# There the clothes ResNet lies below raw pixels with up to 50 labels, and never clearly above them. To be worse off
-# with transfer than without is *negative transfer*. That is why a baseline stands beside every number here:
-# "pretrained" alone promises nothing.
+# There the clothes ResNet lies below raw pixels with up to 50 labels, and never clearly above them. When you are worse
+# off with transfer than without it, this is *negative transfer*. That is why a baseline stands beside every number
+# here: "pretrained" alone promises nothing.
 #
 # Do not read more into it. The two pretrained networks differ in more than what their pictures show: print has 34,862
 # training images in 62 classes, clothes have 6,000 in ten. Section 8 varies one thing at a time.
@@ -384,8 +385,8 @@ assert {name: (len(x), len(np.unique(x.y))) for name, x in sizes.items()} == {
 #
 # A million weights are many for 100 images. So `tools/scratch_tables.py` tuned the training from scratch of a smaller
 # network, that of notebook 06 with three convolutions: on the images as they are, and on moved views of them (rotated,
-# shifted, zoomed anew in each epoch). It tried twelve pairs of rate and epochs for each, and chose by two other draws, on
-# training images without a label. No test image was read for the choice.
+# shifted, zoomed anew in each epoch). For each it tried twelve pairs of rate and epochs. It chose the pair with two
+# other draws of labels, by the accuracy on training images outside these draws. No test image was read for the choice.
 
 # %%
 tuned = tlkit.stored_table("scratch")
@@ -411,9 +412,9 @@ mean, half = tlkit.mean_interval(scratch_ways.diff(axis=1).iloc[:, -1])  # none 
 assert mean + half < -0.09
 
 # %% [markdown]
-# Tuned so, the small network beats raw pixels from scratch, and moved views add about twelve points to it. It is *this*
-# that transfer has to beat, and not the ResNet of section 5, which was a weak rival. The frozen printed features, with a
-# linear head and no views, are still about seven points ahead.
+# When it is tuned like this, the small network from scratch beats raw pixels, and moved views add about twelve points
+# to it. It is *this* network that transfer has to beat, and not the ResNet of section 5, which was a weak rival. The
+# frozen printed features, with a linear head and no views, are still about seven points ahead.
 
 # %% [markdown]
 # ## 7. Fine-tune, and look back at the source
@@ -523,7 +524,7 @@ assert abs(mean) + half < 0.06
 # ## 9. The same in plain Keras
 #
 # `join(backbone.model, head)` is the line of notebook 00: a frozen base, and a `Dense` layer on its features. (The base
-# of notebook 00 ends in an average, here the average is a layer of the program.) `load_backbone` gives the base; the
+# of notebook 00 ends in an average. Here the average is a layer of the program.) `load_backbone` gives the base; the
 # rest is Keras alone. First the model, with the weights of the head from section 4: are the answers the same?
 
 # %%
@@ -540,8 +541,8 @@ logits.shape
 
 # %% [markdown]
 # Now a new head of the same kind, trained by Keras' own `fit`. What is frozen gives the same features in each epoch, so
-# they are computed once, as `cache_features` does it. Start and order of the batches are others than in section 4: the
-# accuracy agrees within two points.
+# they are computed once, as `cache_features` does it. The start weights and the order of the batches differ from
+# section 4, so the accuracy agrees only within two points.
 
 # %% tags=["nbval-ignore-output"]
 keras.utils.set_random_seed(SEED)
@@ -582,7 +583,7 @@ Predict.report()
 # Hints and solutions are folded.
 
 # %% [markdown]
-# **1. The weights of a block.** The last block of `resnet_printed` makes 256 channels of 128. It has two 3 × 3
+# **1. The weights of a block.** The last block of `resnet_printed` reads 128 channels and gives 256. It has two 3 × 3
 # convolutions, and a 1 × 1 convolution in its shortcut, all without biases. How many weights have the three together?
 #
 # <details><summary>Hint</summary>
@@ -606,10 +607,11 @@ weights_of_block = ...  # your number
 check("03.1", weights_of_block)
 
 # %% [markdown]
-# **2. A head without training.** Good features bring images of one class together. Then their labels alone can read new
-# ones. `nearest_labels(features, labels, new)` returns, for each row of `new`, the label of that row of `features`
-# which has the largest cosine with it, $a \cdot b / (\lVert a \rVert \lVert b \rVert)$. (The cosine does not mind how
-# long the vectors are.)
+# **2. A head without training.** Good features bring images of one class together. Then a new image can be read by its
+# nearest labelled one, without any training. `nearest_labels(features, labels, new)` gets features of labelled and of
+# new images, one row per image. It returns, for each row of `new`, the label of the row of `features` that has the
+# largest cosine with it, $a \cdot b / (\lVert a \rVert \lVert b \rVert)$. (The cosine does not mind how long the
+# vectors are.)
 #
 # <details><summary>Hint</summary>
 #
@@ -672,6 +674,8 @@ def head_behind(network, name, n_classes): ...  # your code
 check("03.3", head_behind)
 
 # %% [markdown]
-# **4. Another target** (without a check). Set `target="optdigits"` at the top, predict each number again, and run all
-# cells. Which gaps shrink, and why? (Raw pixels are a stronger baseline there: look at the pictures.) Some asserts will
-# fail. Each shows you a claim that holds for one target and not for the other.
+# **4. Another target** (without a check). Set `target="optdigits"` in section 1, and `DRAWS` and `LIVE` to 4 at the
+# top, so that no draw of mnist comes from a stored table. (Only the small network from scratch still does: ignore it
+# here.) Predict each number again, and run all cells. Which gaps shrink, and why? (Raw pixels are a stronger baseline
+# there: look at the pictures.) Some asserts will fail. Each shows you a claim that holds for one target and not for the
+# other.

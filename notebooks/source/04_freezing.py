@@ -72,7 +72,7 @@ def compiled(model, optimizer="sgd"):
 
 
 # %% [markdown]
-# What does a training move? Copy every weight, train, compare. Only the weights can tell you.
+# What does a training move? Only the weights can tell you: copy them all, train, and compare.
 
 
 # %%
@@ -89,7 +89,8 @@ moved_by_fit(compiled(model))
 # %% [markdown]
 # As wished: `first` is still, `second` moved.
 #
-# **Predict before you run:** now the same wish, but after a first `fit`. Does `first` stay still in the second one?
+# **Predict before you run:** now you set the same flag, but after a first `fit`. Does `first` stay still in the second
+# `fit`?
 
 # %% tags=["summary-1"]
 model = compiled(toy())
@@ -111,8 +112,8 @@ pd.DataFrame({"flag set after fit": late, "and compiled again": again})
 # A model has a flag too. Setting it passes the value on to all layers. And a model whose own flag is `False` trains
 # nothing, whatever its layers say.
 #
-# **Predict before you run:** the toy has four weight arrays (two kernels, two biases). For each line below, how many of
-# them will learn?
+# **Predict before you run:** the toy has four weight arrays (two kernels, two biases). You set each layer to `False`,
+# and then the model to `True`. How many of the arrays will learn? And how many in the other rows of the table below?
 
 # %%
 from tlkit.widgets import Predict
@@ -150,11 +151,11 @@ pd.DataFrame(rows).T
 guess_arrays.compare(learning[-1])
 
 # %% [markdown]
-# Two of these lines fool people:
+# Two of these rows fool people:
 #
-# - *Third line:* `second` is `True` and still nothing learns, because the model above it says no.
-# - *Last line:* you ask for everything to learn, and nothing does. The model's flag had been `True` all along, Keras
-#   sees no change, and passes nothing on.
+# - *Third row:* `second` is `True` and still nothing learns, because the model above it says no.
+# - *Last row:* you ask for everything to learn, and nothing does. The model's flag had been `True` all along, so Keras
+#   sees no change and passes nothing on.
 #
 # Rule: set the flag of **each layer**, keep the model's own flag `True`, then compile. `tlkit.freeze_to` does that.
 
@@ -177,9 +178,9 @@ guess_arrays.compare(learning[-1])
 # mode, whatever the flag says.](pictures/batchnorm.svg)
 #
 # **Predict before you run:** the learning rate below is **zero**, so no weight of the pretrained ResNet can move. After
-# 12 epochs on 100 `mnist` images, what is left of its accuracy on the source? The same images with the colours inverted
-# (dark paper, as from a blackboard) are tried beside it. `tlkit.watch` makes your comparison from section 1, for each
-# layer of a real training.
+# 12 epochs on 100 `mnist` images, what is left of its accuracy on the source? Beside it the same images are tried
+# inverted (`255 - x`: in our plots they would look like chalk on a blackboard). `tlkit.watch` makes your comparison
+# from section 1, for each layer of a real training.
 
 # %%
 guess_left = Predict("What source accuracy is left after 12 epochs on inverted images?", between=(0, 1))
@@ -245,11 +246,11 @@ assert brightness[2] - brightness[0] > 0.5
 # %% [markdown]
 # Not one weight has moved, and with inverted images the network has forgotten much of what it knew. With `mnist` as it
 # comes the statistics move too, and it costs next to nothing: its pixels are about as bright as the printed ones. So
-# the drift is always there; its price depends on how far the target's pixels are from the source's.
+# the statistics drift in both cases, and what this costs depends on how far the target's pixels are from the source's.
 #
 # No weight shows this, and the training loss does not either, since it is computed with the mean of the batch. With
 # `bn.trainable = False`, a BatchNorm layer keeps its statistics and uses them while training too. Nothing moves then,
-# and the source accuracy is equal to the last digit.
+# and the source accuracy stays exactly what it was.
 #
 # ### Does `training=False` hold them?
 #
@@ -272,9 +273,9 @@ model.fit(batches(few, 32), shuffle=False, verbose=0)
 assert not np.array_equal(before, stem.moving_mean)
 
 # %% [markdown]
-# It does not: the assert above says that the running mean has moved. (So it did in Keras 3.12.0 to 3.15.1; notebook 13
-# asks your Keras.) `fit` calls the whole model with `training=True`, and that passes down to the backbone. Where you
-# write `call` yourself, the advice is right:
+# It does not: the assert above says that the running mean has moved. (This holds for Keras 3.12.0 to 3.15.1; notebook
+# 13 tests the version that you have.) `fit` calls the whole model with `training=True`, and that passes down to the
+# backbone. Where you write `call` yourself, the advice is right:
 
 
 # %%
@@ -329,8 +330,9 @@ assert share["share"][3] > 0.9
 # The late stages are wide, and hold nearly all weights. "Three of five stages frozen" sounds like a lot, and leaves
 # more than nine in ten weights free.
 #
-# You can also set flags layer by layer. Here only the last residual block's second convolution may learn. Real training
-# steps say whether it went as meant; `audit_fit` takes one, compares every weight, and puts everything back.
+# You can also set flags layer by layer. Here only the second convolution of the last residual block may learn. One real
+# training step says whether it went as meant: `audit_fit` takes the step, compares every weight, and puts everything
+# back.
 
 # %% tags=["summary-1"]
 tlkit.freeze_to(backbone, stage=5)
@@ -342,7 +344,7 @@ assert audit[audit["weights_moved"]]["layer"].str.endswith(("stage5_b_conv", "lo
 assert audit["weights_moved"].sum() == 2
 ax = plots.plot_audit(audit)
 # %% [markdown]
-# One orange column in the last stage and the head; all else blue, as meant.
+# One column in the last stage and the head are orange, and all else is blue, as meant.
 #
 # What you lose by going layer by layer is the clean cut. A network can only be cut where it narrows to **one** tensor.
 # Inside a residual block there are two, the branch and the shortcut, and no boundary:
@@ -365,25 +367,25 @@ except ValueError as error:
 # between trunk and tail. Below, the whole model: images, trunk, tail, head, scores. Dashed lines join each part to its
 # twin above: they have the same weights, so training tail and head is training the model.](pictures/cache_boundary.svg)
 #
-# How much arithmetic is that?
+# How much arithmetic does the cache save?
 #
-# Count multiply-adds. For one image let
+# Count multiply-adds, that is, products that are added up: nearly all the work of a network. For one image let
 #
 # - $T$ be a forward pass through the trunk, $t$ through the tail, $h$ through the head,
 # - $n$ the number of images and $E$ the number of epochs.
 #
 # A layer that learns is passed three times: forward, backward for the gradient of what comes *in* (the layers before
-# need it), and backward for the gradient of its *weights*. Each is about one forward pass, so it costs three. (The
-# first layer that learns could do with two; the model leaves that out.) A frozen layer before the boundary costs one:
-# nobody before it needs a gradient, so the backward pass stops at the boundary.
+# need it), and backward for the gradient of its *weights*. Each costs about as much as one forward pass, so the layer
+# costs three. (The first layer that learns could do with two; the model leaves that out.) A frozen layer before the
+# boundary costs one: no layer before it needs a gradient, so the backward pass stops at the boundary.
 #
 # Without a cache each image goes through all of that in each epoch. With a cache, the trunk's part is paid once:
 #
 # $$\text{whole} = E\,n\,(T + 3t + 3h) \qquad\qquad \text{cached} = n\,T + E\,n\,(3t + 3h)$$
 #
 # Three things can be read off before any measurement. For $E = 1$ both are equal: the cache never costs arithmetic. For
-# many epochs the ratio whole : cached approaches $1 + T / (3t + 3h)$. And it grows only as fast as the *frozen* part
-# outweighs three times the rest.
+# many epochs the ratio whole : cached approaches $1 + T / (3t + 3h)$. And the ratio is large only where the *frozen*
+# part outweighs three times the rest.
 #
 # **Predict before you run:** $E = 20$. With everything frozen (stage 5), how many times less arithmetic is the cached
 # training? With only the stem frozen (stage 1)?
@@ -417,9 +419,9 @@ costs.astype({"whole": int, "cached": int}).round(2)
 guess_times.compare(costs["predicted"][5])
 
 # %% [markdown]
-# Columns `whole` and `cached` are multiply-adds for one image in all epochs; `limit` is the ratio for endless epochs.
-# With only the stem frozen the cache saves next to nothing: the stem is cheap. With everything frozen the ratio is
-# nearly the number of epochs: all that is left to repeat is the head.
+# Columns `whole` and `cached` are multiply-adds for one image in all epochs; `limit` is the value that the ratio
+# approaches with more and more epochs. With only the stem frozen the cache saves next to nothing: the stem is cheap.
+# With everything frozen the ratio is nearly the number of epochs, because only the head is left to repeat.
 #
 # The last column is the price in memory: kilobytes for the features of one image (four bytes per number). An image
 # itself has 784 bytes. At an early boundary its features take more than a hundred times that.
@@ -491,15 +493,15 @@ for stage, optimizer in OPTIMIZERS.items():
     print(f"frozen up to stage {stage}, {optimizer}: all {len(whole)} arrays equal, bit for bit")
 
 # %% [markdown]
-# They are not only close, they are equal. What is frozen computes the same numbers whether it is asked once or in each
-# epoch. (That needs BatchNorm frozen too, and no augmentation of the images: notebook 06 shows what to do there.)
+# They are equal, and not only close. What is frozen computes the same numbers whether it runs once or in each epoch.
+# (That needs BatchNorm frozen too, and no augmentation of the images: notebook 06 shows what to do there.)
 
 # %% [markdown]
 # ## 6. How deep should you freeze?
 #
 # What does freezing cost in accuracy? For each frozen depth from 0 (everything learns) to 5 (only the head learns),
 # fine-tune on 100 labels of `mnist` and measure both domains. Do it in two ways. Their rates come from notebook 03, so
-# nothing is tuned here. Both have six epochs, fewer than there, to save time:
+# no rate is tuned here. Both have six epochs, fewer than there, to save time:
 #
 # - **rough**: start from a new random head, at a learning rate of 3e-3;
 # - **gentle**: start from the best head on the frozen features (`fit_probe`), at a tenth of that rate.
@@ -535,7 +537,7 @@ def start(way, draw):
 
 
 # %% [markdown]
-# An audit by hand comes next. It measures how far each stage's convolutions are from their pretrained values, as a
+# Next comes an audit by hand. It measures how far each stage's convolutions are from their pretrained values, as a
 # share of their size, $\lVert w - w_0 \rVert / \lVert w_0 \rVert$. A frozen stage must show exactly zero.
 
 # %%
@@ -560,9 +562,9 @@ def scores(tail, tests):
 
 
 # %% [markdown]
-# Here is the long way, without `tlkit.fine_tune`. Keras builds the training step once per depth, and all draws use it
-# again. The frozen part also runs once, on the labelled images of all draws and on the test images. Before each run the
-# weights, the head and the optimizer are reset.
+# Here the fine-tuning is written out, to save time (`tlkit.fine_tune` does it in one call). Keras builds the training
+# step once per depth, and all draws use it again. The frozen part also runs once, on the labelled images of all draws
+# and on the test images. Before each run the weights, the head and the optimizer are reset.
 #
 # Six depths take a while. So you see two of them trained, 3 and 5, and the other four come from a stored table.
 
@@ -684,8 +686,8 @@ assert (distance["5"] > 2 * distance["1"]).all()
 
 # %% [markdown]
 # **Rough.** The source is forgotten at every depth but the last. The target is worse, too, with fewer than four stages
-# frozen. Here freezing is a *protection*: what cannot move cannot be spoilt. The curves' intervals are wide, because
-# the draws end very differently.
+# frozen. Here freezing is a *protection*: what cannot move cannot be spoilt. The intervals of these curves are wide:
+# the ten draws end very differently.
 #
 # **Gentle.** The weights move several times less (look at the strips), next to nothing is forgotten, and on the target
 # no depth differs from the deepest by more than about a point. Within that margin, it is as good to freeze everything
@@ -701,7 +703,7 @@ assert (distance["5"] > 2 * distance["1"]).all()
 # The two ways differ in two things, the start of the head and the rate. To learn which of them protects, change one at
 # a time: both starts at both rates, with stages 1 to 3 frozen. Each training has 20 epochs, as in notebook 03.
 #
-# **Predict before you run:** which change saves more of the source, the better start or the lower rate?
+# **Predict before you run:** which change saves more of the source on average, the better start or the lower rate?
 
 # %%
 guess_cause = Predict("Which change saves more of the source?", choices=("the start", "the rate"))
@@ -755,10 +757,11 @@ assert abs(rate_over_start[0]) < rate_over_start[1] + 0.01  # undecided, or bare
 
 # %% [markdown]
 # **Both protect.** From either start the lower rate saves source accuracy, and at either rate the better start does,
-# though at the high rate barely: that interval almost reaches zero. The means are larger for the rate, but which of the
-# two saves more is not settled. For that, compare the random head at the low rate with the best head at the high rate:
-# the interval of that difference reaches zero. On the target the lower rate gains one to three points. The better start
-# gains one at the low rate, and nothing that ten draws could show at the high one.
+# though at the high rate barely: that interval almost reaches zero. The means are larger for the rate, and your guess
+# is compared with them. But ten draws do not settle which of the two saves more. For that, compare the random head at
+# the low rate with the best head at the high rate: the interval of this difference reaches zero. On the target the
+# lower rate gains one to three points. The better start gains one at the low rate, and nothing that ten draws could
+# show at the high one.
 
 # %% tags=["nbval-ignore-output"]
 guess_cause.compare("the rate" if rate_over_start[0] > 0 else "the start")
@@ -767,8 +770,8 @@ guess_cause.compare("the rate" if rate_over_start[0] > 0 else "the start")
 # ## 7. Your turn: FreezeLab
 #
 # Now do all of this by hand. Freeze stages, or open the small arrow of a stage and freeze single layers. Press
-# **Train**, watch both domains, and read the strip. The grey lines are earlier runs. Live scores are taken on held-out
-# images, and those of the table on the test images.
+# **Train**, watch both domains, and read the strip. The grey lines are earlier runs. The curves show live scores, taken
+# on held-out images. Their last points, once a run has ended, and the table are scores on the test images.
 #
 # **Predict before you run:** head and base learn at the *rough* rate. How much of the source is left if nothing is
 # frozen? And if stages 1 to 4 are?
@@ -803,8 +806,8 @@ assert (lab.audit["verdict"].str.endswith("as meant")).all()
 #
 # Now the rules of this notebook in a program of your own. `base` is a copy of the pretrained network.
 #
-# First `freeze_to(backbone, stage=3)` and the audit: every layer behind the third stage may learn, but no BatchNorm.
-# The flags are set before `compile`, and the weights say what happened.
+# First come `freeze_to(backbone, stage=3)` and the audit: every layer behind the third stage may learn, but no
+# BatchNorm. The flags are set before `compile`, and the weights say what happened.
 
 # %%
 base = keras.models.clone_model(backbone.model)
@@ -832,8 +835,8 @@ moved_by_audit[["layer", "stage", "verdict"]]
 # %% [markdown]
 # The same layers moved, and no others.
 #
-# Then `split_at` and `cache_features`: `predict` runs the frozen part once, and `fit` gets the rest of the network. To
-# compare the weights with those of section 5, head, images and their order are the same as there.
+# Now `split_at` and `cache_features` by hand: `predict` runs the frozen part once, and `fit` trains the rest of the
+# network. The head, the images and their order are those of section 5, so that the weights can be compared.
 
 # %%
 base.set_weights(pretrained)
@@ -902,8 +905,8 @@ times_as_much = ...  # your number
 check("04.1", times_as_much)
 
 # %% [markdown]
-# **2. Your own audit.** `moved_layers(model, train)` calls `train(model)` and returns a list of the names of those
-# layers of the model of which any weight has moved, BatchNorm's statistics included.
+# **2. Your own audit.** `moved_layers(model, train)` calls `train(model)` and returns a list with the name of each
+# layer in which a weight has moved, BatchNorm's statistics included.
 #
 # <details><summary>Hint</summary>
 #
@@ -935,11 +938,10 @@ def moved_layers(model, train): ...  # your code
 check("04.2", moved_layers)
 
 # %% [markdown]
-# **3. Run the frozen part once.** A model takes vectors and ends in logits. All layers up to the one called `name`
-# shall stay as they are, and so shall each BatchNorm layer. Write in plain Keras:
-# `train_behind(model, name, x, y, epochs)` runs the frozen part once on each example, then trains the rest in place,
-# with the optimizer `"sgd"`, in batches of 16 without shuffling. The weights must be those that a training of the whole
-# model gives.
+# **3. Run the frozen part once.** A model takes vectors and ends in logits. All layers up to the one called `name` stay
+# as they are, and so does each BatchNorm layer. Write in plain Keras: `train_behind(model, name, x, y, epochs)` runs
+# the frozen part once on each example, then trains the rest in place, with the optimizer `"sgd"`, in batches of 16
+# without shuffling. The weights must be those that a training of the whole model gives.
 #
 # <details><summary>Hint</summary>
 #

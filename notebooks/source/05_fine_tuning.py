@@ -19,7 +19,8 @@
 # | rate | learning rate |
 #
 # Every method below is compared with the same baseline: the **frozen** backbone with a logistic regression on its
-# features (`fit_probe`). Four numbers are measured each time:
+# features (`fit_probe`). Four accuracies are measured each time. In the tables they are called `target`, `third`,
+# `source` and `refit`:
 #
 # ```mermaid
 # flowchart LR
@@ -29,8 +30,9 @@
 #   R["the same backbone and a new head,<br/>fitted to 500 source images"] --> G["refit: what can still be read<br/>from the features?"]
 # ```
 #
-# The last two tell two kinds of forgetting apart. When the features have moved, the source's old head reads them wrongly,
-# even where nothing is lost from them. A head that is fitted anew shows how much of the source they still hold.
+# The last two, `source` and `refit`, tell two kinds of forgetting apart. When the features have moved, the source's old
+# head reads them wrongly, even where nothing is lost from them. A head that is fitted anew shows how much of the source
+# they still hold.
 
 # %%
 from types import SimpleNamespace
@@ -60,8 +62,8 @@ START = "fashion"  # the start of sections 3 to 6
 # %% [markdown]
 # ## 1. What is there to gain?
 #
-# Here are two starts for the same target. `resnet_printed` has learned printed characters: a *related* source.
-# `resnet_fashion` has learned clothes: an *unrelated* one.
+# Here are two starts, that is, two pretrained backbones, for the same target. `resnet_printed` has learned printed
+# characters: a *related* source. `resnet_fashion` has learned clothes: an *unrelated* one.
 #
 # As in notebook 04, the frozen part runs once for all draws, and Keras builds each training step once. Before each run
 # the weights, the head and the optimizer are reset. Stages 4 and 5 can learn.
@@ -107,8 +109,8 @@ def with_data(case, source):
 cases = {source: with_data(prepare(source), source) for source in ("printed", "fashion")}
 
 # %% [markdown]
-# Four small tools follow. `features` runs the base on images, `start` resets the model, `train` trains it, and `record`
-# writes down the four scores.
+# Four small functions follow. `features` runs the base on images, `start` resets the model, `train` trains it, and
+# `record` writes down the four scores.
 
 
 # %%
@@ -243,8 +245,8 @@ assert max(-low, high) < 0.005
 
 # %% [markdown]
 # On the target, fine-tuning from the related start changes **next to nothing**: the whole interval lies within half a
-# point of zero. From the unrelated start it gains. So whether fine-tuning pays depends on the start; here the one whose
-# frozen features read the target less well had something to gain.
+# point of zero. From the unrelated start it gains. So whether fine-tuning pays depends on the start. Here there was
+# something to gain from the start whose frozen features read the target less well.
 #
 # Keep the sizes in mind, though: the fine-tuned clothes network stays far below the frozen printed one. The choice
 # of the backbone matters more here than fine-tuning it.
@@ -256,11 +258,10 @@ assert (target["fashion", "head first"] < target["printed", "frozen"] - 0.1).all
 # %% [markdown]
 # ## 2. Head first, or base first?
 #
-# The article that this course reviews (notebook 09) says in its sections on the steps and on the example: on the
-# target, first fine-tune the base, then the head. The usual advice is the other way round, for this reason (Kumar et
-# al., 2022, arXiv:2202.10054): an untrained head sends large, meaningless gradients into the base, and good features
-# are distorted before the head has learned anything. They measured the harm as lost accuracy on *other* domains than
-# the one trained on.
+# The article that this course reviews (notebook 09) gives an order: on the target, first fine-tune the base, then the
+# head. The usual advice is the other way round, for this reason (Kumar et al., 2022, arXiv:2202.10054): an untrained
+# head sends large, meaningless gradients into the base, and good features are distorted before the head has learned
+# anything. They measured the harm as lost accuracy on *other* domains than the one trained on.
 #
 # Here the orders are compared with the same labels, and with the same rate and epochs for the base:
 #
@@ -306,7 +307,7 @@ article = {source: differences(source, "base first", "head first") for source in
 pd.DataFrame({source: values.agg(in_words) for source, values in article.items()}).T
 
 # %% [markdown]
-# The last table is base first *minus* head first, draw by draw.
+# In the last table the scores are those of base first *minus* those of head first, draw by draw.
 
 # %% tags=["plumbing", "summary-2"]
 for source in orders:
@@ -381,9 +382,9 @@ guess_loss.compare("falls" if (loss.min() < loss.iloc[0]).all() else "rises")
 
 # %% [markdown]
 # In most draws the loss is lowest *below* the gentle rate. One step above that rate, it has at least tripled in most
-# draws: by this test the gentle rate is the largest that one may take, or already too large. The fast rate lies beyond
-# the jump in all ten. Smith's advice would be to stay away from it. Is that right for what we want, which is not a low
-# training loss?
+# draws: by this test the gentle rate is the largest that one should take, or already too large. The fast rate lies
+# beyond the jump in all ten. By Smith's test you would stay away from it. But we do not want a low training loss; we
+# want accuracy. Does the advice hold for that?
 #
 # **Predict before you run:** at the fast rate, is the target accuracy higher or lower than at the gentle one? And the
 # source accuracy?
@@ -409,9 +410,9 @@ assert falls("source", "fast", "head first")
 assert undecided("target", "fast", "head first")
 
 # %% [markdown]
-# On the target no difference shows. The source is forgotten more. So a range test tells you at which rate *this* loss
-# breaks down. It does not know what you will measure in the end. The methods below are all tried at the **fast** rate,
-# where there is some forgetting to prevent.
+# Compared with the gentle rate, no difference shows on the target, and the source is forgotten more. So a range test
+# tells you at which rate *this* loss breaks down. It does not know what you will measure in the end. The methods below
+# are all tried at the **fast** rate, where there is some forgetting to prevent.
 
 # %% [markdown]
 # ## 4. Not all layers at the same rate (optional)
@@ -419,9 +420,9 @@ assert undecided("target", "fast", "head first")
 # **Discriminative rates** (Howard & Ruder, 2018, arXiv:1801.06146): the head learns fastest, and each stage before it
 # learns 2.6 times more slowly than the part that follows it.
 #
-# How do you give a stage its own rate? Not by scaling its gradient, as one does with plain gradient descent: Adam
-# divides each gradient by its own recent size, and the factor cancels. A toy shows it, with a loss that is multiplied
-# by 100:
+# How do you give a stage its own rate? With plain gradient descent you could scale its gradient. With Adam that does
+# nothing: it divides each gradient by its own recent size, and the factor cancels. A toy shows it, with a loss that is
+# multiplied by 100:
 
 
 # %%
@@ -449,8 +450,8 @@ class RatePerPart(keras.optimizers.Adam):
 
 
 # %% [markdown]
-# Does it do what it says? Set one factor to zero, and audit: of the weights that are meant to learn, exactly those of
-# this stage must stay still.
+# Does it do this? Set one factor to zero, and audit: of the weights that are meant to learn, exactly those of this
+# stage must stay still.
 
 # %%
 FACTORS = {"stage4": 0.0}
@@ -702,9 +703,10 @@ level = results()["target"]  # the related backbone, frozen, beats every fine-tu
 assert all((level[START, way] < level["printed", "frozen"] - 0.05).all() for way in ways)
 
 # %% [markdown]
-# **No method is shown to beat head first at the gentle rate on the target, and most forget more.** For the strongest
-# penalty the forgetting is not certain, but it falls far behind on the target; for gradual unfreezing it is barely so.
-# "No difference shows" is not "there is none": gains of two to three points could hide in these intervals.
+# **No method is shown to beat head first at the gentle rate on the target, and most forget more.** Two are less clear.
+# With the strongest penalty the interval for the source reaches zero, but this method falls far behind on the target.
+# With gradual unfreezing the interval only just leaves zero out. "No difference shows" is not "there is none": gains of
+# two to three points could hide in these intervals.
 
 # %% [markdown]
 # ### Forgotten, or only moved?
@@ -725,13 +727,15 @@ lost = {start: bounds("source", "base first", source=start) for start in orders}
 assert max(high for low, high in lost.values()) < -0.02
 
 # %% [markdown]
-# **What looked forgotten had moved.** With base first the old head loses six and a half points from printed characters and
-# ten from clothes. A head that is fitted anew loses at most one and a half anywhere in this table, and most often
-# nothing. So these trainings did not remove what tells the source's classes apart. They moved the features from under the
-# head. Notebook 11 finds the same for half of what an encoder loses.
+# **What looked forgotten had moved.** With base first the old head loses six to seven points from printed characters
+# and ten to eleven from clothes. A head that is fitted anew loses less than one and a half anywhere in this table,
+# whole intervals counted, and most often nothing that shows. So these trainings did not remove what tells the source's
+# classes apart. They moved the features, and the old head did not follow. (On sentences, in notebook 11, a new head
+# gets back only about half of what the old one lost.)
 #
-# In practice both matter. If you must go on serving the source with the head that it has, drift costs what the first
-# column says. If you still have some labelled source images, fit the head again before you call the network forgetful.
+# In practice both matter. If you must go on serving the source with its old head, the moved features cost what the
+# first column says. If you still have some labelled source images, fit the head again before you call the network
+# forgetful.
 
 # %% [markdown]
 # Does the stored table hold what this notebook computes? The draw that was trained here must agree with its rows there,
@@ -770,7 +774,9 @@ assert first.source > together.source
 assert first.target > together.target - 0.03
 
 # %% [markdown]
-# Then change one thing at a time (the base's rate, the frozen stages, the views), and read in the strip what moved.
+# In these two runs the head that was trained first keeps more of the source, and the target is no more than three
+# points worse. Now change one thing at a time (the base's rate, the frozen stages, the views), and read in the strip
+# what moved.
 
 # %% [markdown]
 # ## 8. The same in plain Keras

@@ -8,10 +8,10 @@
 # features). It runs offline.
 #
 # *Augmentation* means: train on changed copies of your images, each with the label of the original. A changed copy is
-# called a **view**. The hope is that a classifier which has seen a 3 tilted both ways minds tilting less.
+# called a **view**. The hope is that a classifier which has seen a 3 tilted both ways is less disturbed by tilting.
 #
-# In notebook 00 you wrote `keras.layers.Dense(len(classes), name="head")(base(image))`: in each epoch the base saw the same
-# pictures. This notebook changes the pictures before the base sees them, and section 7 writes that in plain Keras.
+# In notebook 00 you wrote `keras.layers.Dense(len(classes), name="head")(base(image))`: in each epoch the base saw the
+# same pictures. This notebook changes the pictures before the base sees them, and section 7 writes that in plain Keras.
 
 # %%
 import time
@@ -42,10 +42,10 @@ plt.rcParams["image.interpolation"] = "nearest"  # show pixels as they are
 # strengths below were set once, from what a hand might do: none was chosen by its score on test images.
 #
 # - **rotation**: up to a 25th of a full turn, about 14 degrees, either way
-# - **crop**: cut out a window and enlarge it, or shrink; as a shift of up to a tenth of the side and a zoom
-# - **flip**: left and right swapped, every second image
-# - **colour**: on grey images only brightness and contrast are left of it
-# - **cutout** (DeVries & Taylor, 2017, arXiv:1708.04552): a black rectangle
+# - **crop**: a window is cut out and resized; here as a shift of up to a tenth of the side, and a zoom in or out
+# - **flip**: left and right swapped, with probability one half
+# - **colour**: on grey images that is brightness and contrast alone
+# - **cutout** (DeVries & Taylor, 2017, arXiv:1708.04552): a rectangle is erased, that is, set to 0 like the ground
 #
 # The sixth, **mixup**, blends two images *and their labels*; it comes in section 5.
 
@@ -94,16 +94,16 @@ def show(rows, height):
 # %%
 show({name: strip(augmentation(name, seed=SEED), shown.x) for name in NAMES}, height=4.3)
 # %% [markdown]
-# Dark is ink. Rotated and cropped digits are digits that somebody could have written. Some flipped ones are not. Colour
-# turns the white paper grey in places. Cutout sometimes takes the part that matters.
+# Dark is ink, and white is 0. Rotated and cropped digits are digits that somebody could have written. Some flipped ones
+# are not. Colour turns the white paper grey in places. Cutout sometimes takes the part that matters.
 
 # %% [markdown]
 # ## 2. Read the defaults
 #
-# Three defaults do something else than you may think. Each is checked here, because nothing warns you.
+# Three defaults do not do what you may think. Each is checked here, because nothing warns you.
 #
-# **The border.** What stands where a rotated or shrunk image has no pixels? By default `fill_mode="reflect"`: the
-# image, mirrored. For photographs that is fine. Here it draws parts of further digits:
+# **The border.** What fills the places where a rotated or shrunk image has no pixels? By default `fill_mode="reflect"`:
+# the image, mirrored. For photographs that is fine. Here it draws parts of further digits:
 
 # %%
 shrink = {
@@ -166,19 +166,21 @@ assert 0.4 < half_erased < 0.6
 assert all_erased == 1
 
 # %% [markdown]
-# A single number is the *upper* end of a range that starts at zero: it only ever raises contrast, and it draws the
-# probability of erasing anew for each image. The pairs say what is meant. (This was run under Keras 3.15.1, where the
-# docstring of `RandomContrast` promises a factor between one minus and one plus the number. And without `fill_value`,
+# In both layers a single number is the *upper* end of a range that starts at zero. So `RandomContrast(0.5)` never
+# lowers the contrast, and `RandomErasing(1.0)` draws a new probability of erasing for each image, one half on average.
+# The pairs fix the ends of the range, and say what is meant. (This was run under Keras 3.15.1, where the docstring of
+# `RandomContrast` promises a factor between one minus and one plus the number. And without `fill_value`,
 # `RandomErasing` fills the rectangle with noise.)
 
 # %% [markdown]
 # ## 3. Does the change keep the answer?
 #
-# An augmentation makes a promise: the label is still right. There is a test for that which needs no training and no
-# target label. The head that `resnet_printed` was pretrained with reads printed digits of new fonts all but perfectly.
-# Let it read changed ones.
+# An augmentation makes a promise: the label is still right. You can test that without any training and without a target
+# label. The head that `resnet_printed` was pretrained with reads printed digits of new fonts all but perfectly. Let it
+# read changed ones.
 #
-# **Predict before you run:** which of the five changes does the network not mind? Which digits survive a mirror?
+# **Predict before you run:** with which of the five changes does the network still read well? And which digits does it
+# still read in a mirror?
 
 # %%
 backbone = tlkit.load_backbone("resnet_printed")
@@ -202,10 +204,10 @@ assert min(read["none"], read["rotation"], read["crop"]) > 0.97
 assert max(read["flip"], read["colour"], read["cutout"]) < 0.9
 
 # %% [markdown]
-# The network does not mind rotation and crop: it was pretrained with them. It was never shown a grey ground, a hole or
-# a mirror, and minds all three. For colour and cutout that is the network's weakness: you can still read the digit. A
-# mirrored digit you may not be able to read either. Here every image is flipped; each row is the true digit, each
-# column what was read.
+# Rotation and crop do not disturb the network: it was pretrained with such changes. It was never shown a grey ground, a
+# hole or a mirror, and all three disturb it. For colour and cutout that is a weakness of the network: you can still
+# read most of these digits. A mirrored digit you may not be able to read either. Here every image is flipped; each row
+# is the true digit, each column what was read.
 
 # %% tags=["nbval-ignore-output"]
 mirrored = tlkit.Split(printed.x[:, :, ::-1], printed.y)
@@ -229,8 +231,8 @@ assert confusion.loc[5, 2] > 20  # more than half of the mirrored 5s are read as
 # With a frozen backbone, `cache_features(..., views=, augment=)` makes the views, runs each through the backbone once,
 # and keeps the features. A linear probe then learns from all views of the 100 labelled images.
 #
-# The baseline must have the same *number* of examples, or you compare something else as well (the penalty of the
-# logistic regression counts more when there are fewer). So for "none" each image is repeated as often, unchanged.
+# The baseline must have the same *number* of examples, or two things change at once (the penalty of the logistic
+# regression counts more when there are fewer examples). So for "none" each image is repeated four times, unchanged.
 #
 # **Predict before you run:** you have `resnet_printed`, frozen, and 100 labels. How many points will the best change
 # add? And how many for the same ResNet with random weights, or for raw pixels?
@@ -271,7 +273,7 @@ def probe(core, changes):
 
 
 # %% [markdown]
-# The random weights get the first three changes only, to save time.
+# The random weights get only rotation and crop, to save time.
 
 # %% tags=["nbval-ignore-output"]
 wanted = {"print": NAMES, "random": NAMES[:3], "pixels": NAMES}
@@ -310,11 +312,11 @@ assert high.loc["crop", "random"] < 0
 
 # %% [markdown]
 # - On **print** nothing helps. Rotation and crop change less than a point, perhaps because the backbone knows them from
-#   its pretraining. Flip, colour and cutout do harm: these are the three that the reader of section 3 minded.
-# - On **random** weights rotation helps. The architecture is the same, but it has learned nothing. That fits the
-#   explanation above.
+#   its pretraining. Flip, colour and cutout do harm: these are the three that disturbed the reader of section 3.
+# - On **random** weights rotation helps. The architecture is the same, but this network has learned nothing. That fits
+#   the explanation above.
 # - **Crop** does great harm on pixels and some on random weights. Crop shifts and zooms at once. Which of the two does
-#   the harm? Take them apart:
+#   the harm? The next cell tries each alone:
 
 # %% tags=["nbval-ignore-output"]
 halves = dict(zip(("shift", "zoom"), augmentation("crop", seed=SEED).layers, strict=True))
@@ -333,10 +335,10 @@ assert lower_end["random"] > 0.02
 assert lower_end["pixels"] > -0.01
 
 # %% [markdown]
-# The **shift** does the harm, on both. The zoom alone helps on random weights, and on pixels no harm of it shows. For
-# pixels a reason is easy to name: a linear classifier has one weight for each pixel and digit, and cannot follow a
-# digit that moves, while the test images are all centred. The random features are averages over positions, so there the
-# reason must be another; nothing here tests which.
+# The **shift** does the harm, on both. The zoom alone helps on random weights, and on pixels it does no harm that
+# shows. For pixels a reason is easy to name: a linear classifier has one weight for each pixel and digit, and cannot
+# follow a digit that moves, while the test images are all centred. The random features are averages over positions, so
+# there the reason must be a different one; nothing here tests which.
 #
 # So augmentation is not good or bad in itself. Rotation did nothing for print and helped on random weights; crop did
 # nothing for print and great harm on pixels.
@@ -346,7 +348,7 @@ assert lower_end["pixels"] > -0.01
 #
 # A network that starts from random weights knows nothing. Below, a small one (three convolutions, one dense layer)
 # learns from the 100 labels alone. The augmentation is a layer in front of it. It makes **live** views, new ones in
-# each epoch. All ways take the same number of steps from the same start weights.
+# each epoch. All ways take the same number of steps, and in each draw they start from the same weights.
 
 
 # %%
@@ -377,8 +379,8 @@ def train_live(network, few, augment, seed):
 # $$\tilde x = \lambda x_i + (1 - \lambda)\, x_j \qquad \tilde y = \lambda y_i + (1 - \lambda)\, y_j$$
 #
 # where $y_i$ is the label as a vector: one at its class, zero elsewhere. `tlkit.fit` takes class numbers, and a mixed
-# label is not a class number, so this training is written out. $\lambda$ comes from a beta distribution whose parameter
-# is at the lower end of what the paper uses for photographs; most draws lie near 0 or 1.
+# label is not a class number, so this training is written out. $\lambda$ comes from a beta distribution with the
+# parameter `MIXUP_ALPHA`. It is small, as in the paper's training on photographs, so most $\lambda$ lie near 0 or 1.
 
 # %%
 MIXUP_ALPHA = 0.2
@@ -402,7 +404,7 @@ def train_mixup(network, few, seed):
 blend = keras.layers.MixUp(alpha=1.0, seed=4)  # stronger than in training, to see it
 show({"originals": strip(augmentation("none", SEED), shown.x), "mixed": strip(blend, shown.x)}, height=1.6)
 # %% [markdown]
-# The upper row shows ten digits; in the lower one each is blended with another of them.
+# The upper row shows ten digits; in the lower one each is blended with a digit from the same row.
 #
 # There is one more way: **moved**, which is rotation and crop together.
 #
@@ -462,9 +464,10 @@ assert frozen > scratch["moved"].mean() + 0.05
 # - **Moved** helps a great deal. The very same changes were worth nothing on the frozen features of print.
 # - **Flip** does harm. Section 3 showed that some of its views contradict their labels.
 # - **Cutout** and **mixup** do harm as well, by about three points. Their fame comes from larger sets and longer
-#   trainings. Nothing in this notebook tests whether 40 epochs are too few for them; the exercise lets you see.
+#   trainings. Nothing in this notebook tests whether 40 epochs are too few for them; exercise 4 tries it for mixup.
 #
-# Keep the sizes in view, too: the best augmentation from scratch stays far below the frozen backbone without any.
+# Keep the sizes in view, too: the best augmentation from scratch stays far below the frozen backbone without any. (With
+# a tuned rate and more epochs it comes nearer, and is still behind: notebook 03, section 6.)
 
 # %% [markdown]
 # ## 6. Live or cached?
@@ -475,7 +478,8 @@ assert frozen > scratch["moved"].mean() + 0.05
 # $$\text{live} \approx E\,n\,T \qquad \text{cached} \approx V\,n\,T$$
 #
 # Cached views are $E/V$ times cheaper, but the head meets only $V$ versions of each image. Below, both take the same
-# number of steps: live sees each image in `LIVE_EPOCHS` versions, cached repeats `CACHED_VIEWS`.
+# number of steps: live meets `LIVE_EPOCHS` versions of each image, and cached meets `CACHED_VIEWS` versions again and
+# again.
 #
 # **Predict before you run:** what do you gain in time, and what do you lose in accuracy?
 
@@ -543,7 +547,7 @@ assert abs(mean) + half < 0.01
 
 # %% [markdown]
 # Cached views are faster, and the accuracy differs by less than a point. The measured ratio may fall short of $E/V$,
-# because both ways also build a graph and start up, and the head is not free.
+# because both ways also spend time on building a graph, and the head is not free.
 #
 # When to use which:
 #
@@ -592,8 +596,8 @@ live_by_hand = model.evaluate(pair.target.test.x, pair.target.test.y, verbose=0)
 assert abs(live_by_hand - heads["live"][0]) < 0.002  # measured: the same weights, bit for bit
 
 # %% [markdown]
-# **Cached**: make a few views, let the base read each of them once, and train the head on what it says. `training=True`
-# switches the layers on.
+# **Cached**: make a few views, run each of them through the base once, and train the head on the features.
+# `training=True` switches the augmentation on.
 
 # %%
 images = few.x.astype("float32")
@@ -607,7 +611,8 @@ assert abs(cached_by_hand - heads["cached"][0]) < 0.01  # other random views
 pd.DataFrame({"tlkit": heads.loc[0, list(HOW)], "by hand": [live_by_hand, cached_by_hand]}).round(3)
 
 # %% [markdown]
-# Live views give what section 6 gave. The cached ones are other random views, and the score differs by less than a point.
+# The live views give what section 6 gave. The cached ones are other random views than there, and the score differs by
+# less than a point.
 
 # %% [markdown]
 # Your guesses beside the results, if you recorded any:
