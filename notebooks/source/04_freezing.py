@@ -445,7 +445,7 @@ more
 
 
 # %%
-def seconds_an_epoch(core, examples, stage):
+def seconds_per_epoch(core, examples, stage):
     backbone.model.set_weights(pretrained)
     head.set_weights(start_of_head)
     ends, options = [], {"optimizer": OPTIMIZERS[stage], "learning_rate": 1e-3, "seed": SEED, "progress": False}
@@ -463,8 +463,8 @@ def measured(stage):
     start = time.process_time()
     cached = tlkit.cache_features(trunk, more, cache_dir="memory")
     once = time.process_time() - start  # building the graph included
-    whole = EPOCHS * seconds_an_epoch(backbone.model, more, stage)
-    return whole / (once + EPOCHS * seconds_an_epoch(tail, cached, stage))
+    whole = EPOCHS * seconds_per_epoch(backbone.model, more, stage)
+    return whole / (once + EPOCHS * seconds_per_epoch(tail, cached, stage))
 
 
 # %% tags=["nbval-ignore-output"]
@@ -706,7 +706,7 @@ assert (distance["5"] > 2 * distance["1"]).all()
 # **Predict before you run:** which change saves more of the source on average, the better start or the lower rate?
 
 # %%
-guess_cause = Predict("Which change saves more of the source?", choices=("the start", "the rate"))
+guess_cause = Predict("Which change saves more of the source, on average?", choices=("the start", "the rate"))
 guess_cause
 
 # %%

@@ -342,7 +342,7 @@ assert undecided("target", "base first", "head first")
 # it jumps?
 
 # %%
-guess_loss = Predict("What does the loss do first while the rate grows?", choices=["falls", "rises"])
+guess_loss = Predict("What comes first while the rate grows?", choices=["a fall of the loss", "a rise of the loss"])
 guess_loss
 
 # %%
@@ -378,7 +378,7 @@ assert (behind > 10 * loss.min()).all()
 pd.DataFrame({"rate of the lowest loss": lowest.map("{:.1e}".format), "loss near the fast rate": behind.round(2)}).T
 
 # %%
-guess_loss.compare("falls" if (loss.min() < loss.iloc[0]).all() else "rises")
+guess_loss.compare(f"a {'fall' if (loss.min() < loss.iloc[0]).all() else 'rise'} of the loss")
 
 # %% [markdown]
 # In most draws the loss is lowest *below* the gentle rate. One step above that rate, it has at least tripled in most
@@ -598,8 +598,8 @@ assert not rises("target", "early stopping")
 # ### A schedule for the rate, and weight decay
 #
 # Large networks are seldom trained at one rate from the first step to the last. A **schedule** changes it: *cosine*
-# (Loshchilov & Hutter, 2017, arXiv:1608.03983) lets it fall to zero along half a cosine, and a *warm-up* lets it rise
-# before that, while Adam's running means are still poor estimates. **Weight decay** (AdamW: Loshchilov & Hutter, 2019,
+# (Loshchilov & Hutter, 2016, arXiv:1608.03983) lets it fall to zero along half a cosine, and a *warm-up* lets it rise
+# before that, while Adam's running means are still poor estimates. **Weight decay** (AdamW: Loshchilov & Hutter, 2017,
 # arXiv:1711.05101) takes a small share of each kernel away in every step. It pulls towards zero; L2-SP pulls towards the
 # start. In Keras each of them is an argument:
 
@@ -629,7 +629,7 @@ guess_beat
 
 # %%
 tuned = tlkit.stored_table("schedules")
-by_way = tuned.pivot(index="draw", columns="way", values=["target", "source"])
+by_way = tuned.pivot_table(["target", "source"], "draw", "way")
 others = ["cosine", "warm-up, then cosine", "weight decay 0.01", "weight decay 1"]
 over_constant = {d: by_way[d][others].sub(by_way[d]["constant rate"], axis=0) for d in ("target", "source")}
 shown = pd.DataFrame({d: values.agg(in_words) for d, values in over_constant.items()})
@@ -832,7 +832,7 @@ Predict.report()
 # %% [markdown]
 # ## Summary
 #
-# - From clothes fine-tuning gains more than a point on the target; from printed characters it changes less than half a one.
+# - From clothes fine-tuning gains more than a point on the target; from printed characters it changes less than half a point.
 #   The related backbone, frozen, stays far ahead of the unrelated one, fine-tuned.
 # - **Head first** forgets less than base first, and no other method here was shown to gain more on the target. What was
 #   forgotten had moved: a head fitted anew to 500 source images lost at most a point and a half after any training.

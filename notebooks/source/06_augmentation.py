@@ -280,7 +280,7 @@ wanted = {"print": NAMES, "random": NAMES[:3], "pixels": NAMES}
 probes = {
     core: probe(cores[core], {name: augmentation(name, seed=SEED) for name in names}) for core, names in wanted.items()
 }
-pd.DataFrame({name: table.mean() for name, table in probes.items()}).reindex(NAMES).round(3)
+pd.DataFrame({name: table.mean() for name, table in probes.items()}).reindex(NAMES).round(3).astype(object).fillna("")
 
 # %% [markdown]
 # Now subtract the accuracy of "none", with the same labels each time. The 95 % intervals are over ten draws:
@@ -436,7 +436,7 @@ scratch = pd.concat([here, others]).set_index("draw")
 result = gains(scratch)
 result.loc["accuracy"] = scratch.mean()
 result["none"] = [np.nan, np.nan, scratch["none"].mean()]
-result.T[["accuracy", "mean", "half"]].reindex(ways).round(3)
+result.T[["accuracy", "mean", "half"]].reindex(ways).round(3).astype(object).fillna("")
 
 # %%
 guess_first.compare(scratch.mean().idxmax())

@@ -211,9 +211,10 @@ class Predict(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no typ
         return answer if isinstance(answer, str) else self._number(answer)
 
     def _number(self, value: float) -> str:
-        """With three digits of the scale."""
+        """With three digits of the scale; a whole number between whole numbers as it is."""
         assert self.between is not None
-        digits = max(0, 2 - math.floor(math.log10(self.between[1] - self.between[0])))
+        counted = all(float(number).is_integer() for number in (*self.between, value))
+        digits = 0 if counted else max(0, 2 - math.floor(math.log10(self.between[1] - self.between[0])))
         return f"{value:,.{digits}f}"
 
     def _allowed(self) -> str:
