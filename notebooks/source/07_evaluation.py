@@ -143,9 +143,9 @@ assert cell_sizes["frozen"]["images in the cell"] < errors.max() / 2
 assert cell_sizes["frozen"]["source"] < cell_sizes["zero-shot"]["source"] - 0.01
 
 # %% [markdown]
-# The frozen model empties the cell. But its head learned from handwriting alone and makes errors on print, where the
-# old head made none or hardly any: look for them in the left matrix. (The box *Grad-CAM* shows where the evidence for
-# each answer lies. Section 9 says how, and why to distrust it.)
+# The frozen model all but empties the cell. But its head learned from handwriting alone and makes errors on print,
+# where the old head made none or hardly any: look for them in the left matrix. (The box *Grad-CAM* shows where the
+# evidence for each answer lies. Section 9 says how, and why to distrust it.)
 
 # %% [markdown]
 # For one class, say the 2, call $h$ the *hits*: the twos that were called two.

@@ -878,11 +878,12 @@ for ax, (number, head) in zip(axes, ((1, 2), (2, 8), (3, 9)), strict=True):
     ax.tick_params(length=0)
 
 # %% [markdown]
-# Each of the three maps has a row for each token that looks. Left, a dark line just below the diagonal: each token
-# looks at the one before it. In the middle, fainter, a line just above: the one after. Right, a dark column: nearly all
-# look at `[CLS]`.
+# Each of the three maps has a row for each token that looks. On the left a dark line runs just below the diagonal:
+# each token looks at the one before it. In the middle a fainter line runs just above it: most tokens look at the one
+# after them. On the right there is a dark column: nearly all look at `[CLS]`.
 #
-# One sentence is an anecdote. Over 40 sentences: how much of its weight does a token give to the one *before* it?
+# One sentence is an anecdote, so here are 40 sentences. How much of its weight does a token give to the one *before*
+# it?
 
 # %%
 READ, LONGEST = 40, 32
@@ -939,8 +940,8 @@ when_shuffled.compare(given_to_previous)
 # It does: it goes by the positions, not by the words. What it adds to each token is "who stood before me", from which
 # later blocks can build pairs of words. Most attention heads are not as easily read.
 #
-# Where do the others look? In large part at `[CLS]`, which stands for no word: as if there were nothing to look for.
-# (Clark et al., 2019, arXiv:1906.04341, found the like in BERT, attention heads for neighbours included.)
+# Where do the others look? In large part at `[CLS]`, which stands for no word. (Clark et al., 2019, arXiv:1906.04341,
+# found attention heads in BERT that look at such marks, and some that look at neighbours.)
 
 
 # %% tags=["nbval-ignore-output"]

@@ -795,7 +795,7 @@ Predict.report()
 #
 # <details><summary>Hint</summary>
 #
-# $A$ has a row for each input and a column for each rank. And $B$?
+# $A$ has a row for each input, and as many columns as the rank says. And $B$?
 #
 # </details>
 # <details><summary>Solution</summary>

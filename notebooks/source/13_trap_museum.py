@@ -331,7 +331,8 @@ ax = plots.plot_audit(tlkit.audit_fit(model, few, **meant))
 # %% [markdown]
 # ### Exhibit 2: the flag that does not arrive
 #
-# First the head, with the layers frozen one by one in a loop. Then everything at a low rate.
+# First the head learns, while the layers of the backbone are frozen one by one in a loop. Then everything should
+# learn, at a low rate.
 #
 # **Predict before you run:** how many weights of the backbone does the second phase train?
 
@@ -862,7 +863,8 @@ assert not findings
 # %% [markdown]
 # ### Exhibit 12: predictions from one pass, labels from another (optional)
 #
-# A good head (the source's own, on cached features), a test set that is shuffled, and a confusion matrix by hand.
+# Here are a good head (the source's own, on cached features), a test set that is shuffled, and a confusion matrix
+# made by hand.
 #
 # **Predict before you run:** which accuracy does the trace of this matrix give?
 
@@ -890,8 +892,8 @@ assert by_hand < 0.3 < true - 0.3
 from_the_matrix.compare(by_hand)
 
 # %% [markdown]
-# It gives about chance: the set was shuffled anew between `predict` and the loop that collects the labels. **Fix:** do
-# not shuffle what you evaluate.
+# It gives about chance: the set was shuffled anew between `predict` and the loop that collects the labels. (The
+# audit's own pass shuffles once more, so its figure is another one.) **Fix:** do not shuffle what you evaluate.
 
 # %%
 some = tf.data.Dataset.from_tensor_slices((scored_on.x, scored_on.y)).batch(100)
@@ -904,7 +906,8 @@ assert not findings
 #
 # ### Exhibit 13: a learning rate that is too high
 #
-# The pretrained ResNet with a new head, everything unfrozen, five epochs at a learning rate of a few hundredths.
+# The pretrained ResNet gets a new head. Everything is unfrozen, and learns for five epochs at a rate of a few
+# hundredths.
 #
 # **Predict before you run:** which loss has a network that gives each of ten digits the same probability? Can a
 # pretrained one do worse?
@@ -934,9 +937,10 @@ tell(findings)
 assert "learning-rate-too-high" in rules(findings)
 
 # %% [markdown]
-# Chance is $\log C$ for $C$ classes; a loss above it after the first epoch is worse than not having trained. After such
-# a jump the loss may also come to rest on chance and stay there: that network is dead, and gives every image the same
-# answer. The rule finds both. **Fix:** a lower rate, from fresh weights. Here it is divided by 30.
+# Chance is $\log C$ for $C$ classes; a loss above it after the first epoch is worse than not having trained. (The
+# rule reads the second epoch, since the mean of the first holds the first, random steps.) After such a jump the loss
+# may also come to rest on chance and stay there: that network is dead, and gives every image the same answer. The
+# rule finds both. **Fix:** a lower rate, from fresh weights. Here it is divided by 30.
 
 # %%
 slower = tuned_at("low rate", RATE / 30)
@@ -974,7 +978,7 @@ assert reached["low rate"].min() > 0.8
 # %% [markdown]
 # ### Exhibit 14: statistics that never arrive (optional)
 #
-# A small network of your own, BatchNorm as it comes, twelve epochs on 100 images.
+# A small network of your own, with Keras' default BatchNorm, learns for twelve epochs from 100 images.
 #
 # **Predict before you run:** it learns its 100 training images by heart. Score it on *the very same images* afterwards:
 # what comes out?
