@@ -744,9 +744,9 @@ few_labels = tuned_table.query("labels in [100, 500]")
 few_labels.pivot_table(index="method", columns=["domain", "labels"], values="accuracy", aggfunc=in_words)
 
 # %% [markdown]
-# A column for each domain and number of labels. `stage 7` is the probe on the frozen encoder; at `stage 6` the last block
-# learns, at `stage 4` the last three, at `stage 0` everything. With three draws an interval is wide. But all methods got
-# the same labels, so look at the *differences* to the probe, draw by draw.
+# There is a column for each domain and number of labels. `stage 7` is the probe on the frozen encoder; at `stage 6`
+# the last block learns, at `stage 4` the last three, at `stage 0` everything. With three draws an interval is wide.
+# But all methods got the same labels, so look at the *differences* to the probe, draw by draw.
 
 # %%
 LEARNS = {"stage 6": "1 block", "stage 4": "3 blocks", "stage 0": "everything"}
@@ -773,8 +773,8 @@ axes[1].legend(frameon=False)
 sns.despine()
 
 # %% [markdown]
-# Left movies, right tweets; what learns grows from left to right. Blue are 100 labels, orange 500; the grey line is the
-# probe; bars are 95 % intervals over three draws.
+# Movies are on the left, tweets on the right, and in each panel more learns from left to right. Blue stands for 100
+# labels, orange for 500; the grey line is the probe; bars are 95 % intervals over three draws.
 
 # %% tags=["summary-3"]
 above = {
@@ -816,8 +816,8 @@ assert over_probe.loc[("movies", 500), "everything"].mean() > 0.03
 # %% [markdown]
 # ## 9. Forgetting, on the same task and on another
 #
-# **Stored figures, too.** A probe for movies is fitted on the frozen encoder (500 labels) and then left alone. The whole
-# encoder is tuned on something else, with a head of its own:
+# **These figures are stored, too.** A probe for movies is fitted on the frozen encoder (500 labels) and then left
+# alone. The whole encoder is tuned on something else, with a head of its own:
 #
 # - **tweets**: another domain, but the same task;
 # - **products or editorials**: another *task*, namely to tell which of the two a sentence comes from; sentiment does

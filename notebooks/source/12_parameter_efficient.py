@@ -710,8 +710,8 @@ axes[0].set_ylim(len(costs) - 0.5, -0.5)
 sns.despine()
 
 # %% [markdown]
-# Each point is one draw, each bar the mean of its three. Left, in orange, movies; right, in blue, the other task with
-# the head it had.
+# Each point is one draw, and each bar is the mean of three. On the left, in orange, are the movies; on the right, in
+# blue, is the other task with the head it had.
 #
 # Is it the method that forgets, or the rate? Each method trained at the rate that was best for movies, on 1,000
 # training sentences set apart. The next table has all rates that were tried, and what the other task kept at each

@@ -313,9 +313,10 @@ assert ("trainable-changed-after-compile" in rules(late)) == HOLDS["3"]
 assert ("weights-move-while-frozen" in rules(late)) == HOLDS["3"]
 ax = plots.plot_audit(tlkit.audit_fit(model, few, **meant))
 # %% [markdown]
-# The strip has one column per layer, from the pixels on the left to the head on the right, grouped by stage. Upper row:
-# what was meant (blue frozen, orange learning). Below: what one step moved, in the weights and in the statistics of
-# BatchNorm. A white cross marks each layer that did not do what was meant: here, all of the backbone.
+# The strip has one column per layer, from the pixels on the left to the head on the right, grouped by stage. The
+# upper row shows what was meant (blue frozen, orange learning). The rows below show what one step moved, in the
+# weights and in the statistics of BatchNorm. A white cross marks each layer that did not do what was meant: here, all
+# of the backbone.
 #
 # `fit` traced its training step the first time, with the flags as they were. **Fix:** compile again.
 
@@ -326,7 +327,7 @@ assert not tlkit.diagnose(model, few, **meant)
 # %%
 ax = plots.plot_audit(tlkit.audit_fit(model, few, **meant))
 # %% [markdown]
-# Blue under blue, orange under orange, no cross. `tlkit.fit` compiles each time.
+# Now blue stands under blue and orange under orange, and there is no cross. `tlkit.fit` compiles each time.
 
 # %% [markdown]
 # ### Exhibit 2: the flag that does not arrive
@@ -1100,7 +1101,7 @@ ax.axvline(0, color="0.25", linewidth=0.8)
 ax.set(xlabel="lost test accuracy (points)")
 sns.despine(ax=ax)
 # %% [markdown]
-# One bar per trap, with its 95 % interval over ten draws. The number before a name is that of the exhibit.
+# There is one bar per trap, with its 95 % interval over ten draws. The number before a name is that of the exhibit.
 
 # %% tags=["summary-2"]
 low, high = (dict(zip(costs, mean + side * half, strict=True)) for side in (-1, 1))
