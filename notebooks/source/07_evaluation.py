@@ -4,7 +4,7 @@
 # **Question: one model reads 94 of 100 test images, another one 98. Is the second one better, by how much, and when is
 # the number itself wrong?**
 #
-# Reading time: about 50 minutes, 45 without the section marked as optional; running it takes about one. You need:
+# Reading time: about 50 minutes, 40 without the section marked as optional; running it takes about one. You need:
 # notebook 03 (backbone, head, zero-shot). You should know what a mean and a standard deviation are. It runs offline.
 #
 # In the program of notebook 00 the line `scores["frozen base"] = model.evaluate(test, verbose=0)[1]` gives one number.
@@ -87,8 +87,8 @@ accuracies.round(4)
 # %% [markdown]
 # ## 2. Which errors? The confusion matrix
 #
-# Accuracy is one number. The **confusion matrix** keeps all of them: the row is the right class, the column the answer,
-# and the cell counts the images. Everything in this section is computed from it.
+# Accuracy is one number. The **confusion matrix** has a hundred: its row is the right class, its column the answer,
+# and each cell counts the images. Everything in this section is computed from it.
 #
 # **Predict before you run:** the zero-shot model has only seen print. Which handwritten digit will it miss most often,
 # and what will it take it for?
@@ -119,8 +119,8 @@ assert largest[:5].sum() > 0.3 * errors.sum()  # evenly spread, 5 of 90 cells wo
 # Numbers do not show what the images look like. Pick a cell of a matrix below, by domain, right class and answer, and
 # see its images, the most certain answers first.
 #
-# **Predict before you choose the other model:** the cell with the most errors of zero-shot: will the frozen model fill
-# it less, and which cells of the *source* will it fill that were empty?
+# **Predict before you choose the other model:** take the cell in which zero-shot makes most of its errors. Will the
+# frozen model make fewer of them? And which cells of the *source*, now empty, will it fill?
 
 # %% tags=["nbval-ignore-output"]
 heads = {"zero-shot": source_head, "frozen": head}
@@ -143,9 +143,9 @@ assert cell_sizes["frozen"]["images in the cell"] < errors.max() / 2
 assert cell_sizes["frozen"]["source"] < cell_sizes["zero-shot"]["source"] - 0.01
 
 # %% [markdown]
-# The cell empties. And the head that learned from handwriting alone makes errors on print, where the old one made none
-# or hardly any: look for them in the left matrix. (The box *Grad-CAM* shows where the evidence for each answer lies;
-# section 9 says how, and why to distrust it.)
+# The frozen model all but empties the cell. But its head learned from handwriting alone and makes errors on print,
+# where the old head made none or hardly any: look for them in the left matrix. (The box *Grad-CAM* shows where the
+# evidence for each answer lies. Section 9 says how, and why to distrust it.)
 
 # %% [markdown]
 # For one class, say the 2, call $h$ the *hits*: the twos that were called two.
@@ -247,9 +247,10 @@ assert rare.loc["always no", "balanced accuracy"] == 0.5
 assert rare.loc["raw pixels", "balanced accuracy"] > 0.7
 
 # %% [markdown]
-# (Means over 100 draws of the 20 eights.) By accuracy the model that never looks beats the pixel model. Recall and
-# **balanced accuracy**, the mean of the recall of yes and of no, tell them apart: a model that always says the same has
-# a balanced accuracy of one half.
+# The table holds means over 100 draws of the 20 eights. (`NaN`, no number, is the precision of a model that never
+# says yes.) By accuracy the model that never looks beats the pixel model. Recall and **balanced accuracy**, the mean
+# of the recall of yes and of no, tell them apart: a model that always says the same has a balanced accuracy of one
+# half.
 #
 # Precision falls when the class gets rarer, though the model is the same. Let $\pi$ be the share of eights, $r$ the
 # recall, $f$ the share of other digits that are called eight. Of all images, $\pi r$ are hits and $(1-\pi) f$ are false
@@ -281,8 +282,8 @@ assert named.loc["raw pixels", "precision"] < named.loc["raw pixels", "with all 
 # ## 4. How sure is the score? The bootstrap
 #
 # Other test images would have given another accuracy. How different? You own one test set. The **bootstrap** (Efron,
-# 1979) takes it for the world: draw a new test set of the same size *from it*, with replacement; score; repeat. The
-# middle 95 % of those scores is the interval.
+# 1979) takes it for the world: draw a new test set of the same size *from it*, with replacement, so that an image may
+# come twice; score it; repeat. The middle 95 % of those scores is the interval.
 
 # %% tags=["nbval-ignore-output"]
 right = answers["zero-shot"] == test.y
@@ -310,9 +311,9 @@ assert abs((interval.high - interval.low) / 2 - half_by_formula) < 0.1 * half_by
 assert macro_f1.low < macro_f1.value < macro_f1.high
 
 # %% [markdown]
-# What does "95 %" promise? That of many such intervals, each from its own test set, 95 in 100 hold the truth; not that
-# *this* one does. Here the promise can be tried: no image of `mnist` taught the zero-shot model anything, so let all
-# 5,000 images be the world. The accuracy on them is the truth. Draw 100 test sets of 200 images.
+# What does "95 %" promise? Of many such intervals, each from its own test set, 95 in 100 hold the truth. It does not
+# promise that *this* one does. Here the promise can be tried: no image of `mnist` taught the zero-shot model
+# anything, so let all 5,000 images be the world. The accuracy on them is the truth. Draw 100 test sets of 200 images.
 #
 # **Predict before you run:** how many of the 100 intervals miss the truth? And how wide is an interval from 200 images?
 
@@ -361,7 +362,8 @@ assert np.diff(ends).mean() > 2 * (high - low)  # a tenth of the images: about t
 # %% [markdown]
 # The promise is nearly kept: somewhat fewer than 95 hold the truth, and most of the others are too high. A test set
 # that happens to hold few errors gets a score that is too high and, with so few errors to draw from, an interval that
-# is too narrow. And with 200 test images two models need to be several points apart before their scores mean much.
+# is too narrow. And with 200 test images two separate scores must differ by several percentage points before the
+# difference means much.
 #
 # **Where the bootstrap fails.** A model that makes (nearly) no error leaves nothing to draw: on the source, the printed
 # digits, the interval all but vanishes. The exact binomial interval of scipy stays honest.
@@ -393,9 +395,10 @@ table = pd.crosstab(
 table
 
 # %% [markdown]
-# Call $b$ the images that only the first model reads and $c$ those that only the second reads. If both were equally
-# good, each of the $b + c$ would be a toss of a fair coin. The **p-value** is how often $b + c$ tosses come out at
-# least as one-sided as yours did. That is McNemar's test (1947) in its exact form.
+# Call $b$ the images that only the first model reads (here frozen: upper right) and $c$ those that only the second
+# reads (lower left). If both were equally good, each of the $b + c$ would be a toss of a fair coin. The **p-value**
+# is how often $b + c$ tosses come out at least as one-sided as yours did. That is McNemar's test (1947) in its exact
+# form.
 
 # %% tags=["nbval-ignore-output"]
 b, c = (frozen_right & ~right).sum(), (right & ~frozen_right).sum()
@@ -429,8 +432,8 @@ rough_features = tlkit.cache_features(rough_base.model, test, cache_dir="memory"
 answers["rough"] = evaluation.predict_classes(rough_head, rough_features)
 
 # %% [markdown]
-# **Predict before you run:** which of these pairs differ by more than luck? And whose interval is the widest: that of
-# two models that err on the same images, or on different ones?
+# **Predict before you run:** which of these pairs differ by more than luck? And which interval is wider: that of two
+# models that err on the same images, or that of two that err on different ones?
 
 
 # %% tags=["nbval-ignore-output"]
@@ -459,10 +462,11 @@ assert crossed["± paired"] > 3 * compared.loc["frozen − gentle", "± paired"]
 assert crossed["± paired"] > 0.8 * crossed["± unpaired"]
 
 # %% [markdown]
-# Frozen and gentle err on almost the same images: the paired interval is less than half as wide as one that forgets the
-# pairing, and even so it finds no difference. That is **no evidence**, not proof that both are equal: the interval says
-# how large a difference may still be hiding. Rough and zero-shot have similar scores, too, but each reads many images
-# that the other misses: their interval is several times as wide, and pairing hardly narrows it.
+# Frozen is clearly better than raw pixels. Frozen and gentle err on almost the same images: the paired interval is
+# less than half as wide as one that forgets the pairing, and even so it finds no difference. That is **no evidence**,
+# not proof that both are equal: the interval says how large a difference may still be hiding. Rough and zero-shot
+# have similar scores, too, but each reads many images that the other misses: their interval is several times as wide,
+# and pairing hardly narrows it. (Whether it leaves out 0 is a close call; read it off your own table.)
 #
 # A habit to unlearn: "the intervals overlap, so there is no difference". Cut the test images into ten sets of 200, and
 # compare frozen with zero-shot on each.
@@ -552,9 +556,9 @@ ax = plots.plot_calibration(tables)
 
 # %% [markdown]
 # The reliability diagram has a line for each model: across, how sure it was; upward, how often it was right; larger
-# points stand for more images. The lines leave out bins with less than a hundredth of the images. On the dashes both
-# agree. The zero-shot line runs far above them, the frozen one closer; the rough one lies below where most of its
-# images are.
+# points stand for more images. Bins with less than a hundredth of the images stand as single small points beside the
+# lines. On the dashed diagonal confidence and accuracy agree. The zero-shot line runs far above it, the frozen line
+# closer above it, and the rough line below it.
 
 # %% tags=["nbval-ignore-output"]
 rows = {name: (p.max(axis=1).mean(), (p.argmax(axis=1) == test.y).mean()) for name, p in certain.items()}
@@ -635,9 +639,9 @@ assert scaling.loc["rough", "T"] > 1 > scaling.loc["zero-shot", "T"]
 assert scaling.loc["frozen", "largest T of 4 × 100"] > scaling.loc["frozen", "smallest T of 4 × 100"] * 4 / 3
 
 # %% [markdown]
-# One number helps all three. But $T$ rests on the few *errors* among the held-out labels: a hundred labels of a good
-# model hold a handful of them or none, and $T$ swings from one hundred to the next. Count the errors before you trust
-# it.
+# One number helps all three. But $T$ rests on the few *errors* among the held-out labels: on a hundred labels a good
+# model makes a handful of errors or none, and $T$ swings from one hundred to the next. Count the errors before you
+# trust it.
 #
 # Held-out means held out. What if you take the labels that the head was trained on?
 
@@ -654,14 +658,14 @@ assert p.max(axis=1).mean() > accuracies["frozen"] + 0.005  # a modest model was
 assert wrong_labels > right_labels
 
 # %% [markdown]
-# The head is right on all its training labels, so nothing stops the temperature from sinking: a modest model becomes
-# one that is too sure.
+# The head is right on all its training labels, so each lower temperature makes them likelier still: a modest model
+# becomes one that is too sure.
 
 # %% [markdown]
 # ## 7. Is the score inflated? Leakage
 #
-# Fonts come in families: regular, bold, italic, narrow. Here are digits of one family with six faces, three pictures of
-# each. Within a column they are near copies of each other.
+# Fonts come in families: regular, bold, italic, narrow. Here are digits of one family that has six faces: three
+# pictures of each digit. Within a column they are near copies of each other.
 
 # %%
 printed = pair.source
@@ -817,13 +821,13 @@ assert gaps.loc["zero-shot", "gap"] > gaps.loc["frozen", "gap"] + 0.02
 # - **Random weights** have a smaller gap than zero-shot: a model that can do nothing does it equally well everywhere.
 # - **Rough** has a large *negative* gap. It reads the target worse than the frozen model does; it has forgotten the
 #   source.
-# - **Zero-shot against frozen**: the features are the same, the gap is not. So the gap is no property of the
-#   backbone alone. What the second one still has left is the distance that 100 labels did not close; part of it may
-#   simply be that handwriting is harder to read.
+# - **Zero-shot against frozen**: the features are the same, the gap is not. So the gap is no property of the backbone
+#   alone. The gap that is left with the new head is what 100 labels did not close; part of it may simply be that
+#   handwriting is harder to read.
 #
-# So: never the gap without both numbers, and never without a model trained for the target beside it. (The ± of the last
-# column adds the variances of two shares, by the formula of section 4. A source score without errors adds nothing to
-# it, which is a little too good; you know the exact interval.)
+# So: never the gap without both numbers, and never without a model trained for the target beside it. (The ± of the
+# last column adds the variances of two shares, by the formula of section 4. A source score without errors adds
+# nothing to it, which is a little too good: section 4 has the exact interval.)
 
 # %% tags=["nbval-ignore-output"]
 whole, left = gaps.loc["zero-shot", "gap"], gaps.loc["frozen", "gap"]
@@ -962,8 +966,8 @@ for name in ("random head", "random base"):
 # %% [markdown]
 # ### Does the marked place matter?
 #
-# Cover a square of 8 × 8 pixels with paper where the map is strongest, and ask the model again. Baselines: cover where
-# the map of a random head is strongest (mean of five), a random place, and where the most ink is.
+# Paint a square of 8 × 8 pixels white where the map is strongest, and ask the model again. Baselines: cover where the
+# map of a random head is strongest (mean of five), a random place, and where the most ink is.
 #
 # **Predict before you run:** rank the four by how much accuracy is left.
 
@@ -1125,9 +1129,9 @@ def precision_elsewhere(matrix, share): ...  # your code
 check("07.2", precision_elsewhere)
 
 # %% [markdown]
-# **3. Mend an interval.** This program shall give the 95 % interval of the difference between two models that answered
-# the same images. It runs, and its intervals are far too wide. Mend it. (`first_right` says for each image whether the
-# first model reads it.)
+# **3. Mend an interval.** This program should give the 95 % interval of the difference between two models that
+# answered the same images. It runs, and its intervals are far too wide. Mend it. (`first_right` says for each image
+# whether the first model reads it.)
 #
 # ```python
 # import numpy as np
@@ -1169,6 +1173,7 @@ check("07.3", interval_of_difference)
 
 # %% [markdown]
 # **4. Other letters** (without a check). Repeat section 7 with the lower-case letters: set
-# `printed = tlkit.load_domain("printed").restrict_to([*string.ascii_lowercase])` (after `import string`); six faces are
-# then 156 glyphs. Predict first: with 26 classes that look more alike, is the inflation larger or smaller? Which assert
-# fails, if any, and what does that tell you about carrying "the" size of leakage from one data set to the next?
+# `printed = tlkit.load_domain("printed").restrict_to([*string.ascii_lowercase])` (after `import string`), and
+# `counts == 156` in place of 60, since six faces are then 156 glyphs. Predict first: with 26 classes that look more
+# alike, is the inflation larger or smaller? Which assert fails, if any, and what does that tell you about carrying
+# "the" size of leakage from one data set to the next?

@@ -58,7 +58,7 @@ RESAMPLES = 300  # of the candidates, in section 6
 # harm.
 #
 # **Predict before you run:** you own 20 labelled digits. Is the difference above or below 0 on `mnist`? And on
-# `optdigits`, where raw pixels do better? Does the sign change with 200 labels?
+# `optdigits`, which raw pixels read better than `mnist`? Does the sign change with 200 labels?
 
 # %%
 from tlkit.widgets import Predict
@@ -127,9 +127,9 @@ assert gains["optdigits"][50].mean() < -0.01  # on optdigits harm up to 50 label
 assert abs(gains["optdigits"][200].mean()) < 0.015  # then no difference worth the name
 
 # %% [markdown]
-# With 10 or 20 labels the network **hurts**, on both targets. With 200 it helps on `mnist`, and on `optdigits` the mean
-# difference is within about a point of 0. So "clothes hurt digits" is true for a *target* and a *budget* (a number of
-# labels), not in general.
+# With 10 or 20 labels the network **hurts**, on both targets. With 200 it helps on `mnist`, and on `optdigits` the
+# mean difference is within about a percentage point of 0. So "clothes hurt digits" is true for a *target* and a
+# *budget* (a number of labels), not in general.
 #
 # It also depends on what you call "without it". Wang et al. (2019, arXiv:1811.09751) compare the same algorithm with
 # the source and without it. Without the source, the ResNet is trained *from scratch*.
@@ -212,10 +212,10 @@ assert high < 0
 # pretrained networks at four stages each, three ResNets with random weights and the raw pixels you have twelve
 # candidates.
 #
-# Two of the four targets are what a network was pretrained on. Their training images would flatter it, because it has
-# seen their labels. So both the labels and the test images come from the held-out part there. A font family goes to one
-# side as a whole: its faces are near copies of each other. Some fonts even share a glyph, so of equal images only one
-# stays.
+# Two of the four targets, clothes and printed digits, are what a network was pretrained on. Their training images
+# would flatter it, because it has seen their labels. So both the labels and the test images come from the held-out
+# part there. A font family goes to one side as a whole: its faces are near copies of each other. Some fonts even
+# share a glyph, so of equal images only one stays.
 
 # %%
 printed, fashion = tlkit.load_domain("printed"), tlkit.load_domain("fashion")
@@ -308,8 +308,9 @@ assert high < 0  # print hurts clothes
 # %% [markdown]
 # - On each target one network wins by far: the related one, cut at its last stage.
 # - Print → clothes hurts too. Negative transfer belongs to a **pair**, not to a network.
-# - For the unrelated target an earlier stage is the better cut: the last stage has become special to its source
-#   (Yosinski et al., 2014, arXiv:1411.1792, found the like between halves of ImageNet).
+# - On clothes an earlier stage of the print network is a better cut than its last one, which may have become special
+#   to print (Yosinski et al., 2014, arXiv:1411.1792, found the like between halves of ImageNet). That is no rule: in
+#   this table the last stage of the clothes network is its best cut on every target, digits included.
 #
 # How often does a frozen candidate lose against raw pixels here?
 
@@ -386,8 +387,8 @@ assert accuracy.loc["print 5", "mnist"] > accuracy.loc["print 2", "mnist"] + 0.2
 
 # %% [markdown]
 # - **Of two sources, the nearer one is better** on every target here, by either distance.
-# - **Its size says little.** The four unrelated pairs sit at the ceiling of the A-distance. By MMD print is nearer to
-#   clothes than to `optdigits`, yet it hurts on the one and helps on the other.
+# - **Its size says little.** The four unrelated pairs sit near the ceiling of the A-distance, 2. By MMD print is
+#   nearer to clothes than to `optdigits`, yet it hurts on clothes and helps on `optdigits`.
 # - **It cannot choose a cut.** All stages of a network share one source and so one distance, and random weights have
 #   no source at all. The distance looks neither at the network nor at a label.
 #
@@ -480,8 +481,8 @@ assert (picked["NCE"] == picked["true accuracy"]).all()
 
 # %% [markdown]
 # Both are right four times out of four, and no classifier was trained. A coin does that once in sixteen, so this is a
-# good sign and no proof. Also note the price: no source head, no score. Features from the middle of a network have
-# none.
+# good sign and no proof. Also note the price: these scores need a source head, and features from the middle of a
+# network have none.
 #
 # ### H-score: how far apart the classes are
 #
@@ -611,7 +612,7 @@ sns.despine()
 # %% [markdown]
 # There is one panel per target. Each sign is a candidate, with its LogME across and its true accuracy upward. Blue
 # numbers are the stages of the network pretrained on print, orange ones those of clothes; a, b and c are the random
-# networks, and px stands for raw pixels. A perfect ranking rises from left to right.
+# networks, nearly on top of each other, and px stands for raw pixels. A perfect ranking rises from left to right.
 #
 # How well does it rise? *Kendall's $\tau$* takes all pairs of candidates: the share that the score puts in the right
 # order minus the share in the wrong order. 1 is a perfect ranking, 0 what a random order gives on average. The
@@ -829,8 +830,9 @@ assert missed["accuracy − pixels"].abs().max() < 0.06
 assert above_pixels("LogME").loc["clothes 5", "optdigits"] > 0 > true_gain.loc["clothes 5", "optdigits"]
 
 # %% [markdown]
-# Both are right about nine times out of ten, and where LogME is wrong (the second table) the difference is small. Large
-# harm would have been seen beforehand. A gap as small as that of clothes on `optdigits` would not.
+# LogME and cross-validation are right about nine times out of ten. Where LogME is wrong (the second table) the
+# difference is small: it would have warned of large harm, but not of a gap as small as that of clothes on
+# `optdigits`.
 
 # %% [markdown]
 # ## 8. The same in plain Keras
@@ -872,7 +874,8 @@ for target, (_, found) in by_hand.items():
 {target: best for target, (best, _) in by_hand.items()}
 
 # %% [markdown]
-# For each target the scores are those of section 5. Only now look at the test images, with the network that was chosen:
+# On both targets the cross-validated accuracies agree with those of section 5. Only now look at the test images, with
+# the network that was chosen:
 
 # %% tags=["nbval-ignore-output"]
 for target, (best, _) in by_hand.items():
@@ -930,9 +933,9 @@ Predict.report()
 # Hints and solutions are folded.
 
 # %% [markdown]
-# **1. Which of them hurt?** Four pretrained networks were tried on one target with 20 labels. The table gives, in points
-# of accuracy, the mean difference over ten draws and its 95 % interval. Which sources are shown to hurt, *against raw
-# pixels*? Write their names into a set, such as `{"letters", "maps"}`.
+# **1. Which of them hurt?** Four pretrained networks were tried on one target with 20 labels. The table gives, in
+# percentage points of accuracy, the mean difference over ten draws and its 95 % interval. Which sources are shown to
+# hurt, *against raw pixels*? Write their names into a set, such as `{"letters", "maps"}`.
 #
 # | source | minus raw pixels | minus the same network from scratch |
 # |---|---|---|
@@ -991,9 +994,9 @@ def lost(scores, accuracies): ...  # your code
 check("08.2", lost)
 
 # %% [markdown]
-# **3. Mend a choice.** This program shall choose among candidates, a dictionary from a name to an array of features with a
-# row per image. Give it one candidate of pure noise with many features: it takes the noise. Mend it, so that it takes the
-# candidate whose features tell the classes apart on images that it did not learn from.
+# **3. Mend a choice.** This program should choose among candidates, a dictionary from a name to an array of features
+# with a row per image. Give it one candidate of pure noise with many features: it takes the noise. Mend it, so that
+# it takes the candidate whose features tell the classes apart on images that it did not learn from.
 #
 # ```python
 # from sklearn.linear_model import LogisticRegression

@@ -7,10 +7,11 @@
 # Reading time: about 30 minutes; running it takes about one. You need: notebooks 01, 03 and 05. It runs offline.
 #
 # The article, in Chinese, explains transfer learning with pretrained models (signed 禅与计算机程序设计艺术, *Zen and the Art of
-# Computer Programming*). Its frame is sound, and this course follows it: source and target, base and head, cross-entropy
-# and Adam, a frozen ResNet50. Several of its sentences are not. Sections 1 to 10 test those that a short cell can test.
-# Section 11 quotes every sentence that claims something, in Chinese and in English, with a verdict. A verdict links to the
-# section that shows it, in this notebook or in another; where only literature decides, it names the paper.
+# Computer Programming*). Its frame is sound, and this course follows it: source and target, base and head,
+# cross-entropy and Adam, a frozen ResNet50. Several of its sentences are wrong. Sections 1 to 10 test those that a
+# short cell can test. Section 11 quotes every sentence that claims something, in Chinese and in English, with a
+# verdict. A verdict links to the section that shows it, in this notebook or in another; where only literature
+# decides, it names the paper.
 #
 # The article prints a program, as notebook 00 did. Where you wrote `base.trainable = False` and read off a score beside a
 # baseline, it sets the flag layer by layer, calls that fine-tuning, and has no baseline. Section 12 repairs it in plain
@@ -42,7 +43,8 @@ pair = tlkit.load_pair(source="printed", target="mnist")
 #
 # It writes the gradient of the cross-entropy to the parameters $\theta$ as $-\sum_i y_i / \hat y_i$ and stops there.
 #
-# **Predict before you run:** for three logits, which of the four columns will disagree?
+# **Predict before you run:** for three logits, the table below has the gradient by symbols, by TensorFlow, by
+# differences (notebook 01) and by the article's formula. Which of the four columns will disagree?
 
 # %%
 z, y = sp.symbols("z:3"), sp.symbols("y:3")
@@ -255,8 +257,8 @@ assert [finding.rule for finding in findings] == ["input-statistics"]
 findings[0]
 
 # %% [markdown]
-# Smaller things: `num_classes` and `test_data` are never defined, and the other data are three dots, so it cannot run as
-# printed. § 5.1 chooses Python 3.8. The TensorFlow that runs here asks for a newer one:
+# Smaller things: `num_classes` and `test_data` are never defined, and three dots stand in place of the other data, so
+# it cannot run as printed. § 5.1 chooses Python 3.8. The TensorFlow that runs here asks for a newer one:
 
 # %% tags=["nbval-ignore-output"]
 wanted = metadata("tensorflow")["Requires-Python"]
@@ -285,8 +287,8 @@ pd.DataFrame(by_labels, index=["accuracy", "± (95 %)"]).rename_axis(columns="la
 assert sum(by_labels[100]) < ARTICLE_ACCURACY < by_labels[2000][0] - by_labels[2000][1]  # the whole intervals
 
 # %% [markdown]
-# Without any transfer: it only takes more labels. (The intervals are over five draws of them.) A number alone says nothing
-# about a method.
+# Raw pixels reach it without any transfer; they only need more labels. (The intervals are over five draws of them.) A
+# number alone says nothing about a method.
 
 # %% [markdown]
 # ## 7. Source minus target, question 7 of its appendix
@@ -295,7 +297,7 @@ assert sum(by_labels[100]) < ARTICLE_ACCURACY < by_labels[2000][0] - by_labels[2
 # performance on the source and on the target".
 #
 # **Predict before you run:** look back at the table of section 2. Which of the three trainings has the smallest gap,
-# source minus target? Is it the best one?
+# source minus target? (A gap below zero is smaller than one above.) Is it the best one?
 
 # %% tags=["nbval-ignore-output"]
 with_gap = scores.assign(gap=scores["source"] - scores["target"])
@@ -320,9 +322,9 @@ pd.Series({"gap": in_words(*gap), "target": in_words(*worse)}, name="base, then 
 # %% [markdown]
 # ## 8. Access to the source data, § 3.3 and question 6
 #
-# 我们需要访问源域的数据集: "we need access to the data set of the source domain". A new head and fine-tuning need the
-# *weights*. No source image has entered the training of any head in this notebook: only target images have. (Other methods
-# do need source images: CORAL, in notebook 02, trains its classifier on them. Adaptive BatchNorm, there too, adapts with
+# 我们需要访问源域的数据集: "we need access to the data set of the source domain". A new head and fine-tuning need the *weights*.
+# No head in this notebook was trained on a source image: all learned from target images alone. (Other methods do need
+# source images: CORAL, in notebook 02, trains its classifier on them. Adaptive BatchNorm, there too, adapts with
 # target images alone.)
 #
 # That does not make privacy a non-issue, since weights can betray what they were trained on (Shokri et al., 2016,
@@ -409,8 +411,9 @@ assert low < 0 < high
 # hyperparameters or by adding training data". No validation part is named. So suppose that the images that choose the
 # hyperparameters are the images that report the accuracy.
 #
-# Below a head learns on the frozen features from print by gradient descent, with five rates and four numbers of steps:
-# twenty settings. Of the 2,000 test images 100 choose the best setting. The other 1,900 are fresh.
+# In the next cells a head learns on the frozen features from print by gradient descent, with five rates and four
+# numbers of steps: twenty settings. Of the 2,000 test images 100 choose the best setting, and the other 1,900 are
+# fresh. Each of the 20 hundreds has its turn.
 #
 # **Predict before you run:** by how many points is the accuracy on the 100 images too good?
 
@@ -455,9 +458,9 @@ hidden = flattered / (1 - tuned["1,900 fresh images"])
 assert hidden.mean() > 0.2
 
 # %% [markdown]
-# The score of the images that chose is too good in these ten draws, by about half a point; that hides more than a fifth of
-# the errors. It takes no more than twenty settings. The advice is right with a third part: the validation images choose, the
-# test images are read once (notebook 10).
+# In these ten draws the images that chose the setting report too good a score, by about half a point; that hides more
+# than a fifth of the errors. Twenty settings were enough for that. The advice is right with a third part: the
+# validation images choose, the test images are read once (notebook 10).
 
 # %% [markdown]
 # ## 11. Sentence by sentence
@@ -667,9 +670,9 @@ def verdict(right, n, baseline): ...  # your code
 check("09.2", verdict)
 
 # %% [markdown]
-# **3. Repair the program.** `base` is a network that was pretrained on pixels from -1 to 1. The model that this program
-# returns takes pixels from 0 to 255, and shall end in logits and learn from whole numbers as labels. It runs, and two
-# things are wrong. Repair it.
+# **3. Repair the program.** `base` is a network that was pretrained on pixels from -1 to 1. The model that this
+# program returns takes pixels from 0 to 255. It should end in logits and learn from whole numbers as labels. It runs,
+# and two things are wrong. Repair it.
 #
 # ```python
 # import keras

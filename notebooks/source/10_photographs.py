@@ -16,7 +16,7 @@
 # | the clothes | all that is below |
 # | no clothes | the same cells on the photographs beside this notebook; the stored tables are of clothes |
 # | a folder of your own, with a folder per class | the same cells on your pictures: set `FOLDER` |
-# | a network, or a file of ResNet50's weights | the article's own ResNet50: set `NETWORK` to `"resnet50"`, `WEIGHTS` to `"imagenet"` or to the file's path |
+# | the internet, or a file of ResNet50's weights | the article's own ResNet50: set `NETWORK` to `"resnet50"`, `WEIGHTS` to `"imagenet"` or to the file's path |
 #
 # Cells that show photographs of clothes are stored without their output. Run them to see it.
 
@@ -120,8 +120,8 @@ for names in pairs[:1]:
     show([plt.imread(Path(looked_at) / name) for name in names], [str(Path(name).parent) for name in names])
 
 # %% [markdown]
-# In the clothes one pair of shorts was photographed once and lies in two folders, once as *shorts*, once as *skirt*. So
-# one of the two labels is wrong. A classifier cannot get both right, and no test would have told you why.
+# In the clothes nearly the same picture of one garment lies in two folders, once as *shorts* and once as *skirt*. So
+# one of the two labels is wrong. A classifier cannot get both right, and no score would have told you why.
 
 # %% tags=["summary-3"]
 assert len(pairs) == 1 or not ON_CLOTHES
@@ -129,8 +129,9 @@ assert len(pairs) == 1 or not ON_CLOTHES
 # %% [markdown]
 # ## 3. What is free?
 #
-# Here are two baselines. **Raw pixels**: each photograph shrunk to 24 × 24, and a logistic regression. **Random
+# Here are three baselines. **Raw pixels**: each photograph shrunk to 24 × 24, and a logistic regression. **Random
 # network**: the same logistic regression on the features of a network of the same form that has learned nothing.
+# **Commonest class**: the class with most training photographs is the answer to every photograph.
 #
 # **Predict before you run:** there are ten classes and ten labels of each. What share will raw pixels get right?
 
@@ -175,14 +176,16 @@ scores = {
 by_pixels.compare(scores["raw pixels"])
 
 # %% [markdown]
-# These are accuracies on the **validation** part. So are all others below until section 7.
+# These are accuracies on the **validation** part, and so is all that your machine computes until section 8. The
+# stored tables below name their parts.
 
 # %% [markdown]
 # ## 4. The article's program, as printed
 #
-# Below is its § 5.2, with what it leaves open filled in: `num_classes` and the three data sets. Only the base is another
-# one, unless you chose ResNet50. As printed the program **does not prepare the pixels**. The backbones of tlkit hold
-# that step as a layer, so the program's base is the network cut behind this layer.
+# Below is the program of the article's § 5.2. What it leaves open is filled in: `num_classes` and the three data
+# sets. Only the base is another one, unless you chose ResNet50. As printed the program **does not prepare the
+# pixels**. The backbones of tlkit hold that step as a layer, so the program's base is the network cut behind this
+# layer.
 
 # %% tags=["nbval-ignore-output"]
 PREPARING = {"resnet50": "subtract_means"}.get(NETWORK, "rescale")
@@ -235,10 +238,11 @@ scores |= {name: run_program(base_model) for name, base_model in bases.items()}
 missing_layer.compare(scores["pixels prepared"] - scores["as printed"])
 
 # %% [markdown]
-# One draw of the labels proves nothing. The stored table below has ten draws of 100 labels of the clothes, and for each
-# way its accuracy on the **test** part. `tools/clothes_tables.py` made it in this manner: each way had a few settings
-# (a rate, or the penalty of the logistic regression). The mean validation accuracy of two draws chose one. Only with
-# this one the test part was read. So every way is tuned alike, and no choice has seen a test photograph.
+# One draw of the labels proves nothing. The stored table below has ten draws of 100 labels of the clothes, and for
+# each way its accuracy on the **test** part. `tools/clothes_tables.py` made it in this manner: a way has up to six
+# settings (a rate, or the penalty of the logistic regression). The mean validation accuracy of two draws chose one,
+# and the test part was read with this one alone. So no choice has seen a test photograph. The article's program,
+# which names no rate, has one setting.
 
 # %%
 few_labels = tlkit.stored_table("clothes_few")
@@ -292,15 +296,16 @@ assert bounds(PRINTED, "raw pixels")[0] > 0.2
 # %% [markdown]
 # ## 5. With 100 labels: the head, the order, the views, the pixels
 #
-# The article's head has 1,024 hidden units. It trains head and base in an order of its own (first the base, notebook
-# 05). It names augmentation, and it takes 224 pixels. Each of these is one change, so each has one row below:
+# The article's head has 1,024 hidden units. Its text trains the base first and then the head (notebook 05). It names
+# augmentation, and its program takes 224 pixels. Each of these is one change, so each has a row of its own below:
 #
 # - **article, …, rate chosen**: the article's head again, with the best of five rates in place of Adam's default;
 # - **linear head**: no hidden layer, the same epochs, the best of five rates;
 # - **probe**: a logistic regression, the best of six penalties;
-# - **head first**: from the probe on, head and last stage learn (`fine_tune`, notebook 05), the best of five rates;
+# - **head first**: the head starts as the probe, then head and last stage learn (`fine_tune`, notebook 05), the best
+#   of five rates;
 # - **base first**: the article's order: the last stage learns below a random head, then the head is fitted;
-# - **rate per part**: as head first, but each part learns 2.6 times more slowly than the one behind it;
+# - **rate per part**: as head first, but each part learns 2.6 times more slowly than the part that follows it;
 # - **views**: four flipped, shifted and zoomed views of each photograph (notebook 06), as many steps in all;
 # - **128 px, 224 px**: the probe on smaller or larger photographs.
 #
@@ -346,9 +351,9 @@ how_many.compare(len(gains))
 
 # %% [markdown]
 # *Undecided* means that the interval holds zero: ten draws show no difference. **Only larger photographs are shown to
-# gain anything.** Neither the hidden units nor fine-tuning, neither the order nor the views do. One row says *less*: head
-# first with views. Its best rate was the largest that was tried, so it is not tuned as well as the others, and nothing
-# follows from it. The draws say nothing of other data, of more labels or of another network; the next section has all
+# gain anything.** The hidden units, fine-tuning, the order and the views are not. One row says *less*: head first
+# with views. Its best rate was the largest that was tried, so it is not tuned as well as the others, and nothing
+# follows from it. The draws say nothing about other data, more labels or another network; the next section has all
 # labels.
 
 # %% [markdown]
@@ -378,7 +383,7 @@ scores["fine-tuned"] = tlkit.accuracy(tuned, validation)
 {name: round(score, 3) for name, score in scores.items()}
 
 # %% [markdown]
-# Did the right weights move? Not the flags, the weights (notebook 04):
+# Did the right weights move? Do not ask the flags; look at the weights (notebook 04):
 
 # %%
 audit = tlkit.audit_fit(tuned, few[:4], intended_stage=stage, backbone=backbone)
@@ -386,7 +391,8 @@ assert ((audit["meant"] == "learn") == audit["weights_moved"]).all()
 audit["meant"].value_counts().to_frame("layers with weights")
 
 # %% [markdown]
-# The asserts of this notebook hold on clothes and on the photographs of the course: ImageNet beats both baselines.
+# On the clothes, and on the photographs of the course, the probe beats raw pixels and the random network by more than
+# ten points. (On a folder of your own nothing is asserted.)
 
 # %%
 assert scores["probe"] > max(scores["raw pixels"], scores["random network"]) + 0.1 or FOLDER
@@ -394,8 +400,9 @@ assert scores["probe"] > max(scores["raw pixels"], scores["random network"]) + 0
 # %% [markdown]
 # ## 6. With all labels: choose, then test once
 #
-# The clothes have 3,068 labels. The table is stored, too. Each way has its settings, the validation part chose one, and
-# the test part was read once per way. The last question is which *way* to report: the validation part chooses that, too.
+# The clothes have 3,068 labels. The table is stored, too. Each way has its settings (a rate or a penalty; the table
+# rounds the smallest rates to zero), the validation part chose one, and the test part was read once per way. The last
+# question is which *way* to report: the validation part chooses that, too.
 #
 # **Predict before you run:** the article reports 0.85. Will the best honest figure be above it?
 
@@ -437,8 +444,8 @@ honest_figure.compare(ladder.loc[best, "test"])
 # %% [markdown]
 # The first row is the mean over ten draws of 100 labels, with the interval over the draws. Each other row is one
 # training run with all labels, and its interval covers other test pictures of the same kind, not other training
-# pictures. Two rows whose intervals overlap cannot be ranked by this table. The cell below computes what may be said of
-# the article's figure, and of the published ones.
+# pictures. The lower five rows lie too close together for this table to rank them. The cell below computes what may
+# be said of the article's figure, and of the published ones.
 #
 # The published figures are those of an Xception at 299 pixels (ML Zoomcamp): the validation accuracy of its best epoch.
 # The best of many epochs, on the pictures that chose it, is too good a figure: compare it with the column `validation`,
@@ -459,8 +466,9 @@ print(f"Its validation accuracy, {reached:.3f}, is {verdict} the published {PUBL
 # %% [markdown]
 # ## 7. Your model, on all labels
 #
-# The cells below run on your machine: a logistic regression on the frozen network's features of all training pictures.
-# Fine-tuning has changed the network, so it is loaded again.
+# The cells below run on your machine: a logistic regression on the frozen network's features of all training
+# pictures. Fine-tuning has changed the network, so it is loaded again. (The penalty is not tuned here, so the score
+# may differ from the *probe* of section 6.)
 
 # %% tags=["nbval-ignore-output"]
 backbone = tlkit.load_backbone(NETWORK, weights=WEIGHTS, image_size=SIDE)
@@ -487,8 +495,9 @@ wrong = pd.DataFrame({"label": validation.y, "it says": says})[says != validatio
 wrong.value_counts().head(5).to_frame("photographs")
 
 # %% [markdown]
-# **Where does it look?** Grad-CAM (notebook 07) marks where the evidence for the right class lies: four photographs, and
-# below each its map under a head with random weights. A map that stays the same shows the photograph and not the model.
+# **Where does it look?** Grad-CAM (notebook 07) marks where the evidence for the right class lies: four photographs,
+# and below each its map under a head with random weights. A map that stays the same (a correlation near 1 in the
+# second cell below) does not show what the head has learned.
 
 # %% tags=["nbval-ignore-output", "shows-fetched"]
 some = np.flatnonzero(says == validation.y)[:: max(1, len(validation) // 5)][:4]
@@ -510,9 +519,9 @@ print(f"correlation of the two maps, mean over the photographs: {np.mean(alike o
 # %% [markdown]
 # ## 8. How sure may it be? And the test, once
 #
-# A probability of 0.9 should be right nine times of ten. One number, the *temperature*, corrects a model that is too sure
-# of itself or not sure enough (notebook 07). It is fitted on the validation part. Then the test part is read, for the
-# first time in this notebook.
+# Of the answers with a probability of 0.9, nine in ten should be right. One number, the *temperature*, corrects a
+# model that is too sure of itself (then it is above one) or not sure enough (notebook 07). It is fitted on the
+# validation part. Then the test part is read, for the first time in this notebook.
 
 # %%
 SURE = 0.9
@@ -535,8 +544,9 @@ report |= {f"share above {SURE}": sure.mean(), f"accuracy above {SURE}": np.mean
 pd.Series(report).round(3).to_frame("your model")
 
 # %% [markdown]
-# The interval says how far the accuracy would move with other test pictures. It is wide: with 372 pictures, a figure of
-# two decimals is already bold, and so is every ranking of published figures that differ by a point or two.
+# The interval says how far the accuracy would move with other test pictures. It is wide: with 372 pictures even the
+# second decimal is uncertain, and figures that differ by a point or two cannot be ranked. Compare also the two
+# calibration errors, and see how often the answers above 0.9 are right.
 
 # %% tags=["summary-3"]
 assert interval.high - interval.low > 0.05 or FOLDER
@@ -559,9 +569,9 @@ f"{exported.stat().st_size / 1e6:.0f} MB"
 # %% [markdown]
 # ## 10. What do the layers see? (optional)
 #
-# A probe says how well features suit a task, and not what they are. Here are three ways to look, on the photographs that
-# lie beside this notebook. First the **filters** of the first convolution: each takes in 3×3 pixels of three colours, so
-# it can be drawn as a small picture. (Each is stretched to the whole range of brightness.)
+# A probe says how well features suit a task, but not what they show. Here are three ways to look, on the photographs
+# that lie beside this notebook. First the **filters** of the first convolution: each takes in 3×3 pixels of three
+# colours, so it can be drawn as a small picture. (Each is stretched to the whole range of brightness.)
 
 # %% tags=["shows-bundled"]
 photos = tlkit.load_folder(COURSE / "photos", image_size=160)
@@ -594,14 +604,14 @@ for stage, answers, column in zip((0, *STAGES), (None, *maps), axes.T, strict=Tr
 
 # %% [markdown]
 # Each column shows the two channels of a stage that differ most from place to place; dark is a strong answer. Stage 1
-# draws the outline. At stage 7 five by five positions are left, and they say little more than *where something is*: what
-# it is stands in which of the 1,280 channels answer.
+# draws the outline. At stage 7 five by five positions are left (the white ones at the rim answer least), and they say
+# little more than *where something is*. What it is can be told only from which of the 1,280 channels answer.
 #
 # That is easier to see from the **neighbours**: which photographs have similar features? `FeatureMap` puts 80 of them on
 # a map. Choose a stage, press a photograph, and see its nearest five.
 #
-# **Predict before you run:** how many of the photographs have a nearest one of their own class, by their pixels, and by
-# the last stage? (With ten classes, chance is 9 in 100.)
+# **Predict before you run:** which share of the photographs has a nearest one of its own class, by pixels, and by the
+# last stage? (Of each photograph's 79 others 7 are of its class, so chance is 9 in 100.)
 
 # %%
 from tlkit.widgets import FeatureMap
@@ -649,9 +659,9 @@ assert gain[1][0] + gain[1][1] < 0
 assert gain[7][0] - gain[7][1] > 0.35
 
 # %% [markdown]
-# From stage 2 on, more photographs have a nearest one of their own class than by pixels; at the last stage there are
-# more than twice as many. Stage 1 does worse than the pixels. (A mean over positions keeps no places. Whether that is the
-# reason is not shown here.)
+# From stage 2 on, more photographs have a nearest one of their own class than by pixels; at the last stage it is a
+# gain of more than 35 points. Stage 1 does worse than the pixels. (A mean over positions keeps no places. Whether
+# that is the reason is not shown here.)
 
 # %% [markdown]
 # Your guesses beside the results, if you recorded any:

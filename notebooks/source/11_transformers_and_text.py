@@ -54,9 +54,9 @@ plt.rcParams["figure.dpi"] = 72  # a notebook with many pictures stays small
 # %% [markdown]
 # ## 1. Four domains, one question
 #
-# People rated each sentence from -4 to 4 (Hutto & Gilbert, 2014); here it is *positive* above a half, *negative* below
-# minus a half, and left out between. The movie snippets come from Pang & Lee (2004), the product reviews from Hu & Liu
-# (2004). No review and no article has sentences in both parts, training and test.
+# People rated each sentence from -4 to 4 (Hutto & Gilbert, 2014); here a sentence is *positive* above a half,
+# *negative* below minus a half, and left out in between. The movie snippets come from Pang & Lee (2004), the product
+# reviews from Hu & Liu (2004). No review and no article has sentences in both parts, training and test.
 
 # %%
 SHOWN = {"movies": 165, "products": 537, "editorials": 437, "tweets": 733}
@@ -107,11 +107,12 @@ assert "[UNK]" not in tokens_of(ids[3])
 # %% [markdown]
 # ## 3. Attention, written out
 #
-# A toy sentence of four words, and one padding. Each token has three short vectors. Its **query** says what it looks
-# for, its **key** what it offers to those who look, its **value** what they get. In a Transformer all three
-# are learned linear maps of the same vector, that of the token: $q = xW_q$, $k = xW_k$ and $v = xW_v$ (biases left out),
-# with the same three matrices for every token. Section 4 takes them from the network. Here $q$, $k$ and $v$ are set by
-# hand: "film" looks for properties (first axis), "good" looks for negations (second axis), the others look for nothing.
+# Take a toy sentence of four words and one padding. Each token has three short vectors. Its **query** says what it
+# looks for, its **key** what it offers to those who look, its **value** what they get. In a Transformer all three are
+# learned linear maps of the same vector, that of the token: $q = xW_q$, $k = xW_k$ and $v = xW_v$ (biases left out),
+# with the same three matrices for every token. Section 4 takes them from the network. Here $q$, $k$ and $v$ are set
+# by hand: "film" looks for properties (first axis), "good" looks for negations (second axis), the others look for
+# nothing. The two axes of a value mean *pleasant* and *about a film*.
 
 # %%
 words = ["not", "a", "good", "film", "[PAD]"]
@@ -168,9 +169,9 @@ assert np.allclose(mixed[0], by_hand, atol=1e-6)
 pd.DataFrame(by_hand, words, ["pleasant", "about a film"]).round(2)
 
 # %% [markdown]
-# "film" has become pleasant by looking at "good", and "good" has become *un*pleasant by looking at "not". That the
-# negation reaches "film" takes a second block, which looks at what the first one made. (The row of the padding is
-# thrown away.)
+# "film" has become pleasant by looking at "good", and "good" has become *un*pleasant by looking at "not". For the
+# negation to reach "film", a second block must look at what the first one made. (The row of the padding is thrown
+# away.)
 
 # %% [markdown]
 # ## 4. The block around it
@@ -195,15 +196,15 @@ pd.DataFrame(by_hand, words, ["pleasant", "about a film"]).round(2)
 # around a small network that sees each token alone; five more such blocks, the mean of the tokens, the head.)
 #
 # The article's diagram (§ 2.2; notebook 09, section 4) is a single chain: attention, feed-forward, dropout, layer
-# normalisation, "concatenation", head. Against it:
+# normalisation, "concatenation", head. Compared with the block above:
 #
 # - two **bypasses** are missing, and one of the two normalisations;
 # - the concatenation joins the attention heads *inside* the attention, and nothing at the end;
 # - dropout stands in front of each sum, and there is a mask, without which padding takes part;
 # - it is a block, and there are several.
 #
-# The sum is normalised *after* it is taken ("post-norm"), as in BERT (Devlin et al., 2019, arXiv:1810.04805); most later
-# networks normalise before. Written out, with the weights of the pretrained network:
+# The sum is normalised *after* it is taken ("post-norm"), as in BERT (Devlin et al., 2019, arXiv:1810.04805); most
+# later networks normalise before. Here is the block written out, with the weights of the pretrained network:
 
 
 # %%
@@ -280,10 +281,11 @@ similarity = {"embeddings": alike(embedded), **{name: alike(tokens) for name, to
 {name: round(value, 2) for name, value in similarity.items()}
 
 # %% [markdown]
-# (The mean cosine between two tokens of the sentence.) Without the bypasses all tokens end up as nearly the same vector.
-# Attention is a mean, and a mean of means forgets who was who (Dong et al., 2021, arXiv:2103.03404). The bypasses keep
-# the tokens apart; the missing normalisation of the chain makes no difference beside that. (These weights were trained
-# with bypasses, so this says what the bypasses do here, not what another training could do without them.)
+# The numbers are mean cosines between two tokens of the sentence. Without the bypasses all tokens end up as nearly
+# the same vector. Attention is a mean, and a mean of means forgets who was who (Dong et al., 2021, arXiv:2103.03404).
+# The bypasses keep the tokens apart; the missing normalisation of the chain makes no difference beside that. (These
+# weights were trained with bypasses, so this says what the bypasses do here, not what another training could do
+# without them.)
 
 # %%
 for name in ("without bypasses", "the chain"):
@@ -338,8 +340,8 @@ for name in ("movies", "tweets"):
 ways["tweets"]["pretrained"][0]
 
 # %% [markdown]
-# **Predict before you run:** with 100 labels of tweets, how many points lie between the pretrained encoder and TF-IDF?
-# And does the random encoder beat TF-IDF?
+# **Predict before you run:** with 100 labels of tweets, how many percentage points lie between the pretrained encoder
+# and TF-IDF? And does the random encoder beat TF-IDF?
 
 # %%
 from tlkit.widgets import Predict
@@ -361,9 +363,10 @@ for ax, name in zip(axes, TEXT_DOMAINS, strict=True):
     ax.set_title(name)
 
 # %% [markdown]
-# Four panels, one for each domain: test accuracy against labels of each class, with 95 % intervals over draws of the
-# labels. The dashes are what you get for always naming the more common class. The pretrained line lies above the others
-# in every panel; with five labels of each class it is hardly above the dashes, or below them.
+# There is a panel for each domain: test accuracy against labels of each class, with 95 % intervals over draws of the
+# labels. The dashes are what you get for always naming the more common class. The pretrained line lies above the
+# others in every panel. With five labels of each class, on products and on tweets, its interval still reaches below
+# the dashes.
 
 
 # %% tags=["plumbing"]
@@ -395,7 +398,8 @@ points.compare(100 * (level["tweets"]["pretrained"] - level["tweets"]["TF-IDF"])
 # %% [markdown]
 # - The pretrained encoder wins in each domain, and with a *quarter* of the labels: 25 of each class do more than 100
 #   with TF-IDF.
-# - The architecture alone is worth nothing: with random weights it is worse than counting words.
+# - The architecture alone is worth little: with random weights, tried on movies and tweets, it is worse than counting
+#   words.
 # - Movies are the hardest of the four. Section 8 has more to say about them.
 
 # %% [markdown]
@@ -527,8 +531,8 @@ for ax, method in zip(axes, METHODS, strict=True):
     heat(ax, matrix(transfer, method, "drop in balanced accuracy"), title, cmap="Oranges", vmin=0, vmax=0.2)
 
 # %% [markdown]
-# The same, as the loss against the target's own labels; zero on the diagonal. Where TF-IDF loses little, it has little
-# to lose: see the editorials.
+# Now each cell is a drop; on the diagonal it is zero. Where TF-IDF drops little it has little to lose: see the
+# editorials, which it reads hardly better than chance even with their own labels.
 
 # %% tags=["nbval-ignore-output"]
 away = transfer[transfer["source"] != transfer["target"]]
@@ -595,8 +599,9 @@ pd.DataFrame({"half a cell's 95 % interval, median": width.groupby("method").med
 # - **There is a drop**, with both methods: the target's own labels are worth more than those of another domain.
 # - The pretrained encoder with *other people's* labels beats TF-IDF with the target's *own* on average. It does so on
 #   editorials, where TF-IDF is hardly above chance, and on products. On movies and tweets no difference shows.
-# - The drop is **not symmetric**. Each other source costs tweets more than seven points. As a source for movies they do
-#   much better than movies do for them. The editorials lose as much with products as a source.
+# - The drop is **not symmetric**. Each other source costs tweets more than seven points. Tweets as a source cost
+#   movies much less than movies as a source cost tweets. Products as a source cost the editorials more than eight
+#   points.
 # - **Both scores** mostly tell one story. From products to editorials they do not: by accuracy the probe is above the
 #   more common class, but much of that comes from calling most sentences negative. Balanced accuracy sees it.
 # - The last table: a single cell is known to a few points only. Trust the pattern, not the cell.
@@ -607,7 +612,7 @@ pd.DataFrame({"half a cell's 95 % interval, median": width.groupby("method").med
 # The backbone has seven stages: the embeddings, then the six blocks; the last ends in the mean of the tokens. Boundaries
 # lie *between* blocks, where one tensor passes: a cut inside a bypass is not possible (notebook 03).
 #
-# First: what does a probe read off at each boundary? Section 5 has kept the mean of the tokens at all seven.
+# First, what does a probe read off at each boundary? Section 5 has kept the mean of the tokens at all seven.
 #
 # **Predict before you run:** at which boundary is sentiment read off best?
 
@@ -650,8 +655,9 @@ pd.DataFrame(cost).T.round(2).astype({"weights that learn": int})
 #
 # ### The recipe
 #
-# The head starts as the probe. Then AdamW, four epochs, batches of 16, and a rate that goes up for a tenth of the steps
-# and down along half a cosine: pretrained Transformers are easily thrown off by a large first step.
+# The head starts as the probe. Then AdamW (Adam with weight decay) trains for four epochs in batches of 16. The rate
+# goes up for a tenth of the steps and down along half a cosine, so that the first steps are small. This is usual for
+# Transformers; other schedules were not tried here.
 
 
 # %%
@@ -738,9 +744,9 @@ few_labels = tuned_table.query("labels in [100, 500]")
 few_labels.pivot_table(index="method", columns=["domain", "labels"], values="accuracy", aggfunc=in_words)
 
 # %% [markdown]
-# A column for each domain and number of labels. `stage 7` is the probe on the frozen encoder; at `stage 6` the last block
-# learns, at `stage 4` the last three, at `stage 0` everything. With three draws an interval is wide. But all methods got
-# the same labels, so look at the *differences* to the probe, draw by draw.
+# There is a column for each domain and number of labels. `stage 7` is the probe on the frozen encoder; at `stage 6`
+# the last block learns, at `stage 4` the last three, at `stage 0` everything. With three draws an interval is wide.
+# But all methods got the same labels, so look at the *differences* to the probe, draw by draw.
 
 # %%
 LEARNS = {"stage 6": "1 block", "stage 4": "3 blocks", "stage 0": "everything"}
@@ -767,8 +773,8 @@ axes[1].legend(frameon=False)
 sns.despine()
 
 # %% [markdown]
-# Left movies, right tweets; what learns grows from left to right. Blue are 100 labels, orange 500; the grey line is the
-# probe; bars are 95 % intervals over three draws.
+# Movies are on the left, tweets on the right, and in each panel more learns from left to right. Blue stands for 100
+# labels, orange for 500; the grey line is the probe; bars are 95 % intervals over three draws.
 
 # %% tags=["summary-3"]
 above = {
@@ -783,10 +789,10 @@ assert not [way for domain, _, way in above if way == "1 block" or (domain, way)
 over_probe.groupby(["domain", "labels"]).agg(in_words)
 
 # %% [markdown]
-# Judge all of them by their intervals. With 100 labels none lies above zero: no gain shows. With 500 labels letting
-# everything learn gains about five points, on both domains. For one block, and for three blocks on tweets, the interval
-# holds zero: three draws cannot tell. The border lies somewhere between 100 and 500. (Four epochs at one rate, not
-# tuned: another recipe may move it.)
+# Judge all of them by their intervals. With 100 labels none lies above zero: no gain shows, and three blocks on
+# movies even lose a little. With 500 labels letting everything learn gains about five points, on both domains. For
+# one block, and for three blocks on tweets, the interval holds zero: three draws cannot tell. The border lies
+# somewhere between 100 and 500. (Four epochs at one rate, not tuned: another recipe may move it.)
 #
 # And with *all* labels? The probe and TF-IDF again, on the whole training part:
 
@@ -810,14 +816,16 @@ assert over_probe.loc[("movies", 500), "everything"].mean() > 0.03
 # %% [markdown]
 # ## 9. Forgetting, on the same task and on another
 #
-# **Stored figures, too.** A probe for movies is fitted on the frozen encoder (500 labels) and then left alone. The whole
-# encoder is tuned on something else, with a head of its own:
+# **These figures are stored, too.** A probe for movies is fitted on the frozen encoder (500 labels) and then left
+# alone. The whole encoder is tuned on something else, with a head of its own:
 #
 # - **tweets**: another domain, but the same task;
-# - **products or editorials**: another *task*, which kind of text it is; sentiment does not matter there.
+# - **products or editorials**: another *task*, namely to tell which of the two a sentence comes from; sentiment does
+#   not matter there.
 #
-# Then the probe reads the test movies again through the tuned encoder: with the weights it has, and fitted anew on the
-# same 500 labels (*refitted*).
+# Then the probe reads the test movies again through the tuned encoder: with the weights it has, and fitted anew on
+# the same 500 labels (*refitted*). The column `own task` is the accuracy on what the encoder was tuned on. In the
+# second table a loss below zero is a gain.
 #
 # **Predict before you look:** which of the two costs the movies more? Does the refitted head get back what was lost?
 
@@ -845,16 +853,16 @@ assert 0.3 < back.mean() / lost["other task"].mean() < 0.7
 # Tuned on tweets, the encoder reads movies *better* than before, through a head that was never tuned with it: the task is
 # the same, and what helps there helps here.
 #
-# Tuned on another task, the old head reads movies worse in each draw, and a refitted one gets back about half. This half
-# is **drift, not loss**: the features moved away from under the head, and what it needs is still in them. The other half
-# a head cannot bring back. How large either is, three draws do not tell: both intervals reach beyond zero. What they do
-# tell: before you call a network forgetful, fit the head again, if you still have the labels.
+# Tuned on another task, the old head reads movies worse in each draw, and a refitted one gets back about half. This
+# half is **drift, not loss**: the features moved away from under the head, and what it needs is still in them. The
+# other half a head cannot bring back. How large either is, three draws do not tell: both intervals reach beyond zero.
+# So before you call a network forgetful, fit the head again, if you still have the labels.
 
 # %% [markdown]
 # ## 10. What does an attention head look at? (optional)
 #
-# `attention_maps` gives the weights of the 12 attention heads of each block, for each pair of tokens. First one sentence,
-# and three of the 72. (Attention heads are counted from 0.)
+# `attention_maps` gives the weights of the 12 attention heads of each block, for each pair of tokens. First come one
+# sentence and three of the 72 attention heads. (They are counted from 0, and blocks from 1.)
 
 # %%
 maps = attention_maps(backbone, ids)  # the sentence of section 4, no padding
@@ -870,11 +878,12 @@ for ax, (number, head) in zip(axes, ((1, 2), (2, 8), (3, 9)), strict=True):
     ax.tick_params(length=0)
 
 # %% [markdown]
-# Each of the three maps has a row for each token that looks. Left, a dark line just below the diagonal: each token
-# looks at the one before it. In the middle, fainter, a line just above: the one after. Right, a dark column: nearly all
-# look at `[CLS]`.
+# Each of the three maps has a row for each token that looks. On the left a dark line runs just below the diagonal:
+# each token looks at the one before it. In the middle a fainter line runs just above it: most tokens look at the one
+# after them. On the right there is a dark column: nearly all look at `[CLS]`.
 #
-# One sentence is an anecdote. Over 40 sentences: how much of its weight does a token give to the one *before* it?
+# One sentence is an anecdote, so here are 40 sentences. How much of its weight does a token give to the one *before*
+# it?
 
 # %%
 READ, LONGEST = 40, 32
@@ -931,8 +940,8 @@ when_shuffled.compare(given_to_previous)
 # It does: it goes by the positions, not by the words. What it adds to each token is "who stood before me", from which
 # later blocks can build pairs of words. Most attention heads are not as easily read.
 #
-# Where do the others look? In large part at `[CLS]`, which stands for no word: as if there were nothing to look for.
-# (Clark et al., 2019, arXiv:1906.04341, found the like in BERT, attention heads for neighbours included.)
+# Where do the others look? In large part at `[CLS]`, which stands for no word. (Clark et al., 2019, arXiv:1906.04341,
+# found attention heads in BERT that look at such marks, and some that look at neighbours.)
 
 
 # %% tags=["nbval-ignore-output"]
@@ -1006,9 +1015,9 @@ assert 0.6 < uniform["all blocks"]["answers kept"] < 0.9
 assert uniform["all blocks"]["accuracy"] < plain - 0.03
 
 # %% [markdown]
-# Nearly nine answers in ten stay when one block's attention is thrown away; for `block1` that includes the attention head
-# which looked so convincing above. Even with none at all most answers stay, as the word vectors of section 7 suggest. So
-# a map of one block cannot be *why* these answers were given.
+# About nine answers in ten stay when one block's attention is thrown away; for `block1` that includes the attention
+# head which looked so convincing above. Even with none at all most answers stay, as the word vectors of section 7
+# suggest. So a map of one block cannot say *why* most of these answers were given.
 #
 # That makes neither attention useless (without any, accuracy falls) nor the maps: they say where a token's vector was
 # mixed from. What a word does to an answer is another question. Take the word away, and look.
@@ -1060,8 +1069,9 @@ print(f"{agree:.1%} of {len(answers)} answers are the probe's; accuracy {np.mean
 # %% [markdown]
 # ## 12. The same in four lines, with KerasHub (optional)
 #
-# KerasHub is Keras' own library of pretrained models. The lines below follow its documentation. **They are not run here
-# and not tested**: they need `pip install keras-hub tensorflow-text` and a network, and they load another, smaller BERT.
+# KerasHub is Keras' own library of pretrained models. The lines below follow its documentation. **They are not run
+# here and not tested**: they need `pip install keras-hub tensorflow-text` and a connection to the internet, and they
+# load another, smaller BERT.
 #
 # ```python
 # import keras_hub
@@ -1071,8 +1081,9 @@ print(f"{agree:.1%} of {len(answers)} answers are the probe's; accuracy {np.mean
 # model.fit([*few.texts], few.y, epochs=4)  # whole sentences: the tokenizer is inside
 # ```
 #
-# Short; but everything learns, with a random head, and nothing is cached. Before you trust such a model, ask it what this
-# notebook asked: what becomes of "café", to which length are sentences padded, and what do the probe and TF-IDF say?
+# They are short, but everything learns below a random head, and nothing is cached. Before you trust such a model, ask
+# it what this notebook asked: what becomes of "café", to which length are sentences padded, and what do the probe and
+# TF-IDF say?
 
 # %% [markdown]
 # Your guesses beside the results, if you recorded any:
@@ -1156,9 +1167,9 @@ def weight_on_previous(weights, n): ...  # your code
 check("11.2", weight_on_previous)
 
 # %% [markdown]
-# **3. Mend the attention.** `q`, `k` and `v` have the shape (tokens, width), and `is_token` is `False` for padding. Each
-# of `heads` attention heads has its own part of the width, and the program shall return what the block's output projection
-# gets: an array of shape (tokens, width). Three things are wrong. Mend them.
+# **3. Mend the attention.** `q`, `k` and `v` have the shape (tokens, width), and `is_token` is `False` for padding.
+# Each of `heads` attention heads has its own part of the width, and the program should return what the block's output
+# projection gets: an array of shape (tokens, width). Three things are wrong. Mend them.
 #
 # ```python
 # import numpy as np

@@ -94,7 +94,7 @@ def gradients(a, b, alpha):
 
 
 # %% [markdown]
-# Is this right? Compare with central differences, at a random place.
+# Are these gradients right? Compare them with central differences (notebook 01), at a random place.
 
 # %%
 a, b, step = rng.normal(size=(12, 2)), rng.normal(size=(2, 8)), 1e-5
@@ -263,7 +263,8 @@ assert layer.trainable_weights == []
 # | `tlkit.add_adapters` | $h + \mathrm{gelu}(hD + d)\,U + u$ | $U = 0, u = 0$ | all four |
 # | `tlkit.add_biases` | $h + o$ | $o = 0$ | $o$, the change of a bias |
 #
-# (Houlsby et al., 2019, arXiv:1902.00751; Ben Zaken et al., 2021, arXiv:2106.10199.) LoRA goes around a convolution as
+# (Houlsby et al., 2019, arXiv:1902.00751; Ben Zaken et al., 2021, arXiv:2106.10199.) In an adapter $D$ narrows $h$ to
+# a few numbers and $U$ widens it again; between them stands GELU, a smooth ReLU. LoRA goes around a convolution as
 # well: $A$ is a thin convolution, $B$ a 1×1 one. Each function returns a *copy*; the backbone stays as it was.
 
 # %%
@@ -327,9 +328,10 @@ for ax, (method, audit) in zip(axes, audits.items(), strict=True):
         ax.get_legend().remove()
 
 # %% [markdown]
-# Here are four strips, with one column per layer: what was meant, whether weights moved, whether BatchNorm's statistics
-# moved. With LoRA, adapters and BitFit the pretrained layers are blue, the added ones between them orange. With "full"
-# every convolution is orange. BatchNorm is blue in all four: `freeze_to` holds it still (notebook 04).
+# Here are four strips, with one column per layer: what was meant, whether weights moved, whether BatchNorm's
+# statistics moved. With LoRA, adapters and BitFit the pretrained layers are blue, the added ones between them orange.
+# With "full" every convolution is orange. The head learns in all four, and BatchNorm is blue in all four: `freeze_to`
+# holds it still (notebook 04).
 
 # %% [markdown]
 # ## 4. Where it pays on a small ResNet, and where not
@@ -604,8 +606,8 @@ n = tlkit.count_weights(adapted.model)
 {"learn": n.trainable, "frozen": n.frozen, "share": f"{n.trainable / n.frozen:.1%}"}
 
 # %% [markdown]
-# LoRA around all 36 dense layers. **Predict before you run:** how many weights are that for one block? (Four
-# projections of 384 × 384, one of 384 × 1,536, one of 1,536 × 384.)
+# This puts LoRA around all 36 dense layers. **Predict before you run:** how many new weights does one block get?
+# (Four projections of 384 × 384, one of 384 × 1,536, one of 1,536 × 384.)
 
 # %%
 of_one_block = Predict("How many weights has LoRA of rank 4 around one block?", between=(0, 200_000))
@@ -678,8 +680,8 @@ assert after < before - 0.02
 print(f"movies: {before:.3f} before, {after:.3f} with the other task's LoRA, {before:.3f} when it is taken out")
 
 # %% [markdown]
-# Exactly what it was, weight by weight and output by output. Full fine-tuning has no such way back, unless you kept a
-# copy of everything. The other way out: **merge**.
+# The encoder is exactly what it was, weight by weight and output by output. Full fine-tuning has no such way back,
+# unless you kept a copy of everything. The other way out: **merge**.
 
 # %%
 plain_weights = tlkit.count_weights(backbone.model)
@@ -722,8 +724,9 @@ stored_summary.join(costs.set_index("method"))
 best_on_movies.compare(scored.groupby("method")["movies"].mean().idxmax())
 
 # %% [markdown]
-# Accuracies with 95 % intervals over the draws; weights that learn, the head's among them; the processor's seconds for an
-# epoch (of all cores together) and the peak of a process that does nothing else.
+# The table has accuracies with 95 % intervals over three draws, the number of weights that learn (the head's among
+# them), the processor's seconds per epoch (of all cores together) and the peak memory of a process that does nothing
+# else.
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(9, 2.8), sharex=True, sharey=True, layout="constrained")
@@ -739,11 +742,12 @@ axes[0].set_ylim(len(costs) - 0.5, -0.5)
 sns.despine()
 
 # %% [markdown]
-# Each point is one draw, each bar the mean of its three. Left, in orange, movies; right, in blue, the other task with
-# the head it had.
+# Each point is one draw, and each bar is the mean of three. On the left, in orange, are the movies; on the right, in
+# blue, is the other task with the head it had.
 #
-# Is it the method that forgets, or the rate? Each method trained at the rate that was best for movies, on 1,000 training
-# sentences set apart. These are all that were tried, and what the other task kept at each (one draw):
+# Is it the method that forgets, or the rate? Each method trained at the rate that was best for movies, on 1,000
+# training sentences set apart. The next table has all rates that were tried, and what the other task kept at each
+# (one draw):
 
 # %%
 rates.round({"validation": 3, "other task": 3})
@@ -779,16 +783,19 @@ assert (rates.groupby("method").last()[["validation", "other task"]] < 0.55).all
 assert cost.loc["full", "weights"] > 100 * cost.loc[few_weights, "weights"].max()
 
 # %% [markdown]
-# - **Gain**: with 500 labels fine-tuning pays, and less than a hundredth of the weights gets most of it.
+# - **Gain**: with 500 labels fine-tuning pays, and less than a hundredth of the weights gets about half of the gain
+#   or more.
 # - **Forgetting** goes with the rate here more than with the number of weights that learn. At its best rate full
-#   fine-tuning gains most and forgets most, but BitFit, with the fewest weights, forgets about as much, and at a third
-#   of that rate full fine-tuning gains what LoRA gains and keeps no less. These curves rest on one draw, one model and
-#   one pair of tasks. Biderman et al. (2024, arXiv:2405.09673) say of large language models what their title says,
-#   "LoRA Learns Less and Forgets Less", and so do the means above. They also find (§ 4.3) that both methods seem to lie
-#   on one curve of gain against forgetting. If you compare two methods, show such a curve for each, not a point. What
-#   keeps the source for certain is that LoRA can be taken out.
-# - **The rate**: with few weights it must be larger, here 0.01 against 0.0003, and three times more destroys the encoder.
-# - **Cost**: the backward pass goes through all blocks in any case.
+#   fine-tuning gains most and forgets most, but BitFit, with the fewest weights, forgets about as much, and at a
+#   third of that rate full fine-tuning gains what LoRA gains and keeps no less. These curves rest on one draw, one
+#   model and one pair of tasks. Biderman et al. (2024, arXiv:2405.09673) say of large language models what their
+#   title says, "LoRA Learns Less and Forgets Less", and so do the means above. They also find (§ 4.3) that both
+#   methods seem to lie on one curve of gain against forgetting. If you compare two methods, show such a curve for
+#   each, not a point. What keeps the source for certain is that LoRA can be taken out.
+# - **The rate**: with few weights it must be larger, here 0.01 against 0.0003, and about three times that rate
+#   destroys the encoder.
+# - **Cost**: the backward pass goes through all blocks in any case. So few weights save about a third of the
+#   processor's time, and less than a quarter of the memory.
 
 # %% [markdown]
 # Your guesses beside the results, if you recorded any:
@@ -820,7 +827,7 @@ Predict.report()
 #
 # <details><summary>Hint</summary>
 #
-# $A$ has a row for each input and a column for each rank. And $B$?
+# $A$ has a row for each input, and as many columns as the rank says. And $B$?
 #
 # </details>
 # <details><summary>Solution</summary>

@@ -57,9 +57,9 @@ pd.set_option("display.max_colwidth", None)  # tables below hold sentences
 # %% [markdown]
 # ## The entrance: what does your Keras do? (optional)
 #
-# Many traps are made of what Keras does with a flag. Keras changes, and a museum label grows old. So each broken
-# program carries the Keras versions in which its trap was seen, as *cell tags* (in JupyterLab: select the cell, then
-# the gear at the upper right), and the **truth table** below asks the Keras that runs here.
+# Many traps are made of what Keras does with a flag. Keras changes, and what a notebook says about it grows old. So
+# each broken program carries the Keras versions in which its trap was seen, as *cell tags* (in JupyterLab: select the
+# cell, then the gear at the upper right), and the **truth table** below asks the Keras that runs here.
 
 # %% tags=["nbval-ignore-output"]
 known = "one of those" if keras.__version__ in SEEN_IN else "not one of those: read the truth table"
@@ -96,7 +96,7 @@ def moved(variable, model):
 
 
 # %% [markdown]
-# **Predict before you run:** true or false?
+# **Predict before you run:** are these five sentences true or false?
 #
 # 1. `base(x, training=False)` keeps the statistics of BatchNorm still, also when the base learns.
 # 2. After freezing layer by layer, `base.trainable = True` makes them learn again.
@@ -151,7 +151,8 @@ for layer in control.layers:
 fact_5 = [moved(part.get_layer("norm").moving_mean, with_head(part)) for part in (base, control)]
 
 # %% [markdown]
-# The truth table. **Here** is what holds on your install, whatever the version.
+# Here is the truth table. Its last column says what holds on your install, whatever the version. (`moved` is by how
+# much a variable changed; in row 2 the trap leaves 0 variables that learn.)
 
 # %% tags=["nbval-ignore-output"]
 EXACT = 1e-4
@@ -171,8 +172,8 @@ HOLDS = dict(zip("12345", truth["holds here"], strict=True))
 assert all(HOLDS.values()) or keras.__version__ not in SEEN_IN
 
 # %% [markdown]
-# Where the last column says `True`, the answers to the five questions are: no, no, no, only when something stands after
-# the softmax, no. The controls are the ways out.
+# Where the last column says `True`, sentences 1, 2, 3 and 5 are false, and sentence 4 is true only where something
+# stands behind the softmax. The controls are the ways out.
 #
 # Two of the facts have an edge. Number 1 is about *functional* models: `fit` passes its own `training=True` on into the
 # graph. In a subclassed model, whose `call` you wrote yourself, your `training=False` holds:
@@ -197,8 +198,8 @@ assert held_still or keras.__version__ not in SEEN_IN
 held_still
 
 # %% [markdown]
-# Number 4 is a rescue, with a warning: Keras remembers the logits that went into a last softmax, and uses those. Behind
-# a Reshape it has forgotten them: no rescue, and no warning either.
+# In number 4 a softmax at the very end is rescued, with a warning: Keras remembers the logits that went into it, and
+# uses those. Behind a Reshape it has forgotten them, and there is neither a rescue nor a warning.
 
 # %%
 assert warned == [False, True] or keras.__version__ not in SEEN_IN
@@ -312,9 +313,10 @@ assert ("trainable-changed-after-compile" in rules(late)) == HOLDS["3"]
 assert ("weights-move-while-frozen" in rules(late)) == HOLDS["3"]
 ax = plots.plot_audit(tlkit.audit_fit(model, few, **meant))
 # %% [markdown]
-# The strip has one column per layer, from the pixels on the left to the head on the right, grouped by stage. Upper row:
-# what was meant (blue frozen, orange learning). Below: what one step moved, in the weights and in the statistics of
-# BatchNorm. A white cross marks each layer that did not do what was meant: here, all of the backbone.
+# The strip has one column per layer, from the pixels on the left to the head on the right, grouped by stage. The
+# upper row shows what was meant (blue frozen, orange learning). The rows below show what one step moved, in the
+# weights and in the statistics of BatchNorm. A white cross marks each layer that did not do what was meant: here, all
+# of the backbone.
 #
 # `fit` traced its training step the first time, with the flags as they were. **Fix:** compile again.
 
@@ -325,12 +327,13 @@ assert not tlkit.diagnose(model, few, **meant)
 # %%
 ax = plots.plot_audit(tlkit.audit_fit(model, few, **meant))
 # %% [markdown]
-# Blue under blue, orange under orange, no cross. `tlkit.fit` compiles each time.
+# Now blue stands under blue and orange under orange, and there is no cross. `tlkit.fit` compiles each time.
 
 # %% [markdown]
 # ### Exhibit 2: the flag that does not arrive
 #
-# First the head, with the layers frozen one by one in a loop. Then everything at a low rate.
+# First the head learns, while the layers of the backbone are frozen one by one in a loop. Then everything should
+# learn, at a low rate.
 #
 # **Predict before you run:** how many weights of the backbone does the second phase train?
 
@@ -393,9 +396,10 @@ assert ("training-false-relied-on" in rules(findings)) == HOLDS["1"]
 assert len(findings) == 3 or not HOLDS["1"]
 
 # %% [markdown]
-# Both move. Three rules fire for one cause: BatchNorm was meant to be held, and it learns, and its statistics follow
-# the target batches. **Fix:** do not rely on the argument of a call; freeze the BatchNorm layers, which the guide names
-# as the other way. `freeze_to` holds them in every stage, also in those that learn.
+# Both move. (The 144 frozen numbers are those statistics: no gradient trains them, but a forward pass in training
+# moves them.) Three rules fire for one cause: BatchNorm was meant to be held, and it learns, and its statistics
+# follow the target batches. **Fix:** do not rely on the argument of a call; freeze the BatchNorm layers, which the
+# guide names as the other way. `freeze_to` holds them in every stage, also in those that learn.
 
 # %%
 tlkit.freeze_to(base, 0)
@@ -533,7 +537,8 @@ assert not findings
 # the softmax was meant to make sure of the shape. Only the head is trained, on the cached features of the pretrained
 # ResNet.
 #
-# **Predict before you run:** the loss of chance is the logarithm of ten. How low can this loss go at best?
+# **Predict before you run:** a model that gives each of ten classes the same probability has a loss of $\log 10$. How
+# low can this loss go at best?
 
 # %%
 lowest_loss = Predict("How low can this loss go at best?", between=(0, 3))
@@ -632,8 +637,9 @@ assert mean - half > 0.5
 assert named.min() < 0.2
 
 # %% [markdown]
-# Here the price is more than half of the test images, and one draw ends near chance. A "probability" below 0 is clipped to
-# a tiny one, and where it is clipped there is no gradient: with ten logits below 0 nothing is learned at all.
+# Here the price is more than half of the test images, and at least one draw ends near chance. A "probability" below 0
+# is clipped to a tiny one, and where it is clipped there is no gradient: with ten logits below 0 nothing is learned
+# at all.
 
 # %%
 below_zero = tf.Variable(-np.arange(1.0, 11.0)[None])  # (1, classes)
@@ -752,7 +758,8 @@ assert not findings
 #
 # The printed characters come from families of fonts. Someone shuffles the characters and cuts.
 #
-# **Predict before you run:** how many of the test characters have a sister of the same family in the training part?
+# **Predict before you run:** how many of the test characters have a relative from the same family in the training
+# part?
 
 # %% tags=["keras-3.12.0", "keras-3.13.2", "keras-3.14.0", "keras-3.15.1"]
 characters = pair.source.train  # .groups: the family of each character
@@ -766,7 +773,7 @@ assert "group-in-two-splits" in rules(findings)
 assert np.isin(held_out.groups, train.groups).mean() > 0.9
 
 # %% [markdown]
-# All of them have one, or nearly all. What such a test score promises is to read new characters *of fonts it knows*.
+# All of them have one, or nearly all. Such a test score holds for new characters *of fonts that the model knows*.
 # Notebook 07 measures by how much that flatters. **Fix:** cut between families.
 
 # %%
@@ -778,9 +785,9 @@ assert "group-in-two-splits" not in rules(findings)
 assert "same-image-in-two-splits" in rules(findings)
 
 # %% [markdown]
-# What is left is true as well: some families draw a character pixel for pixel as another family does. **Fix:** take
-# such images out of the test part. The warning stays, and says what to do: look. Here they are fonts that resemble each
-# other.
+# What the audit still finds is true as well: some families draw a character pixel for pixel as another family does.
+# **Fix:** take such images out of the test part. The warning stays, and says what to do: look. Here they are fonts
+# that resemble each other.
 
 # %%
 known_images = {image.tobytes() for image in train.x}
@@ -792,8 +799,8 @@ assert rules(findings) == {"near-duplicate-in-two-splits"}
 # %% [markdown]
 # ### Exhibit 11: a set that is shuffled anew each epoch, then cut
 #
-# `tf.data`, 200 images: shuffle, take the first 100 for training, skip them for validation. A small dense network
-# learns from raw pixels.
+# A `tf.data` set has 200 images: shuffle it, take the first 100 for training, skip them for validation. A small dense
+# network learns from raw pixels.
 #
 # **Predict before you run:** what is the validation accuracy after 30 epochs? And on 500 fresh test images?
 
@@ -857,7 +864,8 @@ assert not findings
 # %% [markdown]
 # ### Exhibit 12: predictions from one pass, labels from another (optional)
 #
-# A good head (the source's own, on cached features), a test set that is shuffled, and a confusion matrix by hand.
+# Here are a good head (the source's own, on cached features), a test set that is shuffled, and a confusion matrix
+# made by hand.
 #
 # **Predict before you run:** which accuracy does the trace of this matrix give?
 
@@ -885,8 +893,8 @@ assert by_hand < 0.3 < true - 0.3
 from_the_matrix.compare(by_hand)
 
 # %% [markdown]
-# It gives about chance: the set was shuffled anew between `predict` and the loop that collects the labels. **Fix:** do
-# not shuffle what you evaluate.
+# It gives about chance: the set was shuffled anew between `predict` and the loop that collects the labels. (The
+# audit's own pass shuffles once more, so its figure is another one.) **Fix:** do not shuffle what you evaluate.
 
 # %%
 some = tf.data.Dataset.from_tensor_slices((scored_on.x, scored_on.y)).batch(100)
@@ -899,7 +907,8 @@ assert not findings
 #
 # ### Exhibit 13: a learning rate that is too high
 #
-# The pretrained ResNet with a new head, everything unfrozen, five epochs at a learning rate of a few hundredths.
+# The pretrained ResNet gets a new head. Everything is unfrozen, and learns for five epochs at a rate of a few
+# hundredths.
 #
 # **Predict before you run:** which loss has a network that gives each of ten digits the same probability? Can a
 # pretrained one do worse?
@@ -929,9 +938,10 @@ tell(findings)
 assert "learning-rate-too-high" in rules(findings)
 
 # %% [markdown]
-# Chance is $\log C$ for $C$ classes; a loss above it after the first epoch is worse than not having trained. After such
-# a jump the loss may also come to rest on chance and stay there: that network is dead, and gives every image the same
-# answer. The rule finds both. **Fix:** a lower rate, from fresh weights. Here it is divided by 30.
+# Chance is $\log C$ for $C$ classes; a loss above it after the first epoch is worse than not having trained. (The
+# rule reads the second epoch, since the mean of the first holds the first, random steps.) After such a jump the loss
+# may also come to rest on chance and stay there: that network is dead, and gives every image the same answer. The
+# rule finds both. **Fix:** a lower rate, from fresh weights. Here it is divided by 30.
 
 # %%
 slower = tuned_at("low rate", RATE / 30)
@@ -947,8 +957,9 @@ ax = curves.plot(logy=True, xticks=curves.index, xlabel="epoch", ylabel="trainin
 ax.axhline(np.log(10), color="0.5", linestyle="--", label="chance")
 legend = ax.legend(frameon=False)
 # %% [markdown]
-# The training loss of one draw over five epochs, with chance as a dashed line. At the high rate (orange) it starts far
-# above chance and does not come clearly below it; at the low rate (blue) it falls from chance downwards. The price:
+# The picture shows the training loss of one draw over five epochs, with chance as a dashed line. At the high rate
+# (orange) it starts far above chance and does not come clearly below it; at the low rate (blue) it falls from chance
+# downwards. The price:
 
 # %% tags=["nbval-ignore-output"]
 in_words(prices(13))
@@ -968,7 +979,7 @@ assert reached["low rate"].min() > 0.8
 # %% [markdown]
 # ### Exhibit 14: statistics that never arrive (optional)
 #
-# A small network of your own, BatchNorm as it comes, twelve epochs on 100 images.
+# A small network of your own, with Keras' default BatchNorm, learns for twelve epochs from 100 images.
 #
 # **Predict before you run:** it learns its 100 training images by heart. Score it on *the very same images* afterwards:
 # what comes out?
@@ -1090,7 +1101,7 @@ ax.axvline(0, color="0.25", linewidth=0.8)
 ax.set(xlabel="lost test accuracy (points)")
 sns.despine(ax=ax)
 # %% [markdown]
-# One bar per trap, with its 95 % interval over ten draws. The number before a name is that of the exhibit.
+# There is one bar per trap, with its 95 % interval over ten draws. The number before a name is that of the exhibit.
 
 # %% tags=["summary-2"]
 low, high = (dict(zip(costs, mean + side * half, strict=True)) for side in (-1, 1))
@@ -1138,10 +1149,10 @@ assert catalogue["at work above"].sum() >= 15 or keras.__version__ not in SEEN_I
 #
 # ## 8. Your own model
 #
-# In a notebook, `tlkit.diagnose(model, train, validation, test, backbone=…, intended_stage=…, history=…)`: the more you
-# give, the more rules can look. In a terminal, on a saved model, `tlkit check MODEL.keras --data FOLDER`, where the
-# folder holds your images, one folder per class, or where a bundled domain is named. It loads the file in Keras' safe mode, so
-# that no code in it is run, and ends with exit code 1 when it finds an error: a line for your tests.
+# In a notebook, call `tlkit.diagnose(model, train, validation, test, backbone=…, intended_stage=…, history=…)`: the
+# more you give, the more rules can look. In a terminal, `tlkit check MODEL.keras --data FOLDER` reads a saved model;
+# the folder holds your images, one folder per class, or is the name of a bundled domain. It loads the file in Keras'
+# safe mode, so that no code in it is run, and ends with exit code 1 when it finds an error: a line for your tests.
 
 # %%
 head = tlkit.build_head(pretrained, n_classes=10, seed=SEED)
@@ -1189,8 +1200,8 @@ assert stopped
 stopped
 
 # %% [markdown]
-# Third, it takes the steps that `fit` would take, with the loss that was compiled. A training loop of your own it does
-# not know. Here the model is clean, and the loop beside it has exhibit 7 in its first line:
+# Third, it takes the steps that `fit` would take, with the loss that was compiled. It does not know a training loop
+# of your own. Here the model is clean, and the loop beside it has the mistake of exhibit 7 in its first line:
 
 # %% tags=["nbval-ignore-output"]
 loop_loss = keras.losses.SparseCategoricalCrossentropy()  # from_logits forgotten
@@ -1347,9 +1358,9 @@ def layers_moved(model, x, y): ...  # your code
 check("13.2", layers_moved)
 
 # %% [markdown]
-# **3. A cut that holds.** This program shall cut examples into a training part of three quarters and a validation part.
-# The labels come sorted, so it shuffles first; but exhibit 11 is in it. Mend it: no example may change sides, and the
-# training part shall still come in a new order in each epoch.
+# **3. A cut that holds.** This program should cut examples into a training part of three quarters and a validation
+# part. The labels come sorted, so it shuffles first; but exhibit 11 is in it. Mend it: no example may change sides,
+# and the training part should still come in a new order in each epoch.
 #
 # ```python
 # import tensorflow as tf
