@@ -441,7 +441,7 @@ recall.T.round(2)
 
 # %% tags=["summary-2"]
 worst = recall[["mnist", "optdigits"]].min()
-assert (worst < accuracy[1:] - 0.05).all()  # at least one digit is much worse than the mean on each target
+assert (worst < accuracy[1:] - 0.05).all()  # one digit is much worse than the mean on each target
 assert (worst < accuracy[0] - 0.1).all()
 assert recall["mnist"].idxmin() != recall["optdigits"].idxmin()  # and it is not the same digit
 

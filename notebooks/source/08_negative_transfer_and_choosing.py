@@ -299,6 +299,7 @@ for_clothes.compare(accuracy.loc[CUTS, "clothes"].idxmax())
 # %% tags=["plumbing", "summary-1"]
 assert (accuracy.drop(columns="clothes").idxmax() == "print 5").all()
 assert accuracy["clothes"].idxmax() == "clothes 5"
+assert (accuracy.loc[[f"clothes {stage}" for stage in STAGES]].idxmax() == "clothes 5").all()
 assert (accuracy.loc["print 5"] - accuracy.loc["clothes 5"]).abs().min() > 0.05
 assert accuracy.loc["print 4", "clothes"] > accuracy.loc["print 5", "clothes"] + 0.01
 on_clothes = truth["clothes"]

@@ -400,8 +400,8 @@ assert scores["probe"] > max(scores["raw pixels"], scores["random network"]) + 0
 # %% [markdown]
 # ## 6. With all labels: choose, then test once
 #
-# The clothes have 3,068 labels. The table is stored, too. Each way has its settings (a rate or a penalty; the table
-# rounds the smallest rates to zero), the validation part chose one, and the test part was read once per way. The last
+# The clothes have 3,068 labels. The table is stored, too. Each way has its settings (a rate or a penalty),
+# the validation part chose one, and the test part was read once per way. The last
 # question is which *way* to report: the validation part chooses that, too.
 #
 # **Predict before you run:** the article reports 0.85. Will the best honest figure be above it?
@@ -420,7 +420,7 @@ half = 1.96 * np.sqrt(all_labels["test"] * (1 - all_labels["test"]) / n_test)
 ladder = all_labels[["setting", "validation", "test"]].assign(
     low=all_labels["test"] - half, high=all_labels["test"] + half
 )
-ladder.round(3)
+ladder.round(3).assign(setting=ladder["setting"].map("{:g}".format))
 
 # %%
 ax = plt.subplots(figsize=(7, 3), layout="constrained")[1]
@@ -436,7 +436,7 @@ ax.legend(frameon=False, loc="lower left", fontsize=8)
 ax.invert_yaxis()
 
 # %%
-{"the way that validation chooses": best, **ladder.loc[best, ["validation", "test", "low", "high"]].round(3)}
+{"the way that validation chooses": best, **ladder.loc[best, ["validation", "test", "low", "high"]].round(3).to_dict()}
 
 # %%
 honest_figure.compare(ladder.loc[best, "test"])
@@ -600,12 +600,12 @@ for stage, answers, column in zip((0, *STAGES), (None, *maps), axes.T, strict=Tr
     for row, ax in enumerate(column):
         ax.imshow(answers[0, :, :, varied[row]] if stage else picture[0], cmap="gray_r")
         ax.set_title(f"stage {stage}: {answers.shape[1]}×{answers.shape[2]}" if stage else "the photograph", fontsize=9)
-        ax.axis("off")
+        ax.set(xticks=[], yticks=[])  # a frame stays, so that white positions at the rim show
 
 # %% [markdown]
 # Each column shows the two channels of a stage that differ most from place to place; dark is a strong answer. Stage 1
-# draws the outline. At stage 7 five by five positions are left (the white ones at the rim answer least), and they say
-# little more than *where something is*. What it is can be told only from which of the 1,280 channels answer.
+# draws the outline. At stage 7 five by five positions are left, and they say little
+# more than *where something is*. What it is can be told only from which of the 1,280 channels answer.
 #
 # That is easier to see from the **neighbours**: which photographs have similar features? `FeatureMap` puts 80 of them on
 # a map. Choose a stage, press a photograph, and see its nearest five.
@@ -647,7 +647,7 @@ draws = [np.random.default_rng(draw).permutation(len(photos.train)) for draw in 
 draws = [np.concatenate([d[photos.train.y[d] == k][:8] for k in range(10)]) for d in draws]
 near = pd.DataFrame([[same_class(part[draw], photos.train.y[draw]) for part in features] for draw in draws])
 near.columns.name = "stage"
-near.agg(lambda shares: "{:.2f} ± {:.2f}".format(*tlkit.mean_interval(shares)))
+near.agg(lambda shares: "{:.2f} ± {:.2f}".format(*tlkit.mean_interval(shares))).to_frame("share")
 
 # %% tags=["nbval-ignore-output"]
 guess_near.compare(near[7].mean())

@@ -361,6 +361,7 @@ for ax, name in zip(axes, TEXT_DOMAINS, strict=True):
     positive = tests[name].y.mean()
     ax.axhline(max(positive, 1 - positive), color="0.5", linestyle="--", linewidth=1)
     ax.set_title(name)
+    ax.label_outer()
 
 # %% [markdown]
 # There is a panel for each domain: test accuracy against labels of each class, with 95 % intervals over draws of the
@@ -441,7 +442,7 @@ losses = {}
 for name, network in {"pretrained": backbone, "random weights": untrained}.items():
     log_shares = np.log(keras.ops.softmax(cosines(network) / TEMPERATURE))
     losses[name] = float(-np.diag(log_shares).mean())
-{**losses, "guessing": float(np.log(len(PAIRS)))}
+{name: round(loss, 2) for name, loss in {**losses, "guessing": float(np.log(len(PAIRS)))}.items()}
 
 # %% tags=["nbval-ignore-output"]
 pd.DataFrame(cosines(backbone), columns=[f"answer {i}" for i in range(6)]).round(2)
