@@ -541,12 +541,13 @@ low, high = ({name: mean + sign * half for name, (mean, half) in ends.items()} f
 assert high["clothes"] < -0.2
 assert high["1,000 images"] < -0.08
 assert low["augmented"] > 0.08
-assert all(low[name] < 0 < high[name] for name in ("62 classes", "62 classes, 34,862 images"))
+assert low["62 classes"] < 0 < high["62 classes"]
+assert 0 < low["62 classes, 34,862 images"] < high["62 classes, 34,862 images"] < 0.05
 
 # %% [markdown]
 # - **What the pictures show** matters most: clothes in place of digits cost almost thirty points.
-# - **The number of images** matters while there are few: 1,000 in place of 5,690 cost fourteen points. For 34,862 in place
-#   of 5,690 no gain shows in 400 steps; in a longer training it may.
+# - **The number of images** matters most while there are few: 1,000 in place of 5,690 cost fourteen points. Six times as
+#   many, in as many steps, add two points, give or take two. In a longer training they may add more.
 # - **Augmentation** adds fourteen points. It makes new images of old ones, too.
 # - For **62 classes** in place of ten no difference shows.
 #
