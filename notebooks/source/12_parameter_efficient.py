@@ -548,7 +548,7 @@ assert all(shows(on_target["full, stage 5"] - on_target[way]) for way in on_targ
 #   too few to choose a rate to which a method is so sensitive.
 # - **Place**: full fine-tuning of stage 5 alone gains a little less than that of both stages, and forgets less. It gains
 #   more than LoRA does with any of these ranks, in either place.
-# - **Memory**: for full fine-tuning Adam keeps 2.3 million numbers, 9 MB. For rank 4 it keeps 52,224. On a network as small
+# - **Memory**: for full fine-tuning Adam keeps 2,293,760 numbers, 9 MB. For rank 4 it keeps 52,224. On a network as small
 #   as this one neither matters. For seven billion weights the two means would take 56 GB.
 
 # %% [markdown]
