@@ -164,6 +164,18 @@ MUTATIONS = {
         evaluation.bootstrap_interval = narrow
         """,
     ),
+    "a view is compared with itself": (
+        "14_without_labels",
+        """
+        import tensorflow as tf
+        from tlkit import pretraining
+        right = pretraining._similarities
+        def with_itself(one, two, temperature):
+            logits, partner = right(one, two, temperature)
+            return tf.linalg.set_diag(logits, tf.ones(tf.shape(logits)[0]) / temperature), partner
+        pretraining._similarities = with_itself
+        """,
+    ),
     "LogME has the wrong sign": (
         "08_negative_transfer_and_choosing",
         """

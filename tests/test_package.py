@@ -53,6 +53,8 @@ LAYERS = {
     "gradients": 2,
     "transferability": 2,
     "efficient": 2,
+    "pretraining": 2,
+    "views": 0,
     "explain": 2,
     "export": 3,
     "plots": 3,

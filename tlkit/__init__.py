@@ -33,6 +33,8 @@ _NAMES = {
     "explain": "grad_cam",
     "export": "Exported export_model load_exported predict_images predict_texts",
     "efficient": "add_adapters add_biases add_lora merge_added remove_added",
+    "pretraining": ("mask_tokens nt_xent pretrain_contrastive pretrain_masked pretrain_rotation rotation_split"),
+    "views": "Views random_views",
     "tables": "stored_table",
     "transferability": "h_score leep log_me nce",
     "kernels": "quiet_start",
@@ -84,7 +86,16 @@ if TYPE_CHECKING:  # what __getattr__ finds, for editors and type checkers
     from tlkit.gradients import gradient_triangle
     from tlkit.heads import build_head, join, load_source_head, source_classes
     from tlkit.kernels import quiet_start
+    from tlkit.pretraining import (
+        mask_tokens,
+        nt_xent,
+        pretrain_contrastive,
+        pretrain_masked,
+        pretrain_rotation,
+        rotation_split,
+    )
     from tlkit.probe import few_shot_curve, fit_probe, linear_probe
     from tlkit.tables import stored_table
     from tlkit.training import FitOptions, fine_tune, fit
     from tlkit.transferability import h_score, leep, log_me, nce
+    from tlkit.views import Views, random_views

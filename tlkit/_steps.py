@@ -19,7 +19,16 @@ from tlkit.features import batches
 from tlkit.freezing import copy_flags
 from tlkit.words import reason
 
-__all__ = ["Mirrored", "OneDevice", "Steps", "descend", "interrupts_held", "mirrored_strategy", "run_epochs"]
+__all__ = [
+    "Mirrored",
+    "OneDevice",
+    "Steps",
+    "TaskSteps",
+    "descend",
+    "interrupts_held",
+    "mirrored_strategy",
+    "run_epochs",
+]
 
 VALIDATION_BATCH = 256
 
@@ -188,6 +197,50 @@ class OneDevice:
 
     def logs(self) -> dict[str, float]:
         return {name: float(value) for name, value in self._now.items()}
+
+
+class TaskSteps:
+    """Steps on another loss than the cross-entropy of the labels: that of :mod:`tlkit.pretraining`, for one.
+
+    Args:
+        model: Its weights learn.
+        task: From a batch ``(x, y)`` to three scalars: the mean loss, which is made smaller; the share of right
+            answers, 0..1; and how many answers both are taken over, by which the means of an epoch weigh the batch.
+        optimizer: As Keras writes it down.
+    """
+
+    def __init__(
+        self, model: keras.Model, task: Callable[[Any, Any], tuple[Any, Any, Any]], optimizer: dict[str, Any]
+    ) -> None:
+        self.model, self._task = model, task
+        model.compile(optimizer=keras.optimizers.get(optimizer))
+        model.optimizer.build(model.trainable_variables)
+        self._loss, self._accuracy = keras.metrics.Mean(name="loss"), keras.metrics.Mean(name="accuracy")
+        self.step, self.score = tf.function(self._train_step), tf.function(self._score_step)
+
+    def batches(self, split: Split, batch_size: int, seed: int | None) -> Any:
+        return batches(split, batch_size, shuffle_seed=seed)
+
+    def _train_step(self, parts: Any) -> None:
+        x, y = next(parts)
+        descend(lambda: self._of_batch(x, y), [(self.model.optimizer, self.model.trainable_weights)])
+
+    def _score_step(self, parts: Any) -> None:
+        self._of_batch(*next(parts))
+
+    def _of_batch(self, x: Any, y: Any) -> Any:
+        loss, right, answers = self._task(x, y)
+        loss = tf.add_n([loss, *(tf.cast(penalty, "float32") for penalty in self.model.losses)])
+        self._loss.update_state(loss, sample_weight=answers)
+        self._accuracy.update_state(right, sample_weight=answers)
+        return loss
+
+    def reset(self) -> None:
+        self._loss.reset_state()
+        self._accuracy.reset_state()
+
+    def logs(self) -> dict[str, float]:
+        return {metric.name: float(metric.result()) for metric in (self._loss, self._accuracy)}
 
 
 def mirrored_strategy(strategy: str | tf.distribute.MirroredStrategy) -> tf.distribute.MirroredStrategy:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from tlkit._keras import keras, tf
 from tlkit._keras.graph import all_layers, not_finite
-from tlkit._steps import Mirrored, OneDevice, interrupts_held, mirrored_strategy, run_epochs
+from tlkit._steps import Mirrored, OneDevice, Steps, interrupts_held, mirrored_strategy, run_epochs
 from tlkit.backbones import Backbone
 from tlkit.backbones.graph import check_model
 from tlkit.domains import Split, check_count, check_rate, check_split
@@ -172,22 +172,46 @@ def _fit_alone(
         if split is not None:
             check_shape(model, split)
             check_labels(model, split.y)
+
+    def steps(step_size: dict[str, Any]) -> Steps:
+        mirrored = None
+        if options.strategy is not None:
+            mirrored = Mirrored(model, mirrored_strategy(options.strategy), step_size)
+        model.compile(
+            optimizer=keras.optimizers.get(step_size),
+            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        )
+        return mirrored or OneDevice(model)
+
+    return take_steps(model, steps, train, validation, epochs, learning_rate, options)
+
+
+def take_steps(
+    model: keras.Model,
+    make: Callable[[dict[str, Any]], Steps],
+    train: Split,
+    validation: Split | None,
+    epochs: int,
+    learning_rate: float,
+    options: FitOptions,
+) -> pd.DataFrame:
+    """The training around any kind of step: :func:`fit` says what happens in it, and what it returns.
+
+    Args:
+        model: Its weights must be finite at the end.
+        make: From an optimizer, as Keras writes it down, to the steps; what it raises is raised.
+    """
     step_size = {"class_name": options.optimizer, "config": {"learning_rate": float(learning_rate)}}
     recorder = _Recorder(options.stop, _progress_bar(epochs * -(-len(train) // options.batch_size), options.progress))
-    stopped, mirrored = False, None
+    stopped, steps = False, None
     try:
         with interrupts_held() as look:
             recorder.look = look
             try:
-                if options.strategy is not None:
-                    mirrored = Mirrored(model, mirrored_strategy(options.strategy), step_size)
-                model.compile(
-                    optimizer=keras.optimizers.get(step_size),
-                    loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-                    metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-                )
+                steps = make(step_size)
                 for _ in run_epochs(
-                    mirrored or OneDevice(model),
+                    steps,
                     train,
                     epochs=epochs,
                     batch_size=options.batch_size,
@@ -198,8 +222,8 @@ def _fit_alone(
                     look()
             finally:
                 recorder.bar.close()
-                if mirrored is not None:
-                    mirrored.copy_back()
+                if isinstance(steps, Mirrored):
+                    steps.copy_back()
     except (KeyboardInterrupt, _Stopped):
         # A step is one graph call, which Python cannot interrupt half way: the weights are those of a whole batch.
         recorder.close_epoch()

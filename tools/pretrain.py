@@ -2,7 +2,11 @@
 
     python tools/pretrain.py --source printed --epochs 22 --seed 0 --out tlkit/assets
     python tools/pretrain.py --source fashion --epochs 16 --seed 0 --out tlkit/assets
+    python tools/pretrain.py --without-labels --epochs 4 --seed 0 --out tlkit/assets
     python tools/pretrain.py --report --out tlkit/assets
+
+``--without-labels`` makes resnet_printed_ssl from the glyphs of printed, by `tlkit.pretrain_contrastive`. It keeps its
+state in FOLDER/.resnet_printed_ssl.state after each epoch, and goes on from there when it is called again.
 
 Recipes are compared with ``--try name=value …``: that trains, prints what held-out fonts and the choosing slice of
 mnist's training images say, and writes nothing. Only ``--report`` reads the test images of mnist and optdigits.
@@ -31,9 +35,11 @@ from build_assets import write_atomically, write_manifest
 from numpy.typing import NDArray
 from scipy.stats import t as student_t
 from sklearn.linear_model import LogisticRegression
+from text_tables import WarmUpThenCosine
 from threadpoolctl import threadpool_limits
 
-from tlkit.backbones import small_resnet
+from tlkit.backbones import small_resnet, wrap_backbone
+from tlkit.pretraining import PAIRS, pretrain_contrastive
 
 Array = NDArray[Any]
 Data = dict[str, Array]
@@ -279,6 +285,72 @@ def train(
     return backbone, head, log
 
 
+# ------------------------------------------------------------------------------------------- without labels
+
+SSL_RATE, SSL_TEMPERATURE = 2e-3, 0.2
+
+
+LOG = ("epoch", "loss", "accuracy", "seconds")
+
+
+class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+    """Writes weights, optimizer and log after each epoch; a later one begins from what is there."""
+
+    def __init__(self, path: Path, backbone: keras.Model) -> None:
+        super().__init__()
+        self.path, self.backbone, self.start = path, backbone, time.perf_counter()
+        self.stored = load_arrays(path) if path.exists() else {}
+        self.log = [dict(zip(LOG, row.tolist(), strict=True)) for row in self.stored.get("log", ())]
+        if self.stored:
+            backbone.set_weights([self.stored[f"weight{i}"] for i in range(len(backbone.weights))])
+
+    def state(self) -> list[keras.Variable]:
+        """All that moves: the projection head and the optimizer too."""
+        return [*self.model.variables, *self.model.optimizer.variables]
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        for i, variable in enumerate(self.state() if self.stored else ()):
+            variable.assign(self.stored[f"state{i}"])
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        seconds, self.start = time.perf_counter() - self.start, time.perf_counter()
+        before = self.log[-1]["seconds"] if self.log else 0.0
+        self.log.append({"epoch": len(self.log) + 1, **(logs or {}), "seconds": before + seconds})
+        print({name: round(value, 4) for name, value in self.log[-1].items()}, flush=True)
+        arrays = {f"state{i}": np.asarray(variable) for i, variable in enumerate(self.state())}
+        arrays |= {f"weight{i}": weight for i, weight in enumerate(self.backbone.get_weights())}
+        arrays["log"] = np.array([[row[name] for name in LOG] for row in self.log])
+        temporary = self.path.with_suffix(".part.npz")
+        np.savez(temporary, **arrays)
+        temporary.replace(self.path)
+
+
+def train_without_labels(
+    images: Array, *, epochs: int, seed: int, state: Path
+) -> tuple[keras.Model, list[dict[str, float]]]:
+    """SimCLR on the images alone: Adam, the rate up to 0.002 in a tenth of the steps, then a cosine to 0."""
+    steps = -(-len(images) // PAIRS.batch_size)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        backbone = wrap_backbone(small_resnet((SIZE, SIZE, 1), WIDTHS, seed=seed))
+        checkpoint, rates = Checkpoint(state, backbone.model), WarmUpThenCosine(epochs * steps, SSL_RATE)
+        done = len(checkpoint.log)
+        rates.step = done * steps
+        if done < epochs:
+            pretrain_contrastive(
+                backbone,
+                images,
+                epochs=epochs - done,
+                learning_rate=SSL_RATE,
+                temperature=SSL_TEMPERATURE,
+                seed=seed + done,
+                callbacks=[rates, checkpoint],
+            )
+    finally:
+        keras.config.set_dtype_policy("float32")
+    return backbone.model, checkpoint.log
+
+
 # ------------------------------------------------------------------------------------------------ measurement
 
 
@@ -418,6 +490,21 @@ def save(backbone: keras.Model, head: keras.Model, log: list[dict[str, float]], 
     write_manifest(folder)
 
 
+def save_without_labels(model: keras.Model, log: list[dict[str, float]], folder: Path) -> None:
+    """Weights, log and manifest; the file holds the weights of `small_resnet` under its own names."""
+    plain = small_resnet((SIZE, SIZE, 1), WIDTHS)
+    plain.set_weights(model.get_weights())
+    temporary = folder / ".resnet_printed_ssl.weights.h5"
+    plain.save_weights(temporary)
+    temporary.replace(folder / "resnet_printed_ssl.weights.h5")
+    text = io.StringIO()
+    writer = csv.DictWriter(text, LOG, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: round(value, 4) for name, value in row.items()} for row in log)
+    write_atomically(folder / "resnet_printed_ssl_log.csv", text.getvalue().encode())
+    write_manifest(folder)
+
+
 def changed(recipe: Recipe, settings: list[str]) -> Recipe:
     """The recipe with ``name=value`` settings applied."""
     kinds = {field.name: type(getattr(recipe, field.name)) for field in dataclasses.fields(recipe)}
@@ -438,10 +525,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("tlkit/assets"), help="holds the data, takes the weights")
     parser.add_argument("--try", dest="settings", nargs="*", metavar="NAME=VALUE", help="an ablation: writes nothing")
     parser.add_argument("--subset", type=int, help="with --try: that many training images")
+    parser.add_argument("--without-labels", action="store_true", help="make resnet_printed_ssl")
     parser.add_argument("--report", action="store_true", help="measure the saved weights on the test images")
     options = parser.parse_args()
     if options.report:
         print(report(options.out))
+        return
+    if options.without_labels:
+        images = load_arrays(options.out / "printed.npz")["x_train"][: options.subset]
+        state = options.out / ".resnet_printed_ssl.state"
+        model, log = train_without_labels(images, epochs=options.epochs, seed=options.seed, state=state)
+        save_without_labels(model, log, options.out)
+        state.unlink()
         return
     recipe = changed(recipe_for(options.source), options.settings or [])
     data = load_arrays(options.out / f"{options.source}.npz")

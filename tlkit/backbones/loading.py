@@ -97,7 +97,7 @@ def _load_small_resnet(
     name: str, input_shape: tuple[int, int, int] | None, image_size: int, weights: str | Path | None, seed: int
 ) -> Backbone:
     model = small_resnet((image_size, image_size, 1), seed=seed, name=name)
-    if weights in ("printed", "fashion"):
+    if weights in ("printed", "printed_ssl", "fashion"):
         weights = asset_path(f"resnet_{weights}.weights.h5")
     if weights is not None:
         load_weights(model, Path(weights), name)
@@ -140,6 +140,7 @@ def _with_adapter(model: keras.Model, input_shape: tuple[int, int, int]) -> kera
 _EFFICIENTNET_LITE0 = "efficientnet_lite0"
 _WEIGHTS_BY_NAME = {
     "resnet_printed": "printed",
+    "resnet_printed_ssl": "printed_ssl",
     "resnet_fashion": "fashion",
     _EFFICIENTNET_LITE0: "imagenet",
     **dict.fromkeys(APPLICATIONS, "imagenet"),
@@ -157,6 +158,8 @@ def load_backbone(
     """A backbone by name, with pretrained, your own, or random weights.
 
     ``"resnet_printed"``: a ResNet of four one-block stages, 1.2 M weights, pretrained on the bundled printed domain.
+    ``"resnet_printed_ssl"``: the same, pretrained on the same glyphs without their labels (SimCLR; Chen et al., 2020,
+    arXiv:2002.05709), so it has no source head.
     ``"resnet_fashion"``: the same, pretrained on the bundled clothes: an example of negative transfer on digits.
     ``"efficientnet_lite0"``: EfficientNet-Lite0 (Tan & Le, 2019, arXiv:1905.11946; Google's weights for ImageNet, top-1
     75.1 % as published), 3.4 M weights, for photographs. Seven stages, one for each width of its blocks.
@@ -175,9 +178,9 @@ def load_backbone(
             The weights are the same at any size, and 160 pixels take half as many multiply-adds as 224.
         input_shape: ``(h, w, c)`` of the images you have, when it differs from that: the model then resizes them and
             turns grey into RGB or RGB into grey. ``c`` is 1 or 3.
-        weights: ``"pretrained"`` (or ``"printed"``, ``"fashion"``, ``"imagenet"``), the path of a ``.weights.h5`` or
-            ``.h5`` file for the same architecture, or ``None`` for random weights made from ``seed``; a bundled
-            network is then called ``NAME_random``, and has no source head.
+        weights: ``"pretrained"`` (or ``"printed"``, ``"printed_ssl"``, ``"fashion"``, ``"imagenet"``), the path of a
+            ``.weights.h5`` or ``.h5`` file for the same architecture, or ``None`` for random weights made from
+            ``seed``; a bundled network is then called ``NAME_random``, and has no source head.
         seed: Makes the random weights; read only with ``weights=None``.
 
     Raises:
