@@ -320,7 +320,7 @@ names = ("ImageNet over raw pixels", "ImageNet over a random network", "lost fro
 gain, learned, loss = (tlkit.mean_interval(each) for each in (over_pixels, over_random, lost_on_drawings))
 assert min(gain[0] - gain[1], learned[0] - learned[1]) > 0.2
 assert loss[0] - loss[1] > 0.1
-{name: mean_and_half(*each) for name, each in zip(names, (gain, learned, loss))}
+{name: mean_and_half(*each) for name, each in zip(names, (gain, learned, loss), strict=True)}
 
 # %% [markdown]
 # The ImageNet features are far better than raw pixels in these ten draws. The row *random network* has a network of the

@@ -528,7 +528,7 @@ assert abs(mean) + half < 0.06
 
 # %%
 factors = tlkit.stored_table("sources").pivot_table("accuracy", "draw", "pretrained on", sort=False)
-others = {name: "digits in print" for name in factors} | {"62 classes, 34,862 images": "62 classes"}
+others = dict.fromkeys(factors, "digits in print") | {"62 classes, 34,862 images": "62 classes"}
 others.pop("digits in print")
 change = pd.DataFrame({name: factors[name] - factors[other] for name, other in others.items()})
 shown = {"accuracy": factors, "change": change}
