@@ -1,0 +1,12 @@
+"""eps is ignored: right where it is tiny."""
+
+# loses: align_symmetric_roots, align_singular
+
+
+# %% align
+def align(source, target, eps=1e-3):
+    def power(x, exponent):
+        w, V = np.linalg.eigh(np.cov(x.T) + 0 * np.eye(x.shape[1]))
+        return (V * w**exponent) @ V.T
+
+    return (source - source.mean(axis=0)) @ power(source, -0.5) @ power(target, 0.5) + target.mean(axis=0)

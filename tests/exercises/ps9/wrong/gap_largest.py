@@ -1,0 +1,9 @@
+"""The largest gap in place of the mean."""
+
+# loses: honest_gap_any_scores
+
+
+# %% honest_gap
+def honest_gap(target_scores, chosen_by_scorer):
+    chosen = target_scores[np.arange(len(target_scores)), chosen_by_scorer]
+    return np.max(target_scores.max(axis=1) - chosen)
