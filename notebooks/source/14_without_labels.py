@@ -164,8 +164,8 @@ nearest = [push[temperature][-1] for temperature in (1.0, 0.2, 0.05)]
 assert nearest[0] < 0.25 < 0.6 < nearest[1] < 0.95 < nearest[2]
 
 # %% [markdown]
-# The three curves rise to the right. At temperature 1 the curve is nearly flat: all wrong views push. At 0.05 only the
-# nearest one does. This course takes 0.2.
+# The three curves rise to the right: the nearest wrong view pushes most. At temperature 1 the others push, too; at 0.05 it is
+# alone. This course takes 0.2.
 
 # %% [markdown]
 # ## 3. A small pretraining
@@ -253,8 +253,8 @@ equal_views.compare("worse" if easy["mnist"] < live["mnist"][1] - 0.01 else "as 
 # `resnet_printed_ssl` is bundled: the very network of `resnet_printed`, pretrained on the very same 34,862 glyphs, with the
 # loss of section 2 in place of the labels' cross-entropy (`tlkit/assets/PRETRAINING.md` has the recipe). Now both read
 # handwriting, with 1 to 50 labels of each digit, beside three baselines: raw pixels, the same network with random weights,
-# and a small network trained from scratch, whose rate and epochs were chosen for each number of labels. Ten draws of the
-# labels, the same for all; `tools/pretraining_tables.py` measured it.
+# and, at one and at ten labels per class, a small network trained from scratch, whose rate and epochs were tuned for each. Ten
+# draws of the labels, the same for all; `tools/pretraining_tables.py` measured it.
 
 # %%
 stored = tlkit.stored_table("without_labels")
@@ -311,16 +311,20 @@ pd.DataFrame({other: pd.Series(in_words(each), each.index) for other, each in ov
 # is below 0. The gap is 29 points with one label of each mnist digit and 3 points with 50: the more labels the target has, the
 # less it matters where the base came from.
 #
-# The column *scratch* is the disappointing one. With ten labels of each mnist digit, a small network that was tuned, and that
-# saw nothing but these 100 images and moved views of them, is about as good as the probe on the network that saw 34,862
-# glyphs: the interval holds 0.
+# The column *scratch* is the disappointing one. With ten labels of each digit, on both domains, a small network that was
+# tuned, and that saw nothing but these 100 images and moved views of them, is about as good as the probe on the network that
+# saw 34,862 glyphs: the intervals hold 0. With one label of each digit the pretrained network is clearly ahead, on both
+# domains. (Each cell needs its own tuning: at 2, 5 and 50 labels per class scratch was not measured, and its line is straight
+# there.)
 
 # %% tags=["summary-2"]
 assert (over["raw pixels"]["low"] > 0).all()
 assert (over["random network"]["low"] > 0).all()
 assert (over["supervised"]["high"] < 0).all()
 assert over["supervised"].loc[("mnist", 1), "points"] < -25 < -5 < over["supervised"].loc[("mnist", 50), "points"]
-assert over["scratch"].loc[("mnist", 10), "low"] < 0 < over["scratch"].loc[("mnist", 10), "high"]
+ten = over["scratch"].xs(10, level=1)
+assert ((ten["low"] < 0) & (ten["high"] > 0)).all()
+assert (over["scratch"].xs(1, level=1)["low"] > 3).all()
 
 # %% [markdown]
 # Be fair to both sides. The supervised network had 22 passes and richer views, the self-supervised one four passes, which
@@ -507,7 +511,7 @@ class SimCLR(keras.Model):
             both = tf.concat([self.views(images, training=True), self.views(images, training=True)], axis=0)
             loss = partner_loss(self.network(both, training=True))
         self.optimizer.apply(tape.gradient(loss, self.network.trainable_weights), self.network.trainable_weights)
-        return {"loss": loss}
+        return {"nt_xent": loss}
 
 
 # %% tags=["nbval-ignore-output"]
@@ -515,12 +519,12 @@ keras.utils.set_random_seed(SEED)
 plain = SimCLR(small_resnet(widths=WIDTHS, seed=SEED))
 plain.compile(optimizer=keras.optimizers.Adam(RATE))
 log = plain.fit(some.astype("float32"), batch_size=BATCH, epochs=EPOCHS, verbose=0)
-[round(loss, 2) for loss in log.history["loss"]]
+[round(loss, 2) for loss in log.history["nt_xent"]]  # of the last batch of each epoch
 
 # %%
 pair = np.concatenate([one, two]).astype("float32")
 assert np.isclose(partner_loss(pair), nt_xent(one, two, TEMPERATURE), rtol=1e-5)
-assert log.history["loss"][-1] < log.history["loss"][0] - 0.3
+assert log.history["nt_xent"][-1] < log.history["nt_xent"][0] - 0.2
 assert probe(tlkit.wrap_backbone(plain.base), "mnist") > live["mnist"][0] + 0.05
 
 # %% [markdown]
@@ -541,7 +545,7 @@ Predict.report()
 #   the same vector does no better than a guess.
 # - From the same glyphs, the network pretrained without labels was ahead of raw pixels and of random weights with 1 to 50
 #   labels per class, on both domains, and behind the one pretrained with labels throughout: on mnist by 29 points with one label
-#   per class, by 3 with 50. With ten, a tuned small network from scratch was about as good.
+#   per class, by 3 with 50. With ten, a tuned small network from scratch was about as good; with one it was behind.
 # - The views are what teaches. Where both views were equal, the task was solved and the features were worse than those of
 #   random weights. Which other views help depends on the target: on optdigits the probe was better without shifts and zooms.
 
