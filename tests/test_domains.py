@@ -9,7 +9,7 @@ from helpers import raises_one_line, random_split
 from PIL import Image
 
 from tlkit import assets
-from tlkit.domains import Domain, DomainPair, Split, load_domain, load_pair
+from tlkit.domains import Domain, DomainPair, Split, blend_into_photographs, load_domain, load_pair
 
 IMAGES = np.zeros((3, 4, 4, 1), np.uint8)
 LABELS = np.array([0, 1, 0])
@@ -452,3 +452,50 @@ def test_a_class_whose_name_is_no_text_is_refused() -> None:
     split = random_split(6, classes=2)
     with raises_one_line(ValueError, "must be text", "'caf?'"):
         Domain("menu", split, split, ("tea", "caf\udce9"))
+
+
+# Digits in photographs
+
+
+def test_ink_turns_the_photograph_into_its_negative() -> None:
+    x = np.zeros((6, 4, 5, 1), np.uint8)
+    x[:, 1:3] = 255
+    photograph = np.random.default_rng(0).integers(0, 256, (9, 11, 3)).astype(np.uint8)
+    blended = blend_into_photographs(Split(x, np.arange(6)), seed=1, photographs=[photograph])
+    assert blended.x.shape == (6, 4, 5, 3)
+    np.testing.assert_array_equal(blended.y, np.arange(6))
+    parts = [photograph[top : top + 4, left : left + 5] for top in range(6) for left in range(7)]
+    for image in blended.x:
+        plain = np.where(x[0] == 255, 255 - image, image)
+        assert any(np.array_equal(plain, part) for part in parts)
+
+
+def test_black_on_black_stays_and_white_comes_through() -> None:
+    split = random_split(4)
+    black = [np.zeros((8, 8, 3), np.uint8)]
+    np.testing.assert_array_equal(blend_into_photographs(split, seed=0, photographs=black).x, np.repeat(split.x, 3, -1))
+    white = [np.full((8, 8, 3), 255, np.uint8)]
+    again = blend_into_photographs(split, seed=0, photographs=white).x
+    np.testing.assert_array_equal(255 - again, np.repeat(split.x, 3, -1))
+
+
+def test_a_seed_gives_the_same_pictures_and_a_longer_split_begins_alike() -> None:
+    split = random_split(6, shape=(28, 28, 1))
+    one, again, other, fewer = (
+        blend_into_photographs(part, seed=seed).x for part, seed in ((split, 3), (split, 3), (split, 4), (split[:4], 3))
+    )
+    np.testing.assert_array_equal(one, again)
+    np.testing.assert_array_equal(one[:4], fewer)
+    assert not np.array_equal(one, other)
+
+
+def test_what_cannot_be_blended_is_said() -> None:
+    split = random_split(4)
+    with raises_one_line(ValueError, "images must be uint8", "float32 (4, 3)"):
+        blend_into_photographs(Split(np.ones((4, 3), np.float32), split.y), seed=0)
+    with raises_one_line(ValueError, "8 by 8 pixels or more", "(4, 9, 3)"):
+        blend_into_photographs(split, seed=0, photographs=[np.zeros((4, 9, 3), np.uint8)])
+    with raises_one_line(ValueError, "photographs must be one array or more"):
+        blend_into_photographs(split, seed=0, photographs=[])
+    with raises_one_line(ValueError, "split must be a Split"):
+        blend_into_photographs(split.x, seed=0)  # type: ignore[arg-type]

@@ -46,6 +46,8 @@ LAYERS = {
     "features": 1,
     "_steps": 2,
     "experiment": 3,
+    "adaptation": 2,
+    "selection": 2,
     "probe": 2,
     "training": 2,
     "evaluation": 2,

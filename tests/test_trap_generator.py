@@ -473,6 +473,7 @@ PLANTED = (
 
 NOT_PLANTED = {
     "cache-stale": "needs a Backbone of several stages",
+    "chosen-on-the-test": "needs a validation part beside the test",
     "validation-better-than-training": "is a note, no mistake",
 }
 

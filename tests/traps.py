@@ -1242,6 +1242,37 @@ def one_pixel_apart() -> Given:
     )
 
 
+@trap("chosen-on-the-test")
+def test_given_as_validation() -> Given:
+    held_out = images(12, seed=1)
+    return sound(train=images(), validation=held_out, test=held_out)
+
+
+@trap("chosen-on-the-test")
+def validated_on_a_part_of_the_test_in_another_order() -> Given:
+    x, y = images(12, seed=1)
+    return sound(train=images(), validation=(x[7::-1].astype(np.float32), y[7::-1]), test=(x, y))
+
+
+@near_miss("chosen-on-the-test")
+def validation_apart_from_the_test() -> Given:
+    return sound(train=images(), validation=images(12, seed=1), test=images(12, seed=2))
+
+
+@near_miss("chosen-on-the-test")
+def two_parts_with_a_few_common_images() -> Given:
+    (x, y), (other, labels) = images(12, seed=1), images(12, seed=2)
+    both = (np.concatenate([other, x[:4]]), np.concatenate([labels, y[:4]]))
+    given = sound(train=images(), validation=both, test=(x, y))
+    return Given(given.model, given.options, frozenset({"same-image-in-two-splits"}))
+
+
+@near_miss("chosen-on-the-test")
+def test_alone_for_the_report() -> Given:
+    given = sound(train=images(), test=images(12, seed=1))
+    return Given(given.model, given.options, unchecked=True)
+
+
 @trap("near-duplicate-in-two-splits")
 def brighter_copies() -> Given:
     x, y = prints(24, seed=0)

@@ -12,7 +12,7 @@ __version__ = "0.2.0"
 
 # The one public list: the names that each module owns.
 _NAMES = {
-    "domains": "Split Domain DomainPair load_domain load_pair",
+    "domains": "Split Domain DomainPair blend_into_photographs load_domain load_pair",
     "assets": "asset_path",
     "clothes": "load_clothes",
     "folders": "inspect_folder load_folder",
@@ -35,6 +35,10 @@ _NAMES = {
     "efficient": "add_adapters add_biases add_lora merge_added remove_added",
     "pretraining": ("mask_tokens nt_xent pretrain_contrastive pretrain_masked pretrain_rotation rotation_split"),
     "views": "Views random_views",
+    "adaptation": (
+        "DANN DeepCoral PseudoLabels adapt adapt_batchnorm coral coral_loss reversal_strength reverse_gradient tent"
+    ),
+    "selection": "importance_weighted_accuracy importance_weights mean_entropy soft_neighborhood_density",
     "tables": "stored_table",
     "transferability": "h_score leep log_me nce",
     "kernels": "quiet_start",
@@ -54,11 +58,23 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:  # what __getattr__ finds, for editors and type checkers
+    from tlkit.adaptation import (
+        DANN,
+        DeepCoral,
+        PseudoLabels,
+        adapt,
+        adapt_batchnorm,
+        coral,
+        coral_loss,
+        reversal_strength,
+        reverse_gradient,
+        tent,
+    )
     from tlkit.assets import asset_path
     from tlkit.audit import audit_fit, diagnose, watch
     from tlkit.backbones import Backbone, find_boundaries, load_backbone, wrap_backbone
     from tlkit.clothes import load_clothes
-    from tlkit.domains import Domain, DomainPair, Split, load_domain, load_pair
+    from tlkit.domains import Domain, DomainPair, Split, blend_into_photographs, load_domain, load_pair
     from tlkit.efficient import add_adapters, add_biases, add_lora, merge_added, remove_added
     from tlkit.evaluation import (
         Interval,
@@ -95,6 +111,12 @@ if TYPE_CHECKING:  # what __getattr__ finds, for editors and type checkers
         rotation_split,
     )
     from tlkit.probe import few_shot_curve, fit_probe, linear_probe
+    from tlkit.selection import (
+        importance_weighted_accuracy,
+        importance_weights,
+        mean_entropy,
+        soft_neighborhood_density,
+    )
     from tlkit.tables import stored_table
     from tlkit.training import FitOptions, fine_tune, fit
     from tlkit.transferability import h_score, leep, log_me, nce

@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import Any, Protocol
 
+import numpy as np
+
 from tlkit._keras import keras, tf
-from tlkit._keras.graph import all_layers
+from tlkit._keras.graph import all_layers, own_statistics
 from tlkit.domains import Split
 from tlkit.features import batches
 from tlkit.freezing import copy_flags
@@ -22,6 +24,7 @@ from tlkit.words import reason
 __all__ = [
     "Mirrored",
     "OneDevice",
+    "PairSteps",
     "Steps",
     "TaskSteps",
     "descend",
@@ -359,3 +362,93 @@ def _state(model: keras.Model) -> list[keras.Variable]:
     """Weights, and the states of the random generators of dropout and augmentation."""
     seeds = [variable for variable in model.variables if variable.name == "seed_generator_state"]
     return [*model.weights, *seeds]
+
+
+class PairSteps(OneDevice):
+    """Steps on a batch of the source and one of the target: the cross-entropy of the first, and a term of both.
+
+    The two run through the network one after the other. So where BatchNorm learns, each is normalised by its own
+    batch. The moving statistics, and dropout's next draw, are then those of the source alone.
+    """
+
+    def __init__(self, model: keras.Model, both: keras.Model, target: Split, term: Any, extra: Any, *steps: int):
+        super().__init__(model)
+        self._both, self._target, self._term = both, target, term
+        self._states = [state for layer in all_layers(model) for state in own_statistics(layer)]
+        self._states += [state for state in model.variables if state.name == "seed_generator_state"]
+        self._means = [keras.metrics.Mean() for _ in range(2)]
+        self._right = keras.metrics.SparseCategoricalAccuracy()
+        self._groups = [(model.optimizer, model.trainable_weights)]
+        if extra is not None:  # the domain classifier learns by an optimizer of its own, at the same rate
+            optimizer = type(model.optimizer).from_config(model.optimizer.get_config())
+            optimizer.build(extra.trainable_weights)
+            self._groups.append((optimizer, extra.trainable_weights))
+        self._done, self._per_epoch, self._epochs = 0, *steps
+        self.alignment: dict[int, float] = {}  # what the term was in the mean of each epoch, without its weight
+        self._train = tf.function(self._step)
+
+    def batches(self, split: Split, batch_size: int, seed: int | None) -> Any:
+        if seed is not None:
+            size = min(batch_size, len(self._target))
+            own = int(np.random.SeedSequence([seed, 1]).generate_state(1)[0])  # not the order of the source
+            dealt = batches(self._target, size, shuffle_seed=own).filter(lambda x, _: tf.shape(x)[0] == size)
+            self._others = iter(dealt.repeat())
+        return super().batches(split, batch_size, seed)
+
+    def step(self, parts: Any) -> None:
+        progress = self._done / (self._per_epoch * self._epochs)
+        self._now = self._train(parts, self._others, tf.constant(progress, "float32"))
+        self.alignment[1 + self._done // self._per_epoch] = float(self._now["alignment"])
+        self._done += 1
+
+    def reset(self) -> None:
+        super().reset()
+        for metric in (*self._means, self._right):
+            metric.reset_state()
+
+    def _step(self, parts: Any, others: Any, progress: Any) -> dict[str, Any]:
+        (x, y), (target, _) = next(parts), next(others)
+
+        def loss_of() -> Any:
+            features, logits = self._both(x, training=True)
+            loss = self.model.compute_loss(x=x, y=y, y_pred=logits, training=True)
+            kept = [tf.identity(state.value) for state in self._states]
+            target_features, target_logits = self._both(target, training=True)
+            for state, value in zip(self._states, kept, strict=True):
+                state.assign(value)
+            value, term = self._term(features, target_features, target_logits, progress)
+            for mean, number in zip(self._means, (loss, value), strict=True):
+                mean.update_state(number, sample_weight=tf.shape(y)[0])
+            self._right.update_state(y, logits)
+            return loss + term
+
+        descend(loss_of, self._groups)
+        loss, alignment = (mean.result() for mean in self._means)
+        return {"loss": loss, "accuracy": self._right.result(), "alignment": alignment}
+
+
+class EntropySteps(OneDevice):
+    """Steps that lower the entropy of a model's answers; labels are dealt, and nothing reads them."""
+
+    def __init__(self, model: keras.Model) -> None:
+        super().__init__(model)
+        self._mean = keras.metrics.Mean()
+        self._train = tf.function(self._step)
+
+    def step(self, parts: Any) -> None:
+        self._now = self._train(parts) | {"accuracy": 0.0}
+
+    def reset(self) -> None:
+        self._mean.reset_state()
+
+    def _step(self, parts: Any) -> dict[str, Any]:
+        x, _ = next(parts)
+
+        def entropy() -> Any:
+            logits = tf.cast(self.model(x, training=True), "float32")
+            each = -tf.reduce_sum(tf.nn.softmax(logits) * tf.nn.log_softmax(logits), axis=1)
+            self._mean.update_state(each)
+            return tf.reduce_mean(each)
+
+        descend(entropy, [(self.model.optimizer, self.model.trainable_weights)])
+        return {"loss": self._mean.result()}

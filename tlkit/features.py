@@ -548,3 +548,25 @@ def pool_features(split: Split) -> Array:
         tokens = np.any(split.x != 0, axis=2).sum(axis=1)[:, None]
         return np.asarray(split.x.sum(axis=1, dtype=np.float32) / np.maximum(tokens, 1), np.float32)
     return np.asarray(split.x.mean(axis=tuple(range(1, split.x.ndim - 1)), dtype=np.float32))
+
+
+def feature_pair(source: Array, target: Array) -> tuple[Array, Array]:
+    """Features ``(n, d)`` of two domains as ``float64``.
+
+    Raises:
+        ValueError: They are no arrays of finite numbers ``(n, d)`` and ``(m, d)``, or one has no example.
+    """
+    pair = []
+    for name, given in (("source", source), ("target", target)):
+        if isinstance(given, Split):  # type: ignore[unreachable]
+            raise ValueError(f"{name} must be an array of features (n, d), got a Split: pool_features makes one of it.")
+        x = np.asarray(given, np.float64)
+        if x.ndim != 2 or not x.size:
+            raise ValueError(f"{name} must be features (n, d), got the shape {x.shape}.")
+        if not np.isfinite(x).all():
+            raise ValueError(f"{name} must be finite, got NaN or infinite features.")
+        pair.append(x)
+    widths = pair[0].shape[1], pair[1].shape[1]
+    if widths[0] != widths[1]:
+        raise ValueError(f"source and target must have the same features, got {widths[0]} and {widths[1]}.")
+    return pair[0], pair[1]

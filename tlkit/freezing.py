@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ __all__ = [
     "freeze_to",
     "held_layers",
     "is_batchnorm",
+    "only_learning",
     "trainable_layers",
     "unfreeze",
 ]
@@ -171,6 +173,22 @@ def unfreeze(model: keras.Model) -> None:
     """Let every layer of the model learn, BatchNorm and nested ones too."""
     for layer in all_layers(model):
         layer.trainable = True
+
+
+@contextlib.contextmanager
+def only_learning(model: keras.Model, learns: Callable[[keras.layers.Layer], bool]) -> Iterator[None]:
+    """Within it each layer's own flag is what ``learns`` says; afterwards it is what it was."""
+    layers = all_layers(model)
+    before = [(layer, layer.trainable) for layer in layers]
+    try:
+        model.trainable = True  # a model whose own flag is False reports no trainable weights at all
+        for layer in layers:
+            if not isinstance(layer, keras.Model):  # a model's flag is passed on to its layers, and stays True
+                layer.trainable = learns(layer)
+        yield
+    finally:
+        for layer, flag in before:  # outer ones first, as their flags are passed on
+            layer.trainable = flag
 
 
 def copy_flags(model: keras.Model, clone: keras.Model) -> None:

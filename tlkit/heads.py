@@ -81,7 +81,7 @@ def join(core: keras.Model, head: keras.Model) -> keras.Model:
     check_model(head)
     if core.output_shape[1:] != head.input_shape[1:]:
         raise ValueError(f"head must take {core.output_shape[1:]}, what the core gives, got {head.input_shape[1:]}.")
-    return keras.Model(core.input, head(core.output), name=f"{core.name}_{head.name}")
+    return keras.Model(core.inputs[0], head(core.outputs[0]), name=f"{core.name}_{head.name}")
 
 
 def source_classes(backbone: Backbone) -> tuple[str, ...]:

@@ -152,6 +152,25 @@ def fit(
     return _fit(model, train, validation, epochs, learning_rate, options)
 
 
+def fit_by_steps(
+    model: keras.Model,
+    train: Split,
+    validation: Split | None,
+    epochs: int,
+    learning_rate: float,
+    options: FitOptions,
+    steps: Callable[[keras.Model], Steps],
+) -> pd.DataFrame:
+    """:func:`fit` with steps that have a loss of their own: ``steps`` makes them of the model, compiled as there.
+
+    Raises:
+        ValueError: As from :func:`fit`, or ``strategy`` is given: only the steps of :func:`fit` are mirrored.
+    """
+    if options.strategy is not None:
+        raise ValueError(f"strategy must be None here: this training runs on one device, got {options.strategy!r}.")
+    return _fit(model, train, validation, epochs, learning_rate, options, steps)
+
+
 def _fit(model: keras.Model, *rest: Any) -> pd.DataFrame:
     """:func:`fit` of a model whose weights no other training moves meanwhile."""
     with OneAtATime(model.name, model.trainable_weights):
@@ -159,7 +178,13 @@ def _fit(model: keras.Model, *rest: Any) -> pd.DataFrame:
 
 
 def _fit_alone(
-    model: keras.Model, train: Split, validation: Split | None, epochs: int, learning_rate: float, options: FitOptions
+    model: keras.Model,
+    train: Split,
+    validation: Split | None,
+    epochs: int,
+    learning_rate: float,
+    options: FitOptions,
+    steps: Callable[[keras.Model], Steps] = OneDevice,
 ) -> pd.DataFrame:
     check_count("epochs", epochs)
     check_rate("learning_rate", learning_rate)
@@ -173,7 +198,7 @@ def _fit_alone(
             check_shape(model, split)
             check_labels(model, split.y)
 
-    def steps(step_size: dict[str, Any]) -> Steps:
+    def make(step_size: dict[str, Any]) -> Steps:
         mirrored = None
         if options.strategy is not None:
             mirrored = Mirrored(model, mirrored_strategy(options.strategy), step_size)
@@ -182,9 +207,9 @@ def _fit_alone(
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         )
-        return mirrored or OneDevice(model)
+        return mirrored or steps(model)
 
-    return take_steps(model, steps, train, validation, epochs, learning_rate, options)
+    return take_steps(model, make, train, validation, epochs, learning_rate, options)
 
 
 def take_steps(

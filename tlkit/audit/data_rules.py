@@ -34,11 +34,27 @@ def _pairs(case: Case) -> list[tuple[str, Examples, str, Examples]]:
     if len(parts) < 2:
         raise Unknown("fewer than two splits given")
     pairs = [(a, parts[a], b, parts[b]) for a, b in itertools.combinations(parts, 2)]
-    return [pair for pair in pairs if _comparable(pair[1], pair[3])]
+    told = {"validation", "test"} if set(parts) >= {"validation", "test"} and _chosen_on_test(case) else None
+    return [pair for pair in pairs if _comparable(pair[1], pair[3]) and {pair[0], pair[2]} != told]
 
 
 def _comparable(one: Examples, other: Examples) -> bool:
     return one.x.shape[1:] == other.x.shape[1:] or (one.is_text and other.is_text)
+
+
+def _chosen_on_test(case: Case) -> str | None:
+    """Whether one of the two parts holds nothing that the other has not; a few common examples are another rule's."""
+    if not {"validation", "test"} <= set(case.data):
+        raise Unknown("validation and test data are not both given")
+    validation, test = case.examples("validation"), case.examples("test")
+    if not _comparable(validation, test):
+        return None
+    chosen_on, scored_on = _hashes(validation.x), _hashes(test.x)
+    if set(scored_on) <= set(chosen_on):
+        return f"all {counted(len(scored_on), 'test example')} are among the {len(chosen_on):,} of validation"
+    if set(chosen_on) <= set(scored_on):
+        return f"all {counted(len(chosen_on), 'validation example')} are among the {len(scored_on):,} of test"
+    return None
 
 
 def _duplicates(case: Case) -> str | None:
@@ -366,6 +382,11 @@ def _inference_loss(case: Case) -> float:
 DATA_RULES = (
     Rule(
         "same-image-in-two-splits", "error", "remove duplicates before splitting; then split.", EVALUATION, _duplicates
+    ),
+    Rule(
+        "chosen-on-the-test", "warning",
+        "choose epochs, rate and model on a validation part; score the test part once, at the end.", EVALUATION,
+        _chosen_on_test,
     ),
     Rule(
         "near-duplicate-in-two-splits", "warning", "look at the pairs; put images of one origin into one split.",
