@@ -4,11 +4,13 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import build_notebooks
 import numpy as np
 import pytest
 from helpers import raises_one_line, random_split, same_weights, toy_backbone
 from scipy import linalg
 
+import tlkit
 from tlkit import adaptation
 from tlkit._keras import keras, tf
 from tlkit.adaptation import (
@@ -184,6 +186,15 @@ def test_coral_is_that_of_the_paper_by_other_square_roots() -> None:
     whiten = linalg.inv(linalg.sqrtm(np.cov(x.T) + np.eye(6)))
     wanted = (x - x.mean(axis=0)) @ whiten @ linalg.sqrtm(np.cov(goal.T) + np.eye(6)) + goal.mean(axis=0)
     np.testing.assert_allclose(coral(x, goal), wanted, atol=1e-4)
+
+
+def test_coral_is_that_of_notebook_02() -> None:
+    (source,) = build_notebooks.sources(["02"])
+    cells = [cell.source for cell in build_notebooks.read_source(source).cells if cell.cell_type == "code"]
+    space: dict[str, Any] = {"np": np, "linalg": linalg, "tlkit": tlkit}
+    exec("\n".join(code for code in cells if code.startswith(("def power(", "def coral("))), space)
+    parts = [Split(features(n, 6, n).astype(np.float32), np.zeros(n, np.int64)) for n in (60, 45)]
+    np.testing.assert_allclose(space["coral"](*parts).x, coral(*(part.x for part in parts)), atol=1e-3)
 
 
 def test_coral_against_skada() -> None:

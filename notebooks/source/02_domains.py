@@ -622,7 +622,8 @@ def coral(source, target):
 # %% [markdown]
 # **Adaptive BatchNorm** (Li et al., 2016, arXiv:1603.04779) needs target images without labels too. Each BatchNorm
 # layer keeps a mean and a variance per channel, taken on the source. Measure them anew on the target; nothing else
-# changes. A momentum of zero makes Keras forget the old ones in one step.
+# changes. A momentum of zero makes Keras forget the old ones in one step. (From notebook 15 on, these two are
+# `tlkit.coral` and `tlkit.adapt_batchnorm`.)
 
 # %%
 copy = tlkit.load_backbone("resnet_printed").model
