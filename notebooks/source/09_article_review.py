@@ -172,7 +172,8 @@ assert head_alone["source"].min() > 0.99
 # 1.28 million images (Russakovsky et al., 2014, arXiv:1409.0575). The cross-entropy of the article's § 4.1 cannot be
 # computed without $y$. For the article's first example, GPT, the sentence is right: there $y$ is the next token, so the
 # text is its own label, and the loss is this very cross-entropy. ImageNet's labels came from people. Our bundled backbone
-# is supervised, too: it still has the head for its 62 labels.
+# is supervised, too: it still has the head for its 62 labels. (A network for images can be pretrained without labels, as
+# notebook 14 does it. The article's program loads no such network.)
 
 # %% tags=["summary-2"]
 bundled = tlkit.load_domain("printed")
