@@ -31,7 +31,7 @@ from tlkit.backbones import (
 )
 from tlkit.backbones.applications import APPLICATIONS, IMAGENET_DEVIATIONS, IMAGENET_MEANS
 from tlkit.backbones.loading import _WEIGHTS_BY_NAME
-from tlkit.domains import Domain, DomainPair, load_domain
+from tlkit.domains import BUNDLED_DOMAINS, Domain, DomainPair, load_domain
 from tlkit.evaluation import accuracy
 from tlkit.explain import grad_cam
 from tlkit.features import cache_features, split_at
@@ -386,8 +386,8 @@ def test_pretrained_weights_are_not_the_random_ones_and_always_the_same() -> Non
     assert same_weights(one.model, load_backbone("resnet_printed", weights="printed").model)
 
 
-@pytest.mark.parametrize("name", [name for name in sorted(_WEIGHTS_BY_NAME) if name.startswith("resnet_")])
-def test_every_small_resnet_is_there_with_its_head(name: str) -> None:
+@pytest.mark.parametrize("name", [f"resnet_{name}" for name in BUNDLED_DOMAINS if f"resnet_{name}" in _WEIGHTS_BY_NAME])
+def test_every_small_resnet_with_labels_is_there_with_its_head(name: str) -> None:
     backbone = load_backbone(name)
     source = load_domain(name.removeprefix("resnet_"))
     whole = join(backbone.model, load_source_head(backbone, source.classes))
