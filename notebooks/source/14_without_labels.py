@@ -83,7 +83,7 @@ others.compare(2 * BATCH - 1)
 # is $k$" is their cosine over a constant, the temperature $\tau$:
 #
 # $$s_{ik} = \frac{z_i \cdot z_k}{\lVert z_i \rVert \lVert z_k \rVert} \qquad
-# \ell_i = -\log \frac{\exp(s_{ij} / \tau)}{\sum_{k \ne i} \exp(s_{ik} / \tau)} \qquad \text{$j$: the partner of $i$}$$
+# \ell_i = -\log \frac{\exp(s_{ij} / \tau)}{\sum_{k \ne i} \exp(s_{ik} / \tau)} \qquad j \text{: the partner of } i$$
 #
 # The loss of a batch of $n$ images is the mean of all $2n$ values $\ell_i$.
 

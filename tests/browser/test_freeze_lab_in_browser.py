@@ -294,6 +294,7 @@ def test_readable_in_both_themes_and_at_800_pixels(page: Any, server: Server, th
     expect(page.locator(".tlkit-plot svg")).to_contain_text("from scratch 0.58")
     look_at(page, "lab", themes=(theme.split()[1],), height=1400)
     page.set_viewport_size({"width": 800, "height": 1400})
+    page.wait_for_function("document.querySelector('.tlkit').getBoundingClientRect().width < 800")
     lab, notebook = (page.locator(name).first.bounding_box() for name in (".tlkit", ".jp-Notebook"))
     assert lab["width"] <= notebook["width"]
     for part in (".tlkit-stages", ".tlkit-settings", ".tlkit-plot svg"):

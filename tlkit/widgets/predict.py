@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import ipywidgets
+import numpy as np
 from matplotlib.figure import Figure
 from scipy.stats import binom
 
@@ -144,7 +145,7 @@ class Predict(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no typ
             )
         return low, high
 
-    def compare(self, result: float | str) -> Words:
+    def compare(self, result: float | np.integer[Any] | str) -> Words:
         """The result beside the guess, as a sentence.
 
         Raises:
@@ -154,7 +155,9 @@ class Predict(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no typ
             raise ValueError(f"the result must be {nearest_name(result, self.choices)}")
         if self.choices is None and not math.isfinite(float(result)):
             raise ValueError(f"the result must be a finite number, got {result!r}.")
-        self.result = result if isinstance(result, str) else float(result)
+        if not isinstance(result, str):
+            result = int(result) if isinstance(result, (int, np.integer)) else float(result)
+        self.result = result
         self._show()
         return Words(f"{self.question} It is {self._named(self.result)}. {self._verdict()}")
 
@@ -187,7 +190,7 @@ class Predict(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no typ
     @property
     def hit(self) -> bool:
         """Whether the result lies in the range, or is the choice; both must be there."""
-        if isinstance(self.guessed, tuple) and isinstance(self.result, float):
+        if isinstance(self.guessed, tuple) and isinstance(self.result, (int, float)):
             return self.guessed[0] <= self.result <= self.guessed[1]
         return self.guessed is not None and self.guessed == self.result
 
@@ -201,7 +204,7 @@ class Predict(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no typ
         low, high = self.guessed
         if self.hit:
             return f"Your range, {self._named(self.guessed)}, holds it."
-        assert isinstance(self.result, float)
+        assert isinstance(self.result, (int, float))
         miss = low - self.result if self.result < low else self.result - high
         return f"Your range, {self._named(self.guessed)}, misses it by {self._number(miss)}."
 
@@ -211,9 +214,9 @@ class Predict(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no typ
         return answer if isinstance(answer, str) else self._number(answer)
 
     def _number(self, value: float) -> str:
-        """With three digits of the scale; a whole number between whole numbers as it is."""
+        """With three digits of the scale; what was counted as it is."""
         assert self.between is not None
-        counted = all(float(number).is_integer() for number in (*self.between, value))
+        counted = isinstance(value, int)
         digits = 0 if counted else max(0, 2 - math.floor(math.log10(self.between[1] - self.between[0])))
         return f"{value:,.{digits}f}"
 
