@@ -2,12 +2,17 @@
 
 import base64
 import re
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.manager import start_new_kernel
+from matplotlib.figure import Figure
+
+from tlkit.widgets.still import Still
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 MAKE = "from tlkit.widgets import GradientExplorer\nexplorer = GradientExplorer()\nexplorer"
@@ -74,3 +79,18 @@ def test_a_page_gets_the_picture_as_an_output_of_its_own_and_a_new_one_after_a_c
     new = picture_in(message["content"]["data"]["text/html"])
     assert new != view["data"]["image/png"]
     assert new == value(kernel, PICTURE)  # after the last of five quick changes
+
+
+def test_threads_that_draw_at_once_are_not_warned_of_what_the_font_lacks() -> None:
+    def draw(figure: Figure) -> None:
+        figure.text(0.1, 0.5, "猫")
+
+    still = Still(draw, lambda: (2, 1), lambda: "a cat")
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            pictures = list(pool.map(lambda _: still._picture(), range(24)))
+    finally:
+        sys.setswitchinterval(before)
+    assert len(set(pictures)) == 1

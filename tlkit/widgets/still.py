@@ -20,6 +20,8 @@ from tlkit.widgets.theme import escape
 __all__ = ["Still"]
 
 _PAUSE = 1.0  # seconds without a change after which the picture is drawn anew
+# Two threads may draw at once. What is ignored of warnings belongs to the process: the first to end would put it back.
+_DRAWING = threading.Lock()
 
 # JupyterLab gives the class jupyter-widgets to an output whose widget is gone. Where there is one, the picture is seen
 # in its place. Elsewhere (GitHub, an untrusted notebook) rules are taken away, and the attribute `hidden` holds.
@@ -94,7 +96,7 @@ class Still:
         FigureCanvasAgg(figure)
         self._draw(figure)
         drawn, stored = io.BytesIO(), io.BytesIO()
-        with warnings.catch_warnings():
+        with _DRAWING, warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Glyph .* missing from")  # a class may be named in any script
             figure.savefig(drawn, format="png", dpi=100)
         # With a palette it takes a third of the bytes, which a stored notebook has to carry.
