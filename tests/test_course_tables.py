@@ -79,8 +79,7 @@ def test_a_draw_of_the_photographs_is_measured_again(monkeypatch):
     """Of raw pixels; what the network computes has an oracle of its own."""
     monkeypatch.setattr(photo_tables, "DRAWS", 1)
     monkeypatch.setattr(photo_tables, "describe", lambda x: {"raw pixels": photo_tables.raw_pixels(x)})
-    classes = sorted(folder.name for folder in (build_notebooks.NOTEBOOKS / "photos").iterdir() if folder.is_dir())
-    (found,) = photo_tables.rows(classes)
+    (found,) = photo_tables.rows(photo_tables.classes_in("photos"))
     (stored,) = tlkit.stored_table("photographs", draws=[0]).query("features == 'raw pixels'").to_dict("records")
     assert found == pytest.approx(stored, abs=0.01)
 

@@ -360,8 +360,11 @@ def _check_mirrored(model: keras.Model) -> None:
 
 def _state(model: keras.Model) -> list[keras.Variable]:
     """Weights, and the states of the random generators of dropout and augmentation."""
-    seeds = [variable for variable in model.variables if variable.name == "seed_generator_state"]
-    return [*model.weights, *seeds]
+    return [*model.weights, *_seeds(model)]
+
+
+def _seeds(model: keras.Model) -> list[keras.Variable]:
+    return [variable for variable in model.variables if variable.name == "seed_generator_state"]
 
 
 class PairSteps(OneDevice):
@@ -374,8 +377,7 @@ class PairSteps(OneDevice):
     def __init__(self, model: keras.Model, both: keras.Model, target: Split, term: Any, extra: Any, *steps: int):
         super().__init__(model)
         self._both, self._target, self._term = both, target, term
-        self._states = [state for layer in all_layers(model) for state in own_statistics(layer)]
-        self._states += [state for state in model.variables if state.name == "seed_generator_state"]
+        self._states = [state for layer in all_layers(model) for state in own_statistics(layer)] + _seeds(model)
         self._means = [keras.metrics.Mean() for _ in range(2)]
         self._right = keras.metrics.SparseCategoricalAccuracy()
         self._groups = [(model.optimizer, model.trainable_weights)]

@@ -16,14 +16,14 @@ import numpy as np
 import pandas as pd
 
 from tlkit._keras import keras, tf
-from tlkit._steps import TaskSteps
+from tlkit._steps import OneDevice, TaskSteps
 from tlkit.backbones import Backbone
 from tlkit.backbones.graph import check_model
 from tlkit.domains import Array, Split, check_count, check_rate
 from tlkit.features import check_shape, check_tokens
 from tlkit.freezing import OneAtATime, freeze_to, unfreeze
 from tlkit.heads import build_head, join
-from tlkit.training import FitKeywords, FitOptions, fit, take_steps
+from tlkit.training import DEFAULTS, FitKeywords, FitOptions, fit_by_steps, take_steps
 from tlkit.views import Views, check_images, draw_views
 
 __all__ = [
@@ -36,7 +36,6 @@ __all__ = [
 ]
 
 PAIRS = FitOptions(batch_size=256)  # each view has twice as many others to be told from, less the two of its pair
-DEFAULTS = FitOptions()
 MASKED, REPLACED = 0.8, 0.1  # of the chosen tokens, as in BERT; the rest stay as they are
 _NEVER = -1e9  # a logit that float32 turns into a probability of 0
 
@@ -195,18 +194,7 @@ def pretrain_rotation(
     split = rotation_split(images)
     model = join(backbone.model, build_head(backbone, 4, seed=options.seed))
     freeze_to(backbone, 0, train_batchnorm=True)
-    return fit(
-        model,
-        split,
-        epochs=epochs,
-        learning_rate=learning_rate,
-        batch_size=options.batch_size,
-        seed=options.seed,
-        callbacks=options.callbacks,
-        optimizer=options.optimizer,
-        stop=options.stop,
-        progress=options.progress,
-    )
+    return fit_by_steps(model, split, None, epochs, learning_rate, options, OneDevice)
 
 
 # ---------------------------------------------------------------------------------------------------- hidden words

@@ -16,7 +16,6 @@ for the last column.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +23,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from build_notebooks import NOTEBOOKS
-from photo_tables import SIDE, pictures, score
+from photo_tables import SIDE, classes_in, pictures, score
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from text_tables import store
@@ -56,19 +54,16 @@ class Features:
 
 
 def photographs() -> Features:
-    classes = sorted(folder.name for folder in (NOTEBOOKS / "drawings").iterdir() if folder.is_dir())
-    everything = sorted(folder.name for folder in (NOTEBOOKS / "photos").iterdir() if folder.is_dir())
-    (x, y), (drawn, y_drawn) = pictures("photos", everything), pictures("drawings", everything)
-    numbers = {everything.index(name): number for number, name in enumerate(classes)}
-    kept = np.isin(y, list(numbers))
+    classes = classes_in("photos")
+    (x, y), (drawn, y_drawn) = pictures("photos", classes), pictures("drawings", classes)
+    kept = np.isin(y, y_drawn)
     model = tlkit.load_backbone("efficientnet_lite0", image_size=SIDE).model
 
     def features(images: Array) -> Array:
         found: Array = model.predict(images, batch_size=32, verbose=0).mean(axis=(1, 2))
         return found
 
-    source = Split(features(x[kept]), np.array([numbers[label] for label in y[kept]]))
-    test = Split(features(drawn), np.array([numbers[label] for label in y_drawn]))
+    source, test = Split(features(x[kept]), y[kept]), Split(features(drawn), y_drawn)
     tlkit.adapt_batchnorm(model, drawn)
     return Features(source, test.x, test, features(drawn))
 
@@ -135,16 +130,11 @@ def answers(given: Draw) -> Iterator[tuple[str, float, Array]]:
 
 def rows(pair: str, draws: int = DRAWS) -> Iterator[dict[str, Any]]:
     """A row per draw and method."""
-    given = features_of(pair)
+    given = PAIRS[pair]()
     for draw in range(draws):
         own = draw_of(pair, given, draw)
         for method, c, said in answers(own):
             yield {"pair": pair, "draw": draw, "method": method, "C": c, "target": score(own.test.y, said)}
-
-
-@functools.cache
-def features_of(pair: str) -> Features:
-    return PAIRS[pair]()
 
 
 def main(out: Annotated[Path, typer.Option(help="The folder that takes the table.")] = FOLDER) -> None:

@@ -38,6 +38,11 @@ RECIPE = (
 )
 
 
+def classes_in(folder: str) -> list[str]:
+    """The names of the classes that a folder beside the notebooks has, in order."""
+    return sorted(path.name for path in (NOTEBOOKS / folder).iterdir() if path.is_dir())
+
+
 def pictures(folder: str, classes: list[str]) -> tuple[Array, Array]:
     """Pictures ``(n, SIDE, SIDE, 3)`` and labels ``(n,)``, as numbers in ``classes``; a class may have none."""
     paths = sorted((NOTEBOOKS / folder).glob("*/*.jpg"))
@@ -93,8 +98,7 @@ def rows(classes: list[str]) -> list[dict[str, Any]]:
 
 def main(out: Annotated[Path, typer.Option(help="The folder that takes the table.")] = FOLDER) -> None:
     """Measure and write the table."""
-    classes = sorted(folder.name for folder in (NOTEBOOKS / "photos").iterdir() if folder.is_dir())
-    store(rows(classes), out / "photographs.csv", TITLE, RECIPE)
+    store(rows(classes_in("photos")), out / "photographs.csv", TITLE, RECIPE)
 
 
 if __name__ == "__main__":
