@@ -2,8 +2,9 @@
 
     python tools/efficient_tables.py                          # all tables, into tlkit/tables
     python tools/efficient_tables.py --part costs             # seconds and memory alone: for another machine
-    python tools/efficient_tables.py --method LoRA            # one method anew; the others' rows stay
     python tools/efficient_tables.py --seeds 2 --out FOLDER   # fewer draws, elsewhere
+
+Rates and scores are written as they come: a run that was stopped, or that had fewer draws, goes on where it was.
 
 The encoder and the sentences must have been fetched (`tlkit fetch text`). Each table begins with comment lines: what it
 is, the recipe, the command and the date. A row of it is measured again by tests/test_efficient_tables.py.
@@ -34,7 +35,19 @@ from typing import Annotated, Any
 import numpy as np
 import text_tables
 import typer
-from text_tables import BATCH, EPOCHS, LABELS, OTHER_TASK, TABLES, by_length, pool, reset_optimizer, store, test_part
+from text_tables import (
+    BATCH,
+    EPOCHS,
+    LABELS,
+    OTHER_TASK,
+    TABLES,
+    Rows,
+    by_length,
+    pool,
+    reset_optimizer,
+    store,
+    test_part,
+)
 
 import tlkit
 from tlkit._keras import keras
@@ -42,7 +55,6 @@ from tlkit.backbones import Backbone
 from tlkit.domains import Array, Split
 from tlkit.efficient import add_adapters, add_biases, add_lora
 from tlkit.features import batches
-from tlkit.tables import read_table
 from tlkit.text import load_text_backbone
 
 RANK, WIDTH = 4, 16  # of LoRA; of the adapters, which makes them about as many weights
@@ -64,13 +76,16 @@ MOVIES = "movies"
 CHOOSING = 1_000  # sentences that a rate is chosen with
 
 
+RECIPE = (
+    f"Adam, {EPOCHS} epochs, batches of {BATCH}, up to the rate in {text_tables.WARM_UP:.0%} of the steps, then a "
+    f"cosine to 0; the head starts as the probe; LoRA of rank {RANK}, adapters of width {WIDTH}"
+)
+
+
 class Part(StrEnum):
     """What to measure."""
 
     RATES, SCORES, COSTS, ALL = "rates", "scores", "costs", "all"  # scores need the best rate: they measure rates too
-
-
-Method = StrEnum("Method", [(name.replace(" ", "_"), name) for name in METHODS])
 
 
 class WarmUpThenCosine(text_tables.WarmUpThenCosine):  # type: ignore[misc]
@@ -150,18 +165,15 @@ def kept(tuner: Tuner, seed: int) -> float:
     return tlkit.accuracy(tuner.head, features(tuner.backbone, test_sentences(OTHER_TASK)))
 
 
-def rate_rows(tuner: Tuner) -> list[dict[str, Any]]:
-    """The accuracy, 0..1, of each of a method's rates on a part of movies' training sentences, and what is kept."""
+def rate_row(tuner: Tuner, rate: float) -> dict[str, Any]:
+    """The accuracy, 0..1, of a rate on a part of movies' training sentences, and what is kept of the other task."""
     order = np.random.default_rng(0).permutation(len(pool(MOVIES)))
     validation = by_length(pool(MOVIES)[order[:CHOOSING]])
-    few = pool(MOVIES)[order[CHOOSING:]].take(LABELS // 2, seed=0)
-    rows = []
-    for rate in RATES.get(tuner.method, ()):
-        tune(tuner, few, 0, rate)
-        accuracy = tlkit.accuracy(tuner.head, features(tuner.backbone, validation))
-        rows.append({"method": tuner.method, "rate": rate, "validation": accuracy, "other task": kept(tuner, 0)})
-        typer.echo(str(rows[-1]))
-    return rows
+    tune(tuner, pool(MOVIES)[order[CHOOSING:]].take(LABELS // 2, seed=0), 0, rate)
+    accuracy = tlkit.accuracy(tuner.head, features(tuner.backbone, validation))
+    row = {"method": tuner.method, "rate": rate, "validation": accuracy, "other task": kept(tuner, 0)}
+    typer.echo(str(row))
+    return row
 
 
 def best_rate(method: str, tried: Sequence[dict[str, Any]]) -> float | None:
@@ -180,12 +192,20 @@ def score_row(tuner: Tuner, seed: int, rate: float | None) -> dict[str, Any]:
     return row
 
 
-def measure(method: str, seeds: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """A row a rate that is tried, and a row a seed with the best of them."""
+def measure(method: str, seeds: int, out: Path) -> None:
+    """A row per rate that is tried, and a row per seed with the best of them."""
+    title = "accuracy of each rate on the sentences that it was chosen with; the other task's test accuracy then"
+    tried = Rows(out / "text_efficient_rates.csv", title, RECIPE, "method", "rate")
+    title = "test accuracy after tuning on 500 labels of movies, and the other task's, with the head it had"
+    scored = Rows(out / "text_efficient.csv", title, RECIPE, "method", "seed")
     tuner = prepare(method)
-    tried = rate_rows(tuner)
-    rate = best_rate(method, tried)
-    return tried, [score_row(tuner, seed, rate) for seed in range(seeds)]
+    for rate in RATES.get(method, ()):
+        if tried.lacks(method, rate):
+            tried.add(rate_row(tuner, rate))
+    rate = best_rate(method, tried.rows)
+    for seed in range(seeds):
+        if scored.lacks(method, seed):
+            scored.add(score_row(tuner, seed, rate))
 
 
 def peak_memory() -> int:
@@ -220,48 +240,20 @@ def cost_row(method: str) -> dict[str, Any]:
     return row
 
 
-RECIPE = (
-    f"Adam, {EPOCHS} epochs, batches of {BATCH}, up to the rate in {text_tables.WARM_UP:.0%} of the steps, then a "
-    f"cosine to 0; the head starts as the probe; LoRA of rank {RANK}, adapters of width {WIDTH}"
-)
-
-
-def write(rows: list[dict[str, Any]], path: Path, title: str) -> None:
-    """Write a table; rows that it has of methods which were not measured now stay, and so does what made them."""
-    measured = {row["method"] for row in rows}
-    old = read_table(path).to_dict("records") if path.exists() else []
-    kept_rows = [row for row in old if row["method"] not in measured]
-    before = ""
-    if kept_rows:
-        rows = sorted([*kept_rows, *rows], key=lambda row: list(METHODS).index(row["method"]))
-        (before,) = (line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("# command: "))
-        before = f"; the other methods: {before.removeprefix('# command: ')}"
-    store(rows, path, title, RECIPE, after_command=before)
-
-
 def main(
-    seeds: Annotated[int, typer.Option(help="Draws of the labels.")] = 3,
+    seeds: Annotated[int, typer.Option(help="Draws of the labels.")] = 10,
     part: Annotated[Part, typer.Option(help="What to measure.")] = Part.ALL,
-    method: Annotated[Method | None, typer.Option(help="Measure this one, and keep the others' rows.")] = None,
     out: Annotated[Path, typer.Option(help="The folder that takes the tables.")] = TABLES,
 ) -> None:
     """Measure and write the tables: efficient, efficient_rates, efficient_costs."""
-    methods = [method.value] if method else list(METHODS)
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1) as alone:
         if part != Part.COSTS:
-            draws = 0 if part == Part.RATES else seeds
-            found = list(alone.map(measure, methods, [draws] * len(methods)))
-            title = (
-                "accuracy of each rate on the sentences that it was chosen with; the other task's test accuracy then"
-            )
-            write([row for tried, _ in found for row in tried], out / "text_efficient_rates.csv", title)
-        if part in (Part.SCORES, Part.ALL):
-            title = "test accuracy after tuning on 500 labels of movies, and the other task's, with the head it had"
-            write([row for _, scored in found for row in scored], out / "text_efficient.csv", title)
+            for method in METHODS:
+                alone.submit(measure, method, 0 if part == Part.RATES else seeds, out).result()
         if part in (Part.COSTS, Part.ALL):
             title = "weights that learn, seconds of the processor an epoch of 500 labels, peak memory of the process"
-            write(list(alone.map(cost_row, methods)), out / "text_efficient_costs.csv", title)
+            store(list(alone.map(cost_row, METHODS)), out / "text_efficient_costs.csv", title, RECIPE)
 
 
 if __name__ == "__main__":

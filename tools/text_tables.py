@@ -3,6 +3,8 @@
     python tools/text_tables.py                          # both tables, into tlkit/tables
     python tools/text_tables.py --seeds 2 --out FOLDER   # fewer draws, elsewhere
 
+Rows are written as they come: a run that was stopped, or that had fewer draws, goes on where it was.
+
 The encoder and the sentences must have been fetched (`tlkit fetch text`). Each table begins with comment lines: what it
 is, the recipe, the command and the date. A figure of it is measured again by tests/test_text_tables.py.
 
@@ -15,10 +17,11 @@ from __future__ import annotations
 
 import datetime
 import functools
+import itertools
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -33,7 +36,7 @@ from tlkit.backbones import Backbone
 from tlkit.domains import Array, Split
 from tlkit.features import batches, lengths
 from tlkit.probe import probe_classes
-from tlkit.tables import FOLDER
+from tlkit.tables import FOLDER, read_table
 from tlkit.text import load_text_backbone, load_text_domain
 
 TABLES = FOLDER
@@ -182,17 +185,20 @@ def probe_rows(domain: str, budgets: Sequence[int], seeds: Sequence[int], *, eve
     return rows
 
 
-def tuned_rows(tuner: Tuner, domain: str, budgets: Sequence[int], seeds: Sequence[int]) -> Iterator[dict[str, Any]]:
-    """A row a training; as each is given out, the tuner still holds the weights that were trained."""
-    test = tlkit.cache_features(tuner.trunk, test_part(domain), cache_dir="memory")
-    for labels in budgets:
-        for seed in seeds:
-            start = time.perf_counter()
-            tune(tuner, pool(domain).take(labels // 2, seed=seed), seed)
-            at = {"domain": domain, "labels": labels, "seed": seed, "method": f"stage {tuner.stage}"}
-            row = {**at, **scores(answers(tuner, test), test)}
-            typer.echo(f"{row} in {time.perf_counter() - start:.0f} s")
-            yield row
+def tuned_row(tuner: Tuner, domain: str, labels: int, seed: int) -> dict[str, Any]:
+    """Train once; afterwards the tuner still holds the weights that were trained."""
+    start = time.perf_counter()
+    test = cached_test(tuner, domain)
+    tune(tuner, pool(domain).take(labels // 2, seed=seed), seed)
+    at = {"domain": domain, "labels": labels, "seed": seed, "method": f"stage {tuner.stage}"}
+    row = {**at, **scores(answers(tuner, test), test)}
+    typer.echo(f"{row} in {time.perf_counter() - start:.0f} s")
+    return row
+
+
+@functools.lru_cache(1)
+def cached_test(tuner: Tuner, domain: str) -> Split:
+    return tlkit.cache_features(tuner.trunk, test_part(domain), cache_dir="memory")
 
 
 def movies_row(backbone: Backbone, task: str, seed: int, own: float) -> dict[str, Any]:
@@ -219,35 +225,57 @@ RECIPE = (
 )
 
 
-def store(rows: list[dict[str, Any]], path: Path, title: str, recipe: str = RECIPE, *, after_command: str = "") -> None:
+def store(rows: list[dict[str, Any]], path: Path, title: str, recipe: str) -> None:
     """Write a table with its recipe, command and date as comments in front."""
-    command = shlex.join(["python", f"tools/{Path(sys.argv[0]).name}", *sys.argv[1:]]) + after_command
+    command = shlex.join(["python", f"tools/{Path(sys.argv[0]).name}", *sys.argv[1:]])
     about = {"table": title, "recipe": recipe, "command": command, "date": datetime.date.today().isoformat()}
     lines = [f"# {name}: {text}\n" for name, text in about.items()]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(lines) + pd.DataFrame(rows).to_csv(index=False, float_format="%.4g"), encoding="utf-8")
 
 
+class Rows:
+    """A table that is written at each new row; rows that an earlier run left stay. ``names``: what tells rows apart."""
+
+    def __init__(self, path: Path, title: str, recipe: str, *names: str) -> None:
+        self.path, self.title, self.recipe, self.names = path, title, recipe, names
+        self.rows: list[dict[str, Any]] = read_table(path).to_dict("records") if path.exists() else []
+
+    def lacks(self, *key: Any) -> bool:
+        return all(tuple(row[name] for name in self.names) != key for row in self.rows)
+
+    def add(self, *rows: dict[str, Any]) -> None:
+        self.rows += [row for row in rows if self.lacks(*(row[name] for name in self.names))]
+        store(self.rows, self.path, self.title, self.recipe)
+
+
 def main(
-    seeds: Annotated[int, typer.Option(help="Draws of the labels.")] = 3,
+    seeds: Annotated[int, typer.Option(help="Draws of the labels.")] = 10,
     out: Annotated[Path, typer.Option(help="The folder that takes the tables.")] = TABLES,
 ) -> None:
     """Measure and write both tables."""
     draws = range(seeds)
-    rows = [row for domain in DOMAINS for row in probe_rows(domain, BUDGETS, draws, everything=True)]
-    forgotten = [movies_row(frozen(), NOTHING, seed, float("nan")) for seed in draws]
+    title = "test accuracy after training on so many labels; TF-IDF, the frozen encoder (stage 7), or frozen to a stage"
+    tuning = Rows(out / "text_fine_tuning.csv", title, RECIPE, "domain", "labels", "seed", "method")
+    title = "test accuracy of movies' head (500 labels) before and after the whole encoder is tuned on another task"
+    forgetting = Rows(out / "text_forgetting.csv", title, RECIPE, "tuned on", "seed")
+    for domain in DOMAINS:
+        new = [seed for seed in draws if any(tuning.lacks(domain, b, seed, f"stage {PROBE}") for b in BUDGETS)]
+        tuning.add(*probe_rows(domain, BUDGETS, new, everything=bool(new)))
     for stage in STAGES:
         tuner = prepare(stage)
-        for domain in DOMAINS:
-            for row in tuned_rows(tuner, domain, BUDGETS, draws):
-                rows.append(row)
-                if (stage, domain, row["labels"]) == (0, "tweets", LABELS):
-                    forgotten.append(movies_row(tuner.backbone, "tweets", row["seed"], row["accuracy"]))
-    title = "test accuracy after training on so many labels; TF-IDF, the frozen encoder (stage 7), or frozen to a stage"
-    store(rows, out / "text_fine_tuning.csv", title)
-    forgotten += [other_task_row(tuner, seed) for seed in draws]
-    title = "test accuracy of movies' head (500 labels) before and after the whole encoder is tuned on another task"
-    store(forgotten, out / "text_forgetting.csv", title)
+        for domain, labels, seed in itertools.product(DOMAINS, BUDGETS, draws):
+            tells = (stage, domain, labels) == (0, "tweets", LABELS) and forgetting.lacks(domain, seed)
+            if tells or tuning.lacks(domain, labels, seed, f"stage {stage}"):
+                row = tuned_row(tuner, domain, labels, seed)
+                tuning.add(row)
+                if tells:
+                    forgetting.add(movies_row(tuner.backbone, domain, seed, row["accuracy"]))
+    for seed in draws:
+        if forgetting.lacks(NOTHING, seed):
+            forgetting.add(movies_row(frozen(), NOTHING, seed, float("nan")))
+        if forgetting.lacks(OTHER_TASK, seed):
+            forgetting.add(other_task_row(tuner, seed))
 
 
 if __name__ == "__main__":
