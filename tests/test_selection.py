@@ -5,12 +5,16 @@ import pytest
 from helpers import raises_one_line
 from scipy import stats
 from scipy.special import softmax
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
+from sklearn.preprocessing import scale
 
 from tlkit.selection import (
     importance_weighted_accuracy,
     importance_weights,
     mean_entropy,
     soft_neighborhood_density,
+    told_apart,
 )
 
 
@@ -72,6 +76,34 @@ def test_equal_weights_give_the_accuracy() -> None:
     assert importance_weighted_accuracy(y, np.array([0, 1, 2, 0]), np.array([0, 0, 0, 2.0])) == 0
 
 
+def test_the_share_told_apart_is_that_of_a_plain_loop() -> None:
+    rng = np.random.default_rng(0)
+    ours, theirs = rng.normal(size=(40, 3)), rng.normal([0.8, 0, 0], [1, 2, 1], (40, 3))
+    x, domain = scale(np.concatenate([ours, theirs])), np.repeat([0, 1], 40)
+    right = []
+    for known, asked in StratifiedKFold(4).split(x, domain):
+        fitted = LogisticRegression().fit(x[known], domain[known])
+        right += (fitted.predict(x[asked]) == domain[asked]).tolist()
+    assert told_apart(ours, theirs) == pytest.approx(np.mean(right))
+    assert 0.5 < np.mean(right) < 0.9
+    assert told_apart(theirs, ours) == pytest.approx(np.mean(right))
+    assert told_apart(5 * ours + 2, 5 * theirs + 2) == pytest.approx(np.mean(right))
+    assert told_apart(ours, theirs, directions=3) == told_apart(ours, theirs, directions=99)
+
+
+def test_told_apart_knows_its_ends() -> None:
+    x = np.random.default_rng(0).normal(size=(900, 4))
+    assert told_apart(x[:100], x[100:200] + 9) == 1
+    assert told_apart(np.ones((6, 2)), np.ones((9, 2))) == 0.5  # nothing to go by
+    # However many of each: one domain guessed throughout would be right for 8 in 9.
+    assert told_apart(x[:100], x[100:]) == pytest.approx(0.5, abs=0.08)
+    assert told_apart(x[:100], x[100:] + 9) == 1
+    # The difference lies in a direction of small spread: of the largest it is nothing.
+    hidden = np.column_stack([100 * x[:200, 0], np.repeat([0, 1], 100)])
+    assert told_apart(hidden[:100], hidden[100:]) == 1
+    assert told_apart(hidden[:100], hidden[100:], directions=1) < 0.65
+
+
 def test_errors() -> None:
     with raises_one_line(ValueError, "sum to 1", "logits"):
         mean_entropy(np.ones((3, 2)))
@@ -83,6 +115,10 @@ def test_errors() -> None:
         soft_neighborhood_density(np.eye(3), temperature=0)
     with raises_one_line(ValueError, "the same features, got 2 and 3"):
         importance_weights(np.ones((3, 2)), np.ones((3, 3)))
+    with raises_one_line(ValueError, "2 examples or more, got 1 and 3"):
+        told_apart(np.ones((1, 2)), np.ones((3, 2)))
+    with raises_one_line(ValueError, "directions", "1 or more", "got 0"):
+        told_apart(np.ones((3, 2)), np.ones((3, 2)), directions=0)
     with raises_one_line(ValueError, "one shape (n,)"):
         importance_weighted_accuracy(np.ones(3, int), np.ones(3, int), np.ones(4))
     with raises_one_line(ValueError, "not all 0"):

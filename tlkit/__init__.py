@@ -38,7 +38,7 @@ _NAMES = {
     "adaptation": (
         "DANN DeepCoral PseudoLabels adapt adapt_batchnorm coral coral_loss reversal_strength reverse_gradient tent"
     ),
-    "selection": "importance_weighted_accuracy importance_weights mean_entropy soft_neighborhood_density",
+    "selection": "importance_weighted_accuracy importance_weights mean_entropy soft_neighborhood_density told_apart",
     "tables": "stored_table",
     "transferability": "h_score leep log_me nce",
     "kernels": "quiet_start",
@@ -116,6 +116,7 @@ if TYPE_CHECKING:  # what __getattr__ finds, for editors and type checkers
         importance_weights,
         mean_entropy,
         soft_neighborhood_density,
+        told_apart,
     )
     from tlkit.tables import stored_table
     from tlkit.training import FitOptions, fine_tune, fit

@@ -1,4 +1,4 @@
-"""GradientExplorer and DomainCompare in a real JupyterLab."""
+"""Widgets beside FreezeLab and PictureUpload in a real JupyterLab."""
 
 import re
 from typing import Any
@@ -20,6 +20,13 @@ digits = tlkit.load_domain("mnist")
 domain = tlkit.Domain(bad, digits.train, digits.test, (*digits.classes[:9], bad))
 shown = FeatureMap(domain, tlkit.load_backbone("resnet_printed"), images=40)
 shown"""
+FLOW = """import numpy as np
+from tlkit.widgets import DomainFlow
+bad = "<img src=x onerror=document.title='hacked'>"
+drawn = np.random.default_rng(0).normal(size=(2, 200, 6))
+apart = {epoch: (drawn[0], drawn[1] + [epoch, 0, 0, 0, 0, 0]) for epoch in (0, 4, 8)}
+flow = DomainFlow({"source only": apart, bad: {epoch: apart[8 - epoch] for epoch in apart}})
+flow"""
 COMPARE = """import tlkit
 from tlkit.widgets import DomainCompare
 backbone = tlkit.load_backbone("resnet_printed")
@@ -112,6 +119,29 @@ def test_feature_map(page: Any, server: Server) -> None:
     expect(page.locator(".tlkit-feature-map")).to_contain_text("by their pixels")
     assert page.title() != "hacked"
     look_at(page, "feature_map")
+
+
+def test_domain_flow(page: Any, server: Server) -> None:
+    opened(page, server, "flow.ipynb", FLOW, ".tlkit-flow svg")
+    drawing = page.get_by_role("img", name=re.compile("epoch"))
+    expect(drawing).to_have_attribute("aria-label", re.compile("^source only, epoch 0: .*"))
+
+    # By keyboard to the next moment, here and in the kernel: the marks come from where they were.
+    page.locator(".tlkit-domain-flow .noUi-handle").focus()
+    page.keyboard.press("ArrowRight")
+    expect(drawing).to_have_attribute("aria-label", re.compile("^source only, epoch 4: .*"))
+    assert page.locator(".tlkit-flow .moved").count() == 400
+    assert ask_kernel(page, "flow.epoch") == "4"
+    expect(page.get_by_role("slider", name="epoch")).to_have_attribute("aria-valuetext", "4")
+
+    # The arrow plays the rest; another training is chosen by its name, whatever that is.
+    page.get_by_role("button", name="play").click()
+    expect(drawing).to_have_attribute("aria-label", re.compile("^source only, epoch 8: .*"))
+    page.locator(".tlkit-domain-flow select").select_option(index=1)
+    expect(drawing).to_have_attribute("aria-label", re.compile("^<img .*, epoch 8: .*"))
+    assert page.locator(".tlkit img").count() == 0
+    assert page.title() != "hacked"
+    look_at(page, "domain_flow")
 
 
 def test_a_widget_without_a_kernel_is_its_picture(page: Any, server: Server) -> None:

@@ -1,4 +1,4 @@
-"""Controls for JupyterLab: freeze and train, compare domains, explore gradients and features, upload pictures, predict.
+"""Controls for JupyterLab: freeze and train, compare domains, explore features and gradients, upload pictures, predict.
 
 Each widget works without clicks, by its traits and methods, and leaves a static picture for readers without a kernel.
 They need ``pip install 'tlkit[lab]'``, which brings ipywidgets and anywidget.
@@ -13,17 +13,19 @@ from tlkit.words import must_install
 
 if TYPE_CHECKING:
     from tlkit.widgets.domain_compare import DomainCompare
+    from tlkit.widgets.domain_flow import DomainFlow
     from tlkit.widgets.feature_map import FeatureMap
     from tlkit.widgets.freeze_lab import FreezeLab
     from tlkit.widgets.gradient_explorer import GradientExplorer
     from tlkit.widgets.picture_upload import PictureUpload
     from tlkit.widgets.predict import Predict
 
-__all__ = ["DomainCompare", "FeatureMap", "FreezeLab", "GradientExplorer", "PictureUpload", "Predict"]
+__all__ = ["DomainCompare", "DomainFlow", "FeatureMap", "FreezeLab", "GradientExplorer", "PictureUpload", "Predict"]
 
 # Found when asked for: GradientExplorer needs no TensorFlow.
 _MODULE_OF = {
     "DomainCompare": "domain_compare",
+    "DomainFlow": "domain_flow",
     "FeatureMap": "feature_map",
     "FreezeLab": "freeze_lab",
     "GradientExplorer": "gradient_explorer",

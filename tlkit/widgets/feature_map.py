@@ -20,7 +20,7 @@ from tlkit.features import cache_features, check_shape, pool_features, split_at
 from tlkit.plots import SOURCE_COLOR, TARGET_COLOR
 from tlkit.widgets.page import Page
 from tlkit.widgets.still import Still
-from tlkit.widgets.theme import escape, literal, style_sheet
+from tlkit.widgets.theme import escape, literal, spread_over, style_sheet
 from tlkit.widgets.thumbnails import data_uri, thumbnail
 from tlkit.words import shortened
 
@@ -31,8 +31,7 @@ _WIDTH, _HEIGHT, _SIDE = 640, 440, 30  # of the map and of a picture on it, in p
 _THUMBNAIL = 64
 # The paper is white in both themes, so marks on it have the colours of the light one.
 _RULES = f"""
-.tlkit-map svg {{ width: 100%; max-width: 720px; border: 1px solid var(--tlkit-line); border-radius: 7px;
-  background: #fff; }}
+.tlkit-map svg {{ background: #fff; }}
 .tlkit-map image {{ mix-blend-mode: multiply; }} /* white paper hides no neighbour */
 .tlkit-map rect {{ fill: none; stroke: none; stroke-width: 3; }}
 .tlkit-map [aria-pressed="true"] rect {{ stroke: {TARGET_COLOR}; }}
@@ -89,7 +88,7 @@ class FeatureMap(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no 
             options=[(name, k) for k, name in enumerate(names)], description="compare", continuous_update=False
         )
         self._map, self._near, self._words = (ipywidgets.HTML() for _ in range(3))
-        self._map.add_class("tlkit-map")
+        self._map.add_class("tlkit-map").add_class("tlkit-framed")
         self._near.add_class("tlkit-near")
         super().__init__([style_sheet(_RULES), Page(self._pressed), self._slider, self._map, self._words, self._near])
         self.add_class("tlkit").add_class("tlkit-feature-map")
@@ -165,10 +164,7 @@ class FeatureMap(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no 
         vectors = self._vectors(stage)
         made = TSNE(init="random", perplexity=min(15.0, (len(vectors) - 1) / 3), random_state=self._seed)
         flat = made.fit_transform(vectors.astype(np.float32))
-        low, high = flat.min(axis=0), flat.max(axis=0)
-        room = np.array([_WIDTH, _HEIGHT]) - _SIDE - 8
-        places: Array = (flat - low) / np.maximum(high - low, 1e-9) * room + _SIDE / 2 + 4
-        return places
+        return spread_over(flat, _WIDTH, _HEIGHT, _SIDE / 2 + 4)
 
     # What is shown
 

@@ -1,6 +1,7 @@
 // For the controls of the box that this widget is in: screen readers hear what eyes see, which ipywidgets leaves out, and
 // the kernel hears what was pressed in a drawing.
 
+const PLAYER = { "fa-play": "play", "fa-pause": "pause", "fa-stop": "stop, back to the start", "fa-retweet": "repeat" };
 const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
 function set(element, name, value) {
@@ -24,6 +25,8 @@ function describe(box) {
   }
   for (const button of box.querySelectorAll(".widget-toggle-button"))
     set(button, "aria-pressed", String(button.classList.contains("mod-active")));
+  for (const icon of box.querySelectorAll(".widget-play i")) // ipywidgets gives these buttons no name
+    set(icon.parentElement, "aria-label", PLAYER[[...icon.classList].at(-1)]);
   for (const progress of box.querySelectorAll(".widget-inline-hbox > .progress")) {
     set(progress, "role", "progressbar");
     set(progress, "aria-label", "progress");

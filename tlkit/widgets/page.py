@@ -14,9 +14,9 @@ __all__ = ["Page"]
 class Page(anywidget.AnyWidget):
     """A widget without size, for the outermost box of others, which has the class ``tlkit``.
 
-    Sliders get a name and their value in words, toggles say whether they are pressed. In a drawing an element with
-    ``data-press`` can be pressed by mouse and keyboard; those with ``data-row`` and ``data-column`` are a grid in which
-    arrow keys lead from one to the next.
+    Sliders get a name and their value in words, toggles say whether they are pressed, a player's buttons what they do.
+    In a drawing an element with ``data-press`` can be pressed by mouse and keyboard; those with ``data-row`` and
+    ``data-column`` are a grid in which arrow keys lead from one to the next.
 
     Args:
         pressed: Called with the text of ``data-press``, whatever a page has sent as such.

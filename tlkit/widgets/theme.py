@@ -1,14 +1,16 @@
-"""What the widgets share: the style sheet, and text that is escaped for where it goes."""
+"""What the widgets share: the style sheet, text that is escaped for where it goes, and places in a drawing."""
 
 from __future__ import annotations
 
 import html
 
 import ipywidgets
+import numpy as np
 
+from tlkit.domains import Array
 from tlkit.plots import SOURCE_COLOR, TARGET_COLOR
 
-__all__ = ["STYLE", "escape", "literal", "style_sheet", "svg_text"]
+__all__ = ["STYLE", "escape", "literal", "spread_over", "style_sheet", "svg_text"]
 
 # Blue is the source and what is frozen, orange the target and what learns, as in tlkit.plots. On a dark theme both are
 # lighter, so that text in them keeps a contrast of 4.5 to 1.
@@ -31,6 +33,7 @@ STYLE = f"""<style>
 .tlkit .tlkit-quiet {{ color: var(--tlkit-quiet); }}
 .tlkit svg text {{ fill: var(--tlkit-text); font-family: inherit; }}
 .tlkit svg text.quiet {{ fill: var(--tlkit-quiet); }}
+.tlkit .tlkit-framed svg {{ width: 100%; max-width: 720px; border: 1px solid var(--tlkit-line); border-radius: 7px; }}
 .tlkit table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
 .tlkit th, .tlkit td {{ padding: 3px 10px; border-bottom: 1px solid var(--tlkit-line); text-align: right; }}
 .tlkit th {{ color: var(--tlkit-quiet); font-weight: normal; }}
@@ -62,6 +65,14 @@ def escape(text: object) -> str:
 def svg_text(x: float, y: float, text: object, anchor: str = "start", more: str = "") -> str:
     """A text in an SVG drawing; ``more`` are further attributes, each with a blank before it."""
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{more}>{escape(text)}</text>'
+
+
+def spread_over(points: Array, width: float, height: float, margin: float) -> Array:
+    """Points ``(n, 2)`` moved and stretched until they fill a drawing up to its margin; all in one unit."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    room = np.array([width, height]) - 2 * margin
+    places: Array = (points - low) / np.maximum(high - low, 1e-9) * room + margin
+    return places
 
 
 def literal(text: str) -> str:
