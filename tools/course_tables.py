@@ -113,6 +113,12 @@ TABLES = {
             "test accuracy with 2 labels per class of mnist: pixels, clothes features, the whole network trained",
             "notebook 08: Adam, 60 epochs, rate 0.0003, chosen on training images of mnist",
         ),
+        Table(
+            "candidate_scores",
+            "scored_here.reset_index()",
+            "test accuracy of a linear probe on 100 labels by target, candidate and draw, and what each score says of it",
+            "notebook 08: three pretrained or random ResNets cut at stages 2 to 5, and raw pixels; scores see the 100 labels",
+        ),
     ),
     "09": (
         Table(

@@ -51,7 +51,7 @@ from tlkit.plots import SOURCE_COLOR, TARGET_COLOR
 from tlkit.widgets import GradientExplorer
 
 SEED = 0
-SEEDS = 5  # draws of images for each claim that depends on luck
+SEEDS = 10  # draws of images for each claim that depends on luck
 PER_CLASS = 10  # labelled images of each digit
 STEPS = 200  # of gradient descent
 one_thread = threadpool_limits(1)  # the matrices here are small: a second thread would only get in the way
@@ -718,7 +718,7 @@ assert log[1, 0] > log[0, 0]
 
 # %% [markdown]
 # With the sign lost, training goes uphill until it overflows. The reading with the minus sign is more instructive.
-# Below, it stands beside the right gradient, on the same five draws, each at its own best learning rate.
+# Below, it stands beside the right gradient, on the same ten draws, each at its own best learning rate.
 
 # %% tags=["nbval-ignore-output"]
 stopped = [train(*draw, early_stop, rates["−y/ŷ"]) for draw in draws]
@@ -782,7 +782,7 @@ axes[0].set(xlabel="step", ylabel="training cross-entropy (nats)")
 axes[1].set(xlabel="step", ylabel=r"push on an image: sum of $|\partial L/\partial z_i|$")
 legend = axes[1].legend(frameon=False)
 # %% [markdown]
-# Five draws each, both axes logarithmic. Left, the loss: blue ($\hat y - y$) wobbles for ten steps, then falls on a
+# Ten draws each, both axes logarithmic. Left, the loss: blue ($\hat y - y$) wobbles for ten steps, then falls on a
 # straight line; orange ($-y/\hat y$) levels off, and ends far above it. Right, the push: blue fades towards zero,
 # orange never gets below 1. Where an orange line ends, the numbers have overflowed.
 
@@ -892,7 +892,8 @@ speed
 
 # %% tags=["summary-3"]
 fold = {scale: speed[scale]["squared error"] / speed[scale]["cross-entropy"] for scale in SCALES}
-assert (fold[0.0] < 2).all()
+mean, half = tlkit.mean_interval(speed[0.0]["squared error"] - speed[0.0]["cross-entropy"])
+assert 0 < mean - half < mean + half < 10  # from zero a few steps more
 assert (fold[0.3] > 2.5).all()
 assert (speed[1.0]["squared error"] == LIMIT).all()  # it never gets there
 assert (speed[1.0]["cross-entropy"] < LIMIT / 5).all()
@@ -901,16 +902,18 @@ for scale in (0.0, 0.3):  # the largest rate of the list is too large for the sq
 
 # %% tags=["nbval-ignore-output"]
 mse_runs = [train(*draw, squared, 3.0) for draw in draws]
-mean, half = tlkit.mean_interval([accuracy(W, b) for W, b, _ in mse_runs])
-print(f"from zero, {STEPS} steps: squared error {mean:.3f} ± {half:.3f}, cross-entropy {np.mean(trained):.3f}")
+mse_trained = np.array([accuracy(W, b) for W, b, _ in mse_runs])
+mean, half = tlkit.mean_interval(mse_trained - trained)
+print(f"from zero, {STEPS} steps: squared error {mse_trained.mean():.3f}, cross-entropy {np.mean(trained):.3f}")
+print(f"difference {mean:.3f} ± {half:.3f}")
 
 # %%
-assert abs(mean - np.mean(trained)) < 0.03
+assert abs(mean) + half < 0.03
 
 # %% [markdown]
-# From zero, where the model is confident of nothing, a larger learning rate makes up for the smaller push, and the test
-# accuracy is about the same: "the squared error is slower" does **not** hold there. From a confidently wrong start it
-# is several times slower, or does not arrive within the limit at any of the four rates: the push itself is gone. (At
+# From zero, where the model is confident of nothing, a larger learning rate makes up for most of the smaller push: the
+# squared error needs a few steps more, and the test accuracy is about the same. From a confidently wrong start it is
+# several times slower, or does not arrive within the limit at any of the four rates: the push itself is gone. (At
 # the scales 0 and 0.3 a longer list of rates would not help, since the largest of the four is already too large.)
 
 # %% [markdown]
@@ -1036,8 +1039,8 @@ pd.DataFrame(rows, index=["learning rate", "steps", "±"]).T.round(1)
 
 # %% tags=["summary-3"]
 fewest = {rule: np.array(counts[rule][rate]) for rule, rate in best.items()}
-assert (fewest[momentum] * 2 < fewest[plain]).all()
-assert (fewest[adam] * 2 < fewest[plain]).all()
+for rule in (momentum, adam):
+    assert (fewest[rule] < 0.6 * fewest[plain]).all()
 arrives = {rule: sum(max(steps) <= 300 for steps in by_rate.values()) for rule, by_rate in counts.items()}
 assert arrives[plain] <= 2 < 4 <= min(arrives[momentum], arrives[adam])
 assert min(counts[momentum][0.01] + counts[adam][0.01]) > max(fewest[plain])

@@ -45,7 +45,7 @@ from tlkit.text.encoder import AttentionWeights, MeanOfTokens, MixValues
 from tlkit.training import logistic_regression
 
 SEED = 0
-DRAWS = 5  # of the labels; every claim about labels is a mean over them
+DRAWS = 10  # of the labels; every claim about labels is a mean over them
 POOL, TEST = 500, 400  # sentences per domain: to draw labels from, and held out for scoring
 PER_CLASS = 50  # 100 labels in all
 METHODS = ("pretrained", "TF-IDF")
@@ -513,7 +513,7 @@ for ax, (score, method) in zip(axes.ravel(), itertools.product(SCORES, METHODS),
     heat(ax, matrix(transfer, method, score), f"{method}: {score}", cmap="Blues", vmin=0.5, vmax=0.9)
 
 # %% [markdown]
-# Each of the four tables has a row for each source and a column for each target; a cell is the mean over five draws of
+# Each of the four tables has a row for each source and a column for each target; a cell is the mean over ten draws of
 # 100 labels. The pretrained encoder on the left is dark nearly everywhere. TF-IDF on the right is pale off the
 # diagonal: a half is chance.
 #
@@ -1095,7 +1095,7 @@ Predict.report()
 # %% [markdown]
 # ## Summary
 #
-# - With 100 labels a pretrained encoder, frozen, beats counting words in each of four domains, and on average over five
+# - With 100 labels a pretrained encoder, frozen, beats counting words in each of four domains, and on average over ten
 #   draws a quarter of the labels is enough for that. With random weights it is worse than counting. On tweets the word
 #   vectors alone are ahead of counting, too, on average.
 # - Labels of another domain cost points, and on average not the same in both directions. Even so the pretrained encoder
