@@ -616,7 +616,7 @@ def test_wheel_holds_the_assets_the_course_and_the_types(distributions: tuple[Pa
     code = [path for kind in ("*.py", "*.js", "*.j2") for path in PACKAGE.rglob(kind)]
     wanted |= {f"tlkit/{path.relative_to(PACKAGE).as_posix()}" for path in code}
     wanted |= {f"tlkit/course/{name}" for name in course_files()}
-    assert wanted | {"tlkit/py.typed"} <= names
+    assert wanted | {"tlkit/py.typed", "tlkit/tables/LICENSES.txt"} <= names
     assert not [name for name in names if "exercises/source" in name]  # the answers
     assert {name.split("/")[0] for name in names} == {"tlkit", f"tlkit-{tlkit.__version__}.dist-info"}
 
@@ -632,6 +632,7 @@ def test_sdist_holds_what_builds_and_tests_it(distributions: tuple[Path, Path]) 
         "tlkit/assets/manifest.json",
         "tests/test_package.py",
         "notebooks/photos/LICENSE.txt",
+        "tlkit/tables/LICENSES.txt",
     ):
         assert name in names
 

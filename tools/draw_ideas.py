@@ -464,12 +464,12 @@ def precision_and_recall() -> Picture:
 # The map: what each notebook leads to, and its column and row. From 00 to 05 each leads to the next.
 
 LEADS_TO = {
-    "03": ("06", "07", "08"), "04": ("13",), "05": ("09", "11"), "06": ("14",), "07": ("10", "15"), "09": ("10",),
+    "03": ("06", "07", "08"), "04": ("13",), "05": ("09", "11"), "06": ("14",), "07": ("10", "15", "17"), "09": ("10",),
     "11": ("12",),
 }  # fmt: skip
 PLACES = {f"{row:02d}": (0, row) for row in range(6)} | {
     "06": (1, 1), "08": (1, 2), "07": (1, 3), "13": (1, 4), "09": (1, 5), "11": (1, 6),
-    "14": (2, 1), "15": (2, 2), "10": (2, 4), "12": (2, 6)
+    "14": (2, 1), "15": (2, 2), "17": (2, 3), "10": (2, 4), "12": (2, 6)
 }  # fmt: skip
 
 
@@ -485,13 +485,13 @@ def leads_to() -> dict[str, tuple[str, ...]]:
     return LEADS_TO | {a: (b, *LEADS_TO.get(a, ())) for a, b in itertools.pairwise(first)}
 
 
-def way(start: Point, end: Point, width: float, height: float) -> str:
+def way(start: Point, end: Point, width: float, height: float, *, corner: bool) -> str:
     """An arrow from one box to another, by their left upper corners: down, along the gutter, or around one corner."""
     (x0, y0), (x1, y1) = start, end
     if x0 == x1:
         return arrow((x0 + width / 2, y0 + height), (x0 + width / 2, y1))
     y0, y1 = y0 + height / 2, y1 + height / 2
-    if x0 > 20 and y0 != y1:
+    if corner:
         x = x1 + width / 2
         return arrow((x0 + width, y0), (x, y0), (x, y1 + math.copysign(height / 2, y0 - y1)))
     gutter = (x0 + width + x1) / 2
@@ -501,7 +501,11 @@ def way(start: Point, end: Point, width: float, height: float) -> str:
 def map_of_the_course() -> Picture:
     width, height, across, down = 202, 66, 229, 80
     corners = {which: (20 + across * column, 20 + down * row) for which, (column, row) in PLACES.items()}
-    parts = [way(corners[start], corners[end], width, height) for start, ends in leads_to().items() for end in ends]
+    parts = []
+    for start, ends in leads_to().items():
+        column, row = PLACES[start]
+        free = column > 0 and (column + 1, row) not in PLACES.values()  # so that an arrow may go around the corner
+        parts += [way(corners[start], corners[end], width, height, corner=free) for end in ends]
     for which, name in names_of_notebooks().items():
         x, y = corners[which]
         words = "\n".join(textwrap.wrap(name, 26, break_on_hyphens=False))

@@ -3,7 +3,8 @@
 Each table is a CSV file beside this one whose first lines are comments, ``# name: text``. They say what the table
 holds, with which recipe and command it was made, and when. A test measures a part of each anew.
 
-One table is written by hand: ``article_claims`` holds the verdicts of notebook 09.
+One table is written by hand: ``article_claims`` holds the verdicts of notebook 09. Two are data and no results, with
+licences of their own (``LICENSES.txt``): ``patients`` and ``loans`` (``tools/make_cohorts.py``).
 """
 
 from __future__ import annotations

@@ -1,0 +1,2 @@
+def elsewhere(risks, here, there):
+    return risks * there / here
