@@ -116,8 +116,8 @@ TABLES = {
         Table(
             "candidate_scores",
             "scored_here.reset_index()",
-            "test accuracy of a linear probe on 100 labels by target, candidate and draw, and what each score says of it",
-            "notebook 08: three pretrained or random ResNets cut at stages 2 to 5, and raw pixels; scores see the 100 labels",
+            "accuracy of a probe on 100 labels by target, candidate and draw, and what each score says of it",
+            "notebook 08: ResNets cut at a stage, pretrained or random, and raw pixels; scores see the 100 labels",
         ),
     ),
     "09": (
