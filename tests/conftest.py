@@ -146,6 +146,29 @@ def fetched_clothes(data_with_clothes: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("TLKIT_DATA_DIR", str(data_with_clothes))
 
 
+@pytest.fixture(scope="session")
+def data_with_speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with the recordings of spoken digits: the user's, or one for the tests, from a copy."""
+    from tlkit.files import NotFetchedError
+    from tlkit.speech import SPEECH, fetch_speech, speech_folder
+
+    try:
+        return speech_folder().parents[1]
+    except NotFetchedError as error:
+        copy = ROOT.parent / "shared" / "data" / f"{next(iter(SPEECH.files))}.tar.gz"
+        if not copy.is_file():
+            pytest.skip(f"{error} Nor is there a copy of the archive, {copy}.")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TLKIT_DATA_DIR", str(tmp_path_factory.mktemp("data")))
+        return fetch_speech(copy).parent
+
+
+@pytest.fixture
+def fetched_speech(data_with_speech: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The recordings of spoken digits are there, for kernels that a test starts, too; else the test is skipped."""
+    monkeypatch.setenv("TLKIT_DATA_DIR", str(data_with_speech))
+
+
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Every attempt to reach the network raises, as on a machine without one."""

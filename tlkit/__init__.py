@@ -15,6 +15,7 @@ _NAMES = {
     "domains": "Split Domain DomainPair blend_into_photographs load_domain load_pair",
     "assets": "asset_path",
     "clothes": "load_clothes",
+    "speech": "load_speech read_sound sound_picture",
     "folders": "inspect_folder load_folder",
     "backbones": "Backbone find_boundaries load_backbone wrap_backbone",
     "heads": "build_head join load_source_head source_classes",
@@ -118,6 +119,7 @@ if TYPE_CHECKING:  # what __getattr__ finds, for editors and type checkers
         soft_neighborhood_density,
         told_apart,
     )
+    from tlkit.speech import load_speech, read_sound, sound_picture
     from tlkit.tables import stored_table
     from tlkit.training import FitOptions, fine_tune, fit
     from tlkit.transferability import h_score, leep, log_me, nce

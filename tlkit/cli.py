@@ -252,7 +252,8 @@ def _run_jupyterlab(options: list[str]) -> None:
 def check(
     model: Annotated[Path, typer.Argument(help="A saved model, MODEL.keras.")],
     data: Annotated[
-        str | None, typer.Option(help="A domain (mnist, ..., clothes) or a folder of images, one folder per class.")
+        str | None,
+        typer.Option(help="A domain (mnist, ..., clothes, speech) or a folder of images, one folder per class."),
     ] = None,
     backbone: Annotated[str | None, typer.Option(help="The name of the nested pretrained model in MODEL.")] = None,
     intended_stage: Annotated[
@@ -308,11 +309,14 @@ def _domain_for(data: str, input_shape: Any) -> Any:
     from tlkit.clothes import load_clothes
     from tlkit.domains import BUNDLED_DOMAINS, load_domain
     from tlkit.folders import load_folder
+    from tlkit.speech import load_speech
 
     if data in BUNDLED_DOMAINS:
         return load_domain(data)
+    if data == "speech":
+        return load_speech()
     if data != "clothes" and not Path(data).is_dir():
-        raise ValueError(f"--data must be a folder or {nearest_name(data, (*BUNDLED_DOMAINS, 'clothes'))}")
+        raise ValueError(f"--data must be a folder or {nearest_name(data, (*BUNDLED_DOMAINS, 'clothes', 'speech'))}")
     wanted, read = ("clothes", load_clothes) if data == "clothes" else ("FOLDER", functools.partial(load_folder, data))
     if not isinstance(input_shape, tuple) or len(input_shape) != 4 or None in input_shape[1:]:
         raise ValueError(f"MODEL must take images of one size (n, h, w, c) for --data {wanted}, got {input_shape}.")
@@ -620,9 +624,10 @@ def kernel_remove(name: Annotated[str, typer.Argument(help="A kernel that tlkit 
 def _collections() -> list[Collection]:
     """What `tlkit fetch` knows; each has a command of its name."""
     from tlkit.clothes import CLOTHES
+    from tlkit.speech import SPEECH
     from tlkit.text.fetching import TEXT
 
-    return [TEXT, CLOTHES]
+    return [TEXT, CLOTHES, SPEECH]
 
 
 @fetch_app.callback()
@@ -664,6 +669,19 @@ def fetch_clothes_command(
     from tlkit.clothes import fetch_clothes
 
     _fetch_and_say(fetch_clothes, "clothes", source)
+
+
+@fetch_app.command("speech")
+def fetch_speech_command(
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", help="The archive (.tar.gz or .zip), or the folder that was in it: no network."),
+    ] = None,
+) -> None:
+    """Fetch 3,000 recordings of spoken digits (21 MB, CC BY-SA 4.0), once; checked by SHA-256."""
+    from tlkit.speech import fetch_speech
+
+    _fetch_and_say(fetch_speech, "speech", source)
 
 
 def _fetch_and_say(fetch: Callable[..., Path], name: str, source: Path | None) -> None:

