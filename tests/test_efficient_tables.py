@@ -30,9 +30,7 @@ def test_a_table_says_what_it_is_how_it_was_made_and_when(path):
 
 def test_each_method_has_the_same_draws():
     rows = read_table(SCORES)
-    seeds = sorted(set(rows["seed"]))
-    assert len(seeds) >= 3
-    wanted = set(itertools.product(METHODS, seeds))
+    wanted = set(itertools.product(METHODS, range(10)))
     assert set(rows[["method", "seed"]].itertuples(index=False, name=None)) == wanted
     assert len(rows) == len(wanted)
     assert rows[["movies", "other task"]].melt()["value"].between(0, 1).all()
@@ -156,17 +154,6 @@ def test_the_schedule_reaches_the_rate_and_ends_near_zero():
     assert max(rates) == pytest.approx(0.5)
     assert rates == pytest.approx([0.5 / 1e-4 * text_tables.rate_at(step, 40) for step in range(40)])
     assert 0 < rates[-1] < rates[0]
-
-
-def test_one_method_anew_leaves_the_rows_of_the_others(tmp_path):
-    path = tmp_path / "table.csv"
-    efficient_tables.write([{"method": method, "value": 0.25} for method in METHODS], path, "t")
-    first = read_table(path).attrs["command"]
-    efficient_tables.write([{"method": "LoRA", "value": 0.5}], path, "t")
-    rows = read_table(path)
-    assert list(rows["method"]) == list(METHODS)
-    assert dict(zip(rows["method"], rows["value"], strict=True)) == {**dict.fromkeys(METHODS, 0.25), "LoRA": 0.5}
-    assert read_table(path).attrs["command"] == f"{first}; the other methods: {first}"
 
 
 def test_the_peak_of_memory_does_not_fall():

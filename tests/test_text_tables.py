@@ -33,8 +33,7 @@ def test_each_cell_of_fine_tuning_has_the_same_draws():
     rows = read_table(TUNING)
     few = rows[rows["labels"].isin(text_tables.BUDGETS)]
     methods = ["TF-IDF", f"stage {text_tables.PROBE}", *(f"stage {stage}" for stage in text_tables.STAGES)]
-    wanted = set(itertools.product(text_tables.DOMAINS, text_tables.BUDGETS, sorted(set(few["seed"])), methods))
-    assert len(set(few["seed"])) >= 3
+    wanted = set(itertools.product(text_tables.DOMAINS, text_tables.BUDGETS, range(10), methods))
     assert set(few[["domain", "labels", "seed", "method"]].itertuples(index=False, name=None)) == wanted
     assert len(few) == len(wanted)
     assert rows[["accuracy", "balanced_accuracy"]].melt()["value"].between(0, 1).all()
@@ -42,8 +41,7 @@ def test_each_cell_of_fine_tuning_has_the_same_draws():
 
 def test_each_draw_of_forgetting_has_each_task():
     rows = read_table(FORGETTING)
-    wanted = set(itertools.product(sorted(set(rows["seed"])), ["nothing", "tweets", text_tables.OTHER_TASK]))
-    assert len(set(rows["seed"])) >= 3
+    wanted = set(itertools.product(range(10), ["nothing", "tweets", text_tables.OTHER_TASK]))
     assert set(rows[["seed", "tuned on"]].itertuples(index=False, name=None)) == wanted
     assert len(rows) == len(wanted)
     untouched = rows[rows["tuned on"] == "nothing"]
@@ -197,6 +195,18 @@ def test_what_is_forgotten_comes_out_again():
         stored = stored_row(rows, seed=0, **{"tuned on": new["tuned on"]})
         assert same_accuracy(new["movies"], stored["movies"], n)
         assert same_accuracy(new["movies, head refitted"], stored["movies, head refitted"], n)
+
+
+def test_what_a_table_has_stays_and_is_not_measured_again(tmp_path):
+    path = tmp_path / "table.csv"
+    rows = text_tables.Rows(path, "t", "r", "method", "seed")
+    assert rows.lacks("LoRA", 0)
+    rows.add({"method": "LoRA", "seed": 0, "score": 0.25})
+    again = text_tables.Rows(path, "t", "r", "method", "seed")
+    assert not again.lacks("LoRA", 0)
+    assert again.lacks("LoRA", 1)
+    again.add({"method": "LoRA", "seed": 0, "score": 0.5}, {"method": "LoRA", "seed": 1, "score": 0.75})
+    assert read_table(path)["score"].tolist() == [0.25, 0.75]
 
 
 def test_scores_of_answers():

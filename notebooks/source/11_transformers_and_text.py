@@ -587,8 +587,8 @@ pd.DataFrame({score: {target: in_words(values) for target, values in lead[score]
 # %% tags=["summary-2"]
 for score in SCORES:
     found = {target: tlkit.mean_interval(values) for target, values in lead[score].items()}
-    assert all(found[target][0] > found[target][1] for target in ("editorials", "products"))  # above 0
-    assert all(abs(found[target][0]) < found[target][1] for target in ("movies", "tweets"))  # it holds 0
+    assert all(found[target][0] > found[target][1] for target in TEXT_DOMAINS if target != "tweets")  # above 0
+    assert abs(found["tweets"][0]) < found["tweets"][1]  # it holds 0
 assert lost.loc["products", "editorials"] > 0.08
 
 # %% tags=["nbval-ignore-output"]
@@ -599,7 +599,7 @@ pd.DataFrame({"half a cell's 95 % interval, median": width.groupby("method").med
 # %% [markdown]
 # - **There is a drop**, with both methods: the target's own labels are worth more than those of another domain.
 # - The pretrained encoder with *other people's* labels beats TF-IDF with the target's *own* on average. It does so on
-#   editorials, where TF-IDF is hardly above chance, and on products. On movies and tweets no difference shows.
+#   editorials, where TF-IDF is hardly above chance, on products and, by little, on movies. On tweets no difference shows.
 # - The drop is **not symmetric**. Each other source costs tweets more than seven points. Tweets as a source cost
 #   movies much less than movies as a source cost tweets. Products as a source cost the editorials more than eight
 #   points.
@@ -721,7 +721,7 @@ assert history["loss"].iloc[-1] < history["loss"].iloc[0]
 # ## 8. Where does fine-tuning start to pay?
 #
 # **The figures of this section and the next one are stored, not computed here.** `tools/text_tables.py` measured them
-# with the recipe above: three draws of the labels, all test sentences of the domain. A test measures some of them
+# with the recipe above: ten draws of the labels, all test sentences of the domain. A test measures some of them
 # again.
 
 
@@ -746,8 +746,8 @@ few_labels.pivot_table(index="method", columns=["domain", "labels"], values="acc
 
 # %% [markdown]
 # There is a column for each domain and number of labels. `stage 7` is the probe on the frozen encoder; at `stage 6`
-# the last block learns, at `stage 4` the last three, at `stage 0` everything. With three draws an interval is wide.
-# But all methods got the same labels, so look at the *differences* to the probe, draw by draw.
+# the last block learns, at `stage 4` the last three, at `stage 0` everything.
+# All methods got the same labels, so look at the *differences* to the probe, draw by draw.
 
 # %%
 LEARNS = {"stage 6": "1 block", "stage 4": "3 blocks", "stage 0": "everything"}
@@ -775,25 +775,35 @@ sns.despine()
 
 # %% [markdown]
 # Movies are on the left, tweets on the right, and in each panel more learns from left to right. Blue stands for 100
-# labels, orange for 500; the grey line is the probe; bars are 95 % intervals over three draws.
+# labels, orange for 500; the grey line is the probe; bars are 95 % intervals over ten draws.
+
+
+# %% tags=["plumbing"]
+def above_zero(differences):
+    mean, half = tlkit.mean_interval(differences)
+    return mean - half > 0
+
 
 # %% tags=["summary-3"]
 above = {
     (domain, labels, way)
     for (domain, labels), table in over_probe.groupby(["domain", "labels"])
     for way in table
-    if table[way].mean() > tlkit.mean_interval(table[way])[1]  # the whole interval lies above the probe
+    if above_zero(table[way])
 }
-assert not [labels for _, labels, _ in above if labels == 100]
-assert {("movies", 500, "everything"), ("tweets", 500, "everything")} <= above
-assert not [way for domain, _, way in above if way == "1 block" or (domain, way) == ("tweets", "3 blocks")]
+assert [key for key in above if key[1] == 100] == [("tweets", 100, "everything")]
+assert len([key for key in above if key[1] == 500]) == 6  # all three, on both domains
+for domain in ("movies", "tweets"):
+    assert above_zero(over_probe.loc[domain, 500]["3 blocks"] - over_probe.loc[domain, 500]["1 block"])
+assert above_zero(over_probe.loc["movies", 500]["everything"] - over_probe.loc["movies", 500]["3 blocks"])
 over_probe.groupby(["domain", "labels"]).agg(in_words)
 
 # %% [markdown]
-# Judge all of them by their intervals. With 100 labels none lies above zero: no gain shows, and three blocks on
-# movies even lose a little. With 500 labels letting everything learn gains about five points, on both domains. For
-# one block, and for three blocks on tweets, the interval holds zero: three draws cannot tell. The border lies
-# somewhere between 100 and 500. (Four epochs at one rate, not tuned: another recipe may move it.)
+# Judge all of them by their intervals. With 100 labels one of six lies above zero, everything on tweets: there
+# fine-tuning gains about two points. On movies no gain shows. With 500 labels each way gains on both domains: one block
+# a point or less, three blocks more than three points, everything about five. (Whether everything is better than three
+# blocks is shown on movies only.) So where fine-tuning starts to pay depends on the domain and on what learns. (Four
+# epochs at one rate, not tuned: another recipe may move it.)
 #
 # And with *all* labels? The probe and TF-IDF again, on the whole training part:
 
@@ -842,21 +852,23 @@ lost = {
     "other task": untouched["movies"] - other_task["movies"],
 }
 back = other_task["movies, head refitted"] - other_task["movies"]
-rows = {**lost, "other task, back by refitting": back}
+rows = {**lost, "other task, back by refitting": back, "other task, not back": lost["other task"] - back}
 pd.DataFrame({name: in_words(values) for name, values in rows.items()}, index=["accuracy"]).T
 
 # %% tags=["summary-3"]
-assert lost["same task"].max() < 0  # better than before, in each draw
-assert min(lost["other task"].min(), back.min()) > 0  # in each draw worse, and in each draw something comes back
-assert 0.3 < back.mean() / lost["other task"].mean() < 0.7
+assert above_zero(-lost["same task"])  # better than before
+assert lost["other task"].min() > 0  # in each draw worse
+assert above_zero(lost["other task"])
+assert above_zero(back)  # something comes back
+assert above_zero(lost["other task"] - back)  # and something does not
 
 # %% [markdown]
 # Tuned on tweets, the encoder reads movies *better* than before, through a head that was never tuned with it: the task is
 # the same, and what helps there helps here.
 #
-# Tuned on another task, the old head reads movies worse in each draw, and a refitted one gets back about half. This
-# half is **drift, not loss**: the features moved away from under the head, and what it needs is still in them. The
-# other half a head cannot bring back. How large either is, three draws do not tell: both intervals reach beyond zero.
+# Tuned on another task, the old head reads movies worse in each draw, and a refitted one gets a part of it back. This
+# part is **drift, not loss**: the features moved away from under the head, and what it needs is still in them. The rest
+# a head cannot bring back. Both parts are above zero with their whole intervals; on average the rest is the larger one.
 # So before you call a network forgetful, fit the head again, if you still have the labels.
 
 # %% [markdown]
@@ -1099,10 +1111,10 @@ Predict.report()
 #   draws a quarter of the labels is enough for that. With random weights it is worse than counting. On tweets the word
 #   vectors alone are ahead of counting, too, on average.
 # - Labels of another domain cost points, and on average not the same in both directions. Even so the pretrained encoder
-#   is, over all targets, better with them than TF-IDF with the target's own; on two targets of four no difference shows.
-# - With 100 labels no gain of fine-tuning over the probe shows; with 500 one does, when everything learns. Tuned on the
-#   same task, the encoder forgot nothing. Tuned on another, the old head read worse in each of three draws, and a
-#   refitted one got part of it back; how much, three draws do not tell.
+#   is, over all targets, better with them than TF-IDF with the target's own; on one target of four no difference shows.
+# - With 100 labels fine-tuning gains on the probe in one case of six, on tweets when everything learns; with 500 labels
+#   it gains in all six. Tuned on the same task, the encoder forgot nothing. Tuned on another, the old head read worse in
+#   each of ten draws, and a refitted one got a part of it back.
 # - An attention map shows where vectors are mixed. It does not say why the answer came out.
 
 # %% [markdown]
