@@ -774,6 +774,7 @@ def minus(column, method, other):
     return tlkit.mean_interval(by_draw[column][method] - by_draw[column][other])
 
 
+# %%
 differences = {
     (column, f"minus {other}"): {m: "{:.3f} ± {:.3f}".format(*minus(column, m, other)) for m in LEARN if m != other}
     for column, other in itertools.product(("movies", "other task"), ("head only", "full"))
@@ -822,6 +823,9 @@ assert all(rises(*minus("other task", m, other)) for m in ("LoRA", "adapters") f
 assert not rises(*minus("other task", "BitFit", "full"))  # the fewest weights of all: not told apart
 assert not rises(*minus("other task", "full", "BitFit"))
 assert (at.loc[("full", 1e-4)] > at.loc[("LoRA", 1e-2)]).all()  # one draw at a gentler rate: as much, less forgotten
+assert at.loc[("full", 3e-4), "validation"] == at.loc["full", "validation"].max()  # the rate that was chosen
+
+# %% tags=["plumbing", "summary-2"]
 assert (rates.groupby("method").last()[["validation", "other task"]] < 0.55).all(axis=None)  # too large: chance
 movies = mean["movies"] - mean.loc["head only", "movies"]
 assert movies[few_weights].min() > 0.45 * movies["full"]
