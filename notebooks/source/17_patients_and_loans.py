@@ -89,7 +89,8 @@ assert source[source["nodes"] == 0]["hormones"].sum() == 0
 #   is not in the target's table: by the trial's design all its patients had it, so a model cannot use it.
 # - **Grade**: seven in ten are of grade 3 in the source, fewer than one in four in the target. Two laboratories may have
 #   graded by different habits. The tables cannot tell that from other patients.
-#
+
+# %% [markdown]
 # ## 2. The answers that nobody knows
 #
 # The event is recurrence or death within three years. Some patients were last seen sooner than that, without an event.
@@ -224,7 +225,8 @@ assert rates.loc["target", "dropped"] > rates.loc["target", "weighted"] + 0.03
 # %% [markdown]
 # Dropping puts the rate more than three points too high. "No event" puts it too low. The weights find the truth. The
 # simulation gives them what they need: who was lost did not depend on the risk. For real patients that is an assumption.
-#
+
+# %% [markdown]
 # ## 3. The source's model on the target: calibration first
 #
 # A risk of 40 % is a statement that can be wrong by itself, even where the order of the patients is right. So calibration
@@ -341,7 +343,8 @@ assert low < PUBLISHED < high
 # The order is far from perfect, and as good as published: Katzman et al. (2018) trained a deep network on the source's
 # patients with nodes and tested it on the same 686. Their C-index lies within our interval: the linear model is not shown to
 # be behind the deep one, nor ahead of it.
-#
+
+# %% [markdown]
 # ## 4. Do patients of the target help?
 #
 # Ten times the target is divided into two halves. One half may be learned from, in budgets of 25 to 343 patients; the other
@@ -542,7 +545,8 @@ pd.DataFrame(
 # %% [markdown]
 # The mended model has risks that are more than two points too high. The mistake was in the counting, and it went into the
 # model.
-#
+
+# %% [markdown]
 # ## 5. What is it good for? The decision curve
 #
 # Suppose a patient would choose a further therapy if her risk is `threshold` or more. A threshold of one third says: one
@@ -592,7 +596,8 @@ benefit.round(3).T
 # Between thresholds of 0.3 and 0.5 acting on the model is better than both baselines. At 0.1 everybody would be treated,
 # with the model or without it, and it is of no use there, however good its C-index. At 0.3 it is better than the model of
 # 343 target patients, too. A C-index says none of this.
-#
+
+# %% [markdown]
 # ## 6. For whom is it wrong?
 #
 # A mean over all patients can hide a group. Age and menopause are in the table; much else that matters is not.
