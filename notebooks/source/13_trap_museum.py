@@ -1146,7 +1146,8 @@ assert catalogue["at work above"].sum() >= 15 or keras.__version__ not in SEEN_I
 # %% [markdown]
 # One of them is no trap. `validation-better-than-training` is a note: beginners take it for a mistake, and it says why
 # it is none.
-#
+
+# %% [markdown]
 # ## 8. Your own model
 #
 # In a notebook, call `tlkit.diagnose(model, train, validation, test, backbone=…, intended_stage=…, history=…)`: the
