@@ -21,8 +21,8 @@
 # | decision curve | what acting on the risks gains, for each threshold at which one would act |
 #
 # **These are teaching examples.** The patients were operated on between 1978 and 1993, and therapy has changed. No number
-# here may advise a patient, and no score here may decide on a loan. `docs/data-cards.md` in tlkit's repository says who is
-# missing in both tables.
+# here may advise a patient, and no score here may decide on a loan. Their data cards (`docs/data-cards.md` in tlkit's
+# repository) say who is missing in both tables.
 
 # %%
 import matplotlib.pyplot as plt
