@@ -21,6 +21,7 @@ from seconds_of_tests import BANK_FROM, SLOW_FROM, read_record
 
 from tlkit.backbones import Backbone
 from tlkit.domains import Domain, DomainPair, Split
+from tlkit.files import Collection, NotFetchedError
 
 # Their tests take up to a minute each and share nothing, so each is dealt out by itself.
 ONE_BY_ONE = ("test_notebooks.py", "test_banks.py", "test_mutations.py")
@@ -123,21 +124,24 @@ def fetched_text() -> None:
         pytest.skip(str(error))
 
 
-@pytest.fixture(scope="session")
-def data_with_clothes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with the photographs of clothes: the user's, or one for the tests, from a copy of the archive."""
-    from tlkit.clothes import CLOTHES, clothes_folder, fetch_clothes
-    from tlkit.files import NotFetchedError
-
+def data_with(collection: Collection, folder: Callable[[], Path], fetch: Callable[[Path], Path], made: Path) -> Path:
+    """A data folder with a collection of one archive: the user's, or ``made``, from a copy of the archive."""
     try:
-        return clothes_folder().parents[1]
+        return folder().parents[1]
     except NotFetchedError as error:
-        copy = ROOT.parent / "shared" / "data" / f"{next(iter(CLOTHES.files))}.tar.gz"
+        copy = ROOT.parent / "shared" / "data" / f"{next(iter(collection.files))}.tar.gz"
         if not copy.is_file():
             pytest.skip(f"{error} Nor is there a copy of the archive, {copy}.")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TLKIT_DATA_DIR", str(tmp_path_factory.mktemp("data")))
-        return fetch_clothes(copy).parent
+        patch.setenv("TLKIT_DATA_DIR", str(made))
+        return fetch(copy).parent
+
+
+@pytest.fixture(scope="session")
+def data_with_clothes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tlkit.clothes import CLOTHES, clothes_folder, fetch_clothes
+
+    return data_with(CLOTHES, clothes_folder, fetch_clothes, tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture
@@ -148,19 +152,9 @@ def fetched_clothes(data_with_clothes: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture(scope="session")
 def data_with_speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with the recordings of spoken digits: the user's, or one for the tests, from a copy."""
-    from tlkit.files import NotFetchedError
     from tlkit.speech import SPEECH, fetch_speech, speech_folder
 
-    try:
-        return speech_folder().parents[1]
-    except NotFetchedError as error:
-        copy = ROOT.parent / "shared" / "data" / f"{next(iter(SPEECH.files))}.tar.gz"
-        if not copy.is_file():
-            pytest.skip(f"{error} Nor is there a copy of the archive, {copy}.")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TLKIT_DATA_DIR", str(tmp_path_factory.mktemp("data")))
-        return fetch_speech(copy).parent
+    return data_with(SPEECH, speech_folder, fetch_speech, tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture
