@@ -24,6 +24,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
+from scratch_tables import Watch
 from text_tables import Rows, best_setting, reset_optimizer
 
 import tlkit
@@ -124,18 +125,6 @@ def network(method: str) -> Network:
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer=keras.optimizers.Adam(), loss=loss)
     return Network(model, head, [variable.numpy() for variable in model.variables])
-
-
-class Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
-    """The accuracy on held-out recordings after some of the epochs."""
-
-    def __init__(self, split: Split, epochs: Sequence[int]) -> None:
-        super().__init__()
-        self.split, self.found = split, dict.fromkeys(epochs, 0.0)
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if epoch + 1 in self.found:
-            self.found[epoch + 1] = float(np.mean(classes(self.model, self.split) == self.split.y))
 
 
 def classes(model: keras.Model, split: Split) -> Array:
