@@ -1,14 +1,18 @@
 """How notebooks are built: the cell that sets up, and new text around the outputs that are there."""
 
+import base64
 import importlib.machinery
+import io
 import subprocess
 import sys
 
 import build_notebooks
 import launch_links
 import nbformat
+import numpy as np
 import pytest
 from helpers import raises_one_line, run_python
+from PIL import Image
 
 SOURCES = build_notebooks.sources([])
 
@@ -118,13 +122,39 @@ def test_results_are_hidden_from_the_question_to_the_next_text_and_code_that_tea
 
 
 def test_a_cell_that_shows_what_was_fetched_is_stored_without_its_output():
-    picture = nbformat.v4.new_output("display_data", {"image/png": "AAAA", build_notebooks.WIDGET_VIEW: {}})
+    given = {"image/png": png(np.zeros((1, 1, 3), np.uint8)), build_notebooks.WIDGET_VIEW: {}}
+    picture = nbformat.v4.new_output("display_data", given)
     warning = nbformat.v4.new_output("stream", name="stderr", text="a line of TensorFlow's")
     cell = nbformat.v4.new_code_cell("show()", outputs=[picture, warning])
     assert build_notebooks.stored_outputs(cell) == [picture]
     assert list(picture.data) == ["image/png"]
     cell.metadata["tags"] = [build_notebooks.FETCHED_TAG]
     assert build_notebooks.stored_outputs(cell) == []
+
+
+def png(pixels):
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def pixels_of(encoded):
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGBA"))
+
+
+def test_a_picture_is_stored_in_fewer_bytes_and_looks_the_same():
+    rng = np.random.default_rng(0)
+    few = np.kron(rng.integers(0, 256, (10, 10, 3), np.uint8), np.ones((20, 20, 1), np.uint8))  # 100 colours
+    opaque = np.dstack([few, np.full(few.shape[:2], 255, np.uint8)])
+    photograph = rng.integers(0, 256, (200, 200, 3), np.uint8)  # 256 colours would be seen
+    for picture in (few, opaque, photograph):
+        small = build_notebooks.small_png(png(picture))
+        np.testing.assert_array_equal(pixels_of(small)[..., :3], picture[..., :3])
+        assert len(small) <= len(png(picture))
+        assert build_notebooks.small_png(small) == small  # a second build changes nothing
+    clear = opaque.copy()
+    clear[0, 0, 3] = 0
+    assert build_notebooks.small_png(png(clear)) == png(clear)
 
 
 # New text around the outputs that are there

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFont
@@ -41,6 +42,8 @@ IMAGE_SIZE = 28
 BOX = 20  # the longer side of the ink, as in MNIST
 RENDER_SIZE = 160  # pixels an em: eight times the box, so that BOX averaging is a good antialias
 SPLIT_SEED = 0
+
+WORTH_PACKING = 4000  # with fewer numbers, packing an array costs HDF5 more bytes than it saves
 
 # Distances are root mean squares over the 62 glyphs of the L2 distance between two 28x28 images in 0..1. The same face
 # in OTF and TTF lies at 0 to 1.9, neighbouring weights of a family from 2.5, a clone in another package at 1 to 2.4.
@@ -323,6 +326,26 @@ def npz_bytes(arrays: dict[str, NDArray[Any]]) -> bytes:
             np.lib.format.write_array(content, np.ascontiguousarray(array), allow_pickle=False)
             archive.writestr(member, content.getvalue(), compresslevel=9)
     return buffer.getvalue()
+
+
+def packed_weights(weights: bytes, *, half_above: float = np.inf) -> bytes:
+    """Keras' HDF5 of weights, packed; arrays of more than ``half_above`` numbers in 16 bits, others as they are."""
+    out = io.BytesIO()
+    with h5py.File(io.BytesIO(weights)) as read, h5py.File(out, "w") as written:
+
+        def copy(name: str, item: Any) -> None:
+            if isinstance(item, h5py.Group):
+                group = written.require_group(name)
+                group.attrs.update(item.attrs)
+                return
+            values = item[()]
+            values = values.astype(np.float16) if values.size > half_above else values
+            packed = {"compression": "gzip", "compression_opts": 9, "shuffle": True}
+            written.create_dataset(name, data=values, **(packed if values.size > WORTH_PACKING else {}))
+
+        written.attrs.update(read.attrs)
+        read.visititems(copy)
+    return out.getvalue()
 
 
 def write_manifest(folder: Path) -> None:

@@ -18,6 +18,8 @@ puts the way on: the graded exercise, if there is one, and the next notebook.
 from __future__ import annotations
 
 import ast
+import base64
+import io
 import re
 import sys
 import time
@@ -26,10 +28,12 @@ from typing import Annotated, Any
 
 import jupytext
 import nbformat
+import numpy as np
 import typer
 from launch_links import exercises, notebooks, repository
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_markdown_cell
+from PIL import Image
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 MAX_BYTES = 500_000
@@ -44,6 +48,7 @@ EXERCISE_AFTER = {
 SETUP_TAG = "tlkit-setup"
 PLUMBING_TAG = "plumbing"  # tag of a cell that prepares what follows and teaches nothing
 PREDICT = re.compile(r"\*\*Predict\s+before\s+you\s+(run|look):\*\*")  # how a Markdown cell asks for a guess
+PALETTE_ERROR = 0.1  # of 255: the mean error of a pixel that nobody sees; photographs have more
 FETCHED_TAG = "shows-fetched"  # tag of a cell that shows what `tlkit fetch` brought: it is stored without its output
 # A folder that is called tlkit, such as a checkout's, is found as well, but has no origin.
 SETUP = f"""\
@@ -147,7 +152,7 @@ def refresh(source: Path) -> None:
     if [cell.source for cell in code_cells(notebook)] != [cell.source for cell in code_cells(old)]:
         raise ValueError(f"{source.name} must have the code that {built(source).name} was built from: run the build.")
     for cell, ran in zip(code_cells(notebook), code_cells(old), strict=True):
-        cell.outputs = ran.outputs
+        cell.outputs = stored_outputs(ran)
     for count, cell in enumerate((cell for cell in notebook.cells if cell.cell_type == "code"), start=1):
         cell.execution_count = count
         for output in cell.outputs:
@@ -157,8 +162,21 @@ def refresh(source: Path) -> None:
     nbformat.write(notebook, built(source))
 
 
+def small_png(encoded: str) -> str:
+    """The same picture in fewer bytes, base64 as in a notebook: of 256 colours where nobody sees that."""
+    given = Image.open(io.BytesIO(base64.b64decode(encoded)))
+    if given.has_transparency_data and given.convert("RGBA").getextrema()[3] != (255, 255):
+        return encoded
+    picture = given.convert("RGB")
+    palette = picture.quantize(256, method=Image.Quantize.MEDIANCUT, kmeans=2, dither=Image.Dither.NONE)
+    error = np.abs(np.asarray(palette.convert("RGB"), float) - np.asarray(picture, float)).mean()
+    buffer = io.BytesIO()
+    (palette if error <= PALETTE_ERROR else picture).save(buffer, "PNG", optimize=True)
+    return min(encoded, base64.b64encode(buffer.getvalue()).decode(), key=len)
+
+
 def stored_outputs(cell: Any) -> list[Any]:
-    """What is stored of what a cell gave: no stderr, and nothing of what `tlkit fetch` brought."""
+    """What is stored of what a cell gave: no stderr, nothing of what `tlkit fetch` brought, and pictures made small."""
     if FETCHED_TAG in cell.metadata.get("tags", []):
         return []
     outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
@@ -166,6 +184,7 @@ def stored_outputs(cell: Any) -> list[Any]:
         # Without a kernel the view would say that its model is not found; the picture beside it says more.
         if "image/png" in output.get("data", {}):
             output.data.pop(WIDGET_VIEW, None)
+            output.data["image/png"] = small_png(output.data["image/png"])
     return outputs
 
 

@@ -32,11 +32,10 @@ from typing import Annotated, Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import h5py
 import keras
 import numpy as np
 import typer
-from build_assets import write_atomically, write_manifest
+from build_assets import packed_weights, write_atomically, write_manifest
 from numpy.typing import NDArray
 
 from tlkit.backbones.efficientnet_lite import CLASSES_FILE, FILE, efficientnet_lite0
@@ -58,8 +57,6 @@ ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 # on, and the head. With all kernels in 16 bits a logit moves by up to 0.08, most of it from the depthwise kernels and
 # the first blocks, which are few numbers: so it is 0.02, for 0.8 MB.
 LARGE = 40_000
-# Below this many numbers, packing an array costs HDF5 more bytes than it saves.
-WORTH_PACKING = 4000
 # PyTorch's files before version 1.6 are five pickles, and then the numbers.
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 STORAGES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
@@ -191,26 +188,6 @@ def build(state: dict[str, Array]) -> keras.Model:
     return model
 
 
-def in_half_precision(weights: bytes) -> bytes:
-    """Keras' HDF5 of weights with the large ones in 16 bits, packed."""
-    out = io.BytesIO()
-    with h5py.File(io.BytesIO(weights)) as read, h5py.File(out, "w") as written:
-
-        def copy(name: str, item: Any) -> None:
-            if isinstance(item, h5py.Group):
-                group = written.require_group(name)
-                group.attrs.update(item.attrs)
-                return
-            values = item[()]
-            values = values.astype(np.float16) if values.size > LARGE else values
-            packed = {"compression": "gzip", "compression_opts": 9, "shuffle": True}
-            written.create_dataset(name, data=values, **(packed if values.size > WORTH_PACKING else {}))
-
-        written.attrs.update(read.attrs)
-        read.visititems(copy)
-    return out.getvalue()
-
-
 def portable(config: Any) -> Any:
     """Keras' config without arguments at their default, and without addresses in memory.
 
@@ -237,7 +214,7 @@ def keras_file(model: keras.Model) -> bytes:
         model.save(path)
         with zipfile.ZipFile(path) as archive:
             members = {name: archive.read(name) for name in archive.namelist()}
-    members["model.weights.h5"] = in_half_precision(members["model.weights.h5"])
+    members["model.weights.h5"] = packed_weights(members["model.weights.h5"], half_above=LARGE)
     config = json.loads(members["config.json"])
     members["config.json"] = json.dumps(portable(config), separators=(",", ":")).encode()
     metadata = json.loads(members["metadata.json"]) | {"date_saved": SAVED}

@@ -34,7 +34,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 import numpy as np
 import tensorflow as tf
-from build_assets import write_atomically, write_manifest
+from build_assets import packed_weights, write_atomically, write_manifest
 from numpy.typing import NDArray
 from scipy.stats import t as student_t
 from sklearn.linear_model import LogisticRegression
@@ -497,11 +497,16 @@ def report(folder: Path, seeds: int = 5) -> str:
 # ----------------------------------------------------------------------------------------------- command line
 
 
+def save_packed(model: keras.Model, path: Path) -> None:
+    temporary = path.with_name(f".{path.name}")
+    model.save_weights(temporary)
+    write_atomically(temporary, packed_weights(temporary.read_bytes()))
+    temporary.replace(path)
+
+
 def save(backbone: keras.Model, head: keras.Model, log: list[dict[str, float]], folder: Path, source: str) -> None:
     for model, stem in ((backbone, f"resnet_{source}"), (head, f"resnet_{source}_head")):
-        temporary = folder / f".{stem}.weights.h5"
-        model.save_weights(temporary)
-        temporary.replace(folder / f"{stem}.weights.h5")
+        save_packed(model, folder / f"{stem}.weights.h5")
     text = io.StringIO()
     writer = csv.DictWriter(text, ["epoch", "loss", "seconds", "held_out", "held_out_digits"], lineterminator="\n")
     writer.writeheader()
@@ -514,9 +519,7 @@ def save_without_labels(model: keras.Model, log: list[dict[str, float]], folder:
     """Weights, log and manifest; the file holds the weights of `small_resnet` under its own names."""
     plain = small_resnet((SIZE, SIZE, 1), WIDTHS)
     plain.set_weights(model.get_weights())
-    temporary = folder / ".resnet_printed_ssl.weights.h5"
-    plain.save_weights(temporary)
-    temporary.replace(folder / "resnet_printed_ssl.weights.h5")
+    save_packed(plain, folder / "resnet_printed_ssl.weights.h5")
     text = io.StringIO()
     writer = csv.DictWriter(text, LOG, lineterminator="\n")
     writer.writeheader()
