@@ -173,25 +173,37 @@ def check_strictly(source, tmp_path, **variables):
         assert 1024 * int(run.stdout.split()[-1]) < 1e6 * check_binder.MEMORY_MB
 
 
+def with_a_fallback(source):
+    """Whether a notebook reads what `tlkit fetch` may have brought, and something else where it did not."""
+    return re.search("load_clothes|load_speech", source.read_text(encoding="utf-8")) is not None
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
+@pytest.mark.parametrize("source", [s for s in SOURCES if not with_a_fallback(s)], ids=lambda source: source.stem)
 def test_strict_nbval_within_binders_memory(source, tmp_path, request):
     """One run for both; tools/check_binder.py keeps Binder's other limits, too, and `make bank` runs it."""
-    text = source.read_text(encoding="utf-8")
-    for needed, fixture in (("tlkit.text", "fetched_text"), ("load_clothes", "fetched_clothes")):
-        if needed in text:
-            request.getfixturevalue(fixture)
+    if "tlkit.text" in source.read_text(encoding="utf-8"):
+        request.getfixturevalue("fetched_text")
     check_strictly(source, tmp_path)
 
 
+# Of the notebooks with a fallback `make test` runs what a new learner sees, and `make bank` what comes after the fetch.
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "source",
-    [s for s in SOURCES if re.search("load_clothes|load_speech", s.read_text(encoding="utf-8"))],
-    ids=lambda source: source.stem,
-)
-def test_a_notebook_on_clothes_or_speech_runs_where_they_were_not_fetched(source, tmp_path):
+@pytest.mark.parametrize("source", [s for s in SOURCES if with_a_fallback(s)], ids=lambda source: source.stem)
+def test_strict_nbval_where_nothing_was_fetched(source, tmp_path):
     check_strictly(source, tmp_path, TLKIT_DATA_DIR=str(tmp_path / "nothing"))
+
+
+@pytest.mark.slow
+@pytest.mark.bank
+@pytest.mark.parametrize("source", [s for s in SOURCES if with_a_fallback(s)], ids=lambda source: source.stem)
+def test_strict_nbval_with_what_was_fetched(source, tmp_path, request):
+    for needed, fixture in (("load_clothes", "fetched_clothes"), ("load_speech", "fetched_speech")):
+        if needed in source.read_text(encoding="utf-8"):
+            request.getfixturevalue(fixture)
+    check_strictly(source, tmp_path)
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
@@ -205,7 +217,7 @@ def test_no_stored_output_shows_what_was_fetched(source):
         elif "shows-bundled" in tags:  # pictures of the repository, and none of the names that may hold fetched ones
             names = {node.id for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Name)}
             assert not names & {"domain", "train", "validation", "test", "parts", "speech", "shown"}
-        elif re.search("load_clothes|load_speech", source.read_text(encoding="utf-8")) and cell.cell_type == "code":
+        elif with_a_fallback(source) and cell.cell_type == "code":
             assert ".imshow(" not in cell.source
             assert not re.search(r"(?<!def )\bshow\(", cell.source)
             assert "plot_examples" not in cell.source
