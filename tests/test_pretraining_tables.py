@@ -62,10 +62,9 @@ def test_the_copied_trainings_are_those_of_the_table_of_scratch() -> None:
 
 
 def test_a_copy_of_the_trainings_is_taken_once(tmp_path: Path) -> None:
-    path = tmp_path / "without_labels.csv"
     for _ in range(2):
-        pretraining_tables.copy_scratch(path, 3)
-    assert read_table(path)["draw"].tolist() == [0, 1, 2]
+        pretraining_tables.copy_scratch(pretraining_tables.scores_of(tmp_path), 3)
+    assert read_table(tmp_path / "without_labels.csv")["draw"].tolist() == [0, 1, 2]
 
 
 def test_what_is_there_is_not_measured_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import pytest
 import speech_tables
 from helpers import assert_says_how_it_was_made
 from speech_tables import CHOSEN_AT, DRAWS, EPOCHS, PAIRS, PER_CLASS, PROBED, RATES, TRAINED
-from text_tables import Rows, best_setting
+from table_rows import Rows, best_setting
 
 import tlkit
 from tlkit.speech import SPEAKERS, load_speech

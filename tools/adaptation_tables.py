@@ -29,7 +29,7 @@ import numpy as np
 import pandas as pd
 import typer
 from scipy.special import softmax
-from text_tables import store
+from table_rows import Rows
 
 import tlkit
 from tlkit import adaptation, selection
@@ -224,19 +224,17 @@ def runs(given: Data, draw: int, rate: float, missing: set[str]) -> Iterator[dic
 
 
 def measure_runs(pairs: list[str], draws: int, path: Path) -> None:
-    rows = read_table(path).to_dict("records") if path.exists() else []
+    title = "accuracy on the target's test images, and scores that see no label of it"
+    table = Rows(path, title, RECIPE, "pair", "draw", "rate", "method", "weight")
     for draw in range(draws):
         for pair in pairs:
             given = data(pair, draw)
             for rate in WEIGHTS:
-                there = {row["method"] for row in rows if (row["pair"], row["draw"], row["rate"]) == (pair, draw, rate)}
-                missing = set(WEIGHTS[rate]) - there
+                missing = {method for method in WEIGHTS[rate] if table.lacks(pair, draw, rate, method)}
                 begin = time.perf_counter()
-                rows += [{"pair": pair, "draw": draw, "rate": rate, **row} for row in runs(given, draw, rate, missing)]
                 if missing:
-                    store(
-                        rows, path, "accuracy on the target's test images, and scores that see no label of it", RECIPE
-                    )
+                    new = runs(given, draw, rate, missing)
+                    table.add(*({"pair": pair, "draw": draw, "rate": rate, **row} for row in new))
                     keras.backend.clear_session()
                     typer.echo(f"{pair} {draw} {rate}: {time.perf_counter() - begin:.0f} s")
 
@@ -274,20 +272,17 @@ def hurt_rows(pair: str, draw: int, settings: dict[str, tuple[float, float]]) ->
 
 def measure_hurts(pairs: list[str], draws: int, path: Path, of_runs: Path) -> None:
     """Targets that lack classes or have other shares; settings are those that the draw's source validation chose."""
-    rows = read_table(path).to_dict("records") if path.exists() else []
+    kinds = "; ".join(f"{name}: {text}" for name, text in LACKS.items())
+    title = f"accuracy on the target's test images ({kinds}); settings chosen on the source's validation"
+    table = Rows(path, title, RECIPE, "pair", "draw", "target has", "method")
     tried = read_table(of_runs)
     for draw in range(draws):
         for pair in pairs:
             own = tried[(tried["pair"] == pair) & (tried["draw"] == draw)]
-            if any((row["pair"], row["draw"]) == (pair, draw) for row in rows) or "target labels" not in set(
-                own["method"]
-            ):
+            if not table.lacks(pair, draw) or "target labels" not in set(own["method"]):
                 continue  # measured already, or its runs are not there yet
             begin = time.perf_counter()
-            rows += hurt_rows(pair, draw, chosen(own))
-            kinds = "; ".join(f"{name}: {text}" for name, text in LACKS.items())
-            title = f"accuracy on the target's test images ({kinds}); settings chosen on the source's validation"
-            store(rows, path, title, RECIPE)
+            table.add(*hurt_rows(pair, draw, chosen(own)))
             keras.backend.clear_session()
             typer.echo(f"hurts {pair} {draw}: {time.perf_counter() - begin:.0f} s")
 

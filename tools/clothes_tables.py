@@ -27,7 +27,8 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from sklearn.linear_model import LogisticRegression
-from text_tables import best_setting, reset_optimizer, store
+from table_rows import best_setting, store
+from text_tables import reset_optimizer
 from threadpoolctl import threadpool_limits
 
 import tlkit

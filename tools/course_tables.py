@@ -23,7 +23,7 @@ import pandas as pd
 import typer
 from build_notebooks import NOTEBOOKS, read_source, sources
 from nbclient import NotebookClient
-from text_tables import store
+from table_rows import store
 
 from tlkit.tables import FOLDER
 

@@ -35,17 +35,16 @@ from typing import Annotated, Any
 import numpy as np
 import text_tables
 import typer
+from table_rows import Rows, store
 from text_tables import (
     BATCH,
     EPOCHS,
     LABELS,
     OTHER_TASK,
     TABLES,
-    Rows,
     by_length,
     pool,
     reset_optimizer,
-    store,
     test_part,
 )
 

@@ -26,7 +26,7 @@ import typer
 from photo_tables import SIDE, classes_in, pictures, score
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
-from text_tables import store
+from table_rows import store
 
 import tlkit
 from tlkit.domains import Array, Split

@@ -27,7 +27,7 @@ from typing import Annotated, Any
 import numpy as np
 import scratch_tables
 import typer
-from text_tables import best_setting, store
+from table_rows import Rows, best_setting
 
 import tlkit
 from tlkit._keras import keras
@@ -156,66 +156,52 @@ def views_rows(arm: str, seed: int) -> Iterator[dict[str, Any]]:
 # -------------------------------------------------------------------------------------------------- command line
 
 
-def stored(path: Path) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = read_table(path).to_dict("records") if path.exists() else []
-    return rows
-
-
-def measured(rows: list[dict[str, Any]], **wanted: Any) -> list[dict[str, Any]]:
-    """The rows that have these values."""
-    return [row for row in rows if all(row[name] == value for name, value in wanted.items())]
+def scores_of(out: Path) -> Rows:
+    return Rows(out / "without_labels.csv", TABLE, RECIPE, "domain", "per_class", "method", "draw")
 
 
 def measure_frozen(out: Path, draws: int) -> None:
-    path = out / "without_labels.csv"
+    table = scores_of(out)
     for method in ("raw pixels", *FROZEN):
         for name in DOMAINS:
-            rows = stored(path)
-            if len(measured(rows, domain=name, method=method)) < draws * len(PER_CLASS):
-                rows = [row for row in rows if (row["domain"], row["method"]) != (name, method)]
-                store([*rows, *frozen_rows(name, method, draws)], path, TABLE, RECIPE)
+            if any(table.lacks(name, per_class, method, draw) for per_class in PER_CLASS for draw in range(draws)):
+                table.add(*frozen_rows(name, method, draws))
 
 
 def measure_scratch(out: Path, draws: int) -> None:
-    path, tried_path = out / "without_labels.csv", out / "without_labels_choices.csv"
+    table, title = scores_of(out), "accuracy on held-out training images, per setting"
+    tried = Rows(out / "without_labels_choices.csv", title, RECIPE, "domain", "per_class", "rate", "draw", "epochs")
     for per_class in (10, 1, 5, 2, 50):  # the dearest last, should it be stopped
         for name in DOMAINS:
-            at = {"domain": name, "per_class": per_class}
             if (name, per_class) == ("mnist", scratch_tables.PER_CLASS):
-                copy_scratch(path, draws)
+                copy_scratch(table, draws)
                 continue
-            tried = stored(tried_path)
-            if not measured(tried, **at):
-                tried += choices(name, per_class)
-                store(tried, tried_path, "accuracy on held-out training images, per setting", RECIPE)
-            rate, epochs = best_setting(measured(tried, **at), "rate", "epochs")
+            if tried.lacks(name, per_class):
+                tried.add(*choices(name, per_class))
+            own = [row for row in tried.rows if (row["domain"], row["per_class"]) == (name, per_class)]
+            rate, epochs = best_setting(own, "rate", "epochs")
             for draw in range(draws):
-                rows = stored(path)
-                if not measured(rows, **at, method=SCRATCH, draw=draw):
-                    store([*rows, scratch_row(name, per_class, draw, rate, int(epochs))], path, TABLE, RECIPE)
+                if table.lacks(name, per_class, SCRATCH, draw):
+                    table.add(scratch_row(name, per_class, draw, rate, int(epochs)))
             typer.echo(f"{name}, {per_class}: {rate}, {epochs} epochs")
 
 
-def copy_scratch(path: Path, draws: int) -> None:
+def copy_scratch(table: Rows, draws: int) -> None:
     """The rows of tools/scratch_tables.py, which made them by the same recipe on the same draws."""
-    rows, at = stored(path), {"domain": "mnist", "per_class": scratch_tables.PER_CLASS}
-    if not measured(rows, **at, method=SCRATCH):
-        moved = measured(stored(FOLDER / "scratch.csv"), views="moved")[:draws]
-        own = [{**at, "method": SCRATCH, "draw": row["draw"], "test": row["test"]} for row in moved]
-        store([*rows, *own], path, TABLE, RECIPE)
+    at = {"domain": "mnist", "per_class": scratch_tables.PER_CLASS, "method": SCRATCH}
+    moved = read_table(FOLDER / "scratch.csv").query("views == 'moved'").head(draws)
+    table.add(*({**at, "draw": row["draw"], "test": row["test"]} for row in moved.to_dict("records")))
 
 
 def measure_views(out: Path, draws: int) -> None:
-    path = out / "without_labels_views.csv"
+    table = Rows(out / "without_labels_views.csv", VIEWS_TABLE, VIEWS_RECIPE, "views", "draw", "domain")
     for seed in range(draws):
         for arm in (UNTRAINED, *ARMS):
-            rows = stored(path)
-            if not measured(rows, views=arm, draw=seed):
+            if table.lacks(arm, seed):
                 start = time.perf_counter()
-                rows += views_rows(arm, seed)
-                store(rows, path, VIEWS_TABLE, VIEWS_RECIPE)
+                table.add(*views_rows(arm, seed))
                 keras.backend.clear_session()  # each network is built once, and its graph would stay
-                scores = ", ".join(f"{row['test']:.3f}" for row in rows[-len(DOMAINS) :])
+                scores = ", ".join(f"{row['test']:.3f}" for row in table.rows[-len(DOMAINS) :])
                 typer.echo(f"{arm}, {seed}: {scores}, {time.perf_counter() - start:.0f} s")
 
 

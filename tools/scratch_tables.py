@@ -19,7 +19,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from text_tables import best_setting, store
+from table_rows import best_setting, store
 
 import tlkit
 from tlkit._keras import keras

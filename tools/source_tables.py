@@ -17,18 +17,18 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import keras
 import numpy as np
 import pretrain
 import typer
-from text_tables import store
+from table_rows import Rows
 
 import tlkit
 from tlkit.backbones import small_resnet
 from tlkit.domains import Split
-from tlkit.tables import FOLDER, read_table
+from tlkit.tables import FOLDER
 
 SEEDS, STEPS, BATCH, RATE, PER_CLASS = 10, 400, 64, 1e-3, 10
 WIDTHS = (8, 16, 32, 64)
@@ -103,18 +103,15 @@ def main(
     seeds: Annotated[int, typer.Option(help="Networks per source.")] = SEEDS,
 ) -> None:
     """Measure and store."""
-    path = out / "sources.csv"
-    rows: list[dict[str, Any]] = read_table(path).to_dict("records") if path.exists() else []
-    done = {(row["pretrained on"], row["draw"]) for row in rows}
+    title = "accuracy on mnist of a frozen probe, by what the network was pretrained on"
+    table = Rows(out / "sources.csv", title, RECIPE, "pretrained on", "draw")
     for seed in range(seeds):
         for name, source in SOURCES.items():
-            if (name, seed) in done:
-                continue
-            start = time.perf_counter()
-            rows.append({"pretrained on": name, "draw": seed, "accuracy": measure(source, seed)})
-            keras.backend.clear_session()  # each network is built once, and its graph would stay
-            store(rows, path, "accuracy on mnist of a frozen probe, by what the network was pretrained on", RECIPE)
-            typer.echo(f"{name}, {seed}: {rows[-1]['accuracy']:.3f}, {time.perf_counter() - start:.0f} s")
+            if table.lacks(name, seed):
+                start = time.perf_counter()
+                table.add({"pretrained on": name, "draw": seed, "accuracy": measure(source, seed)})
+                keras.backend.clear_session()  # each network is built once, and its graph would stay
+                typer.echo(f"{name}, {seed}: {table.rows[-1]['accuracy']:.3f}, {time.perf_counter() - start:.0f} s")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from scratch_tables import Watch
-from text_tables import Rows, best_setting, reset_optimizer
+from table_rows import Rows, best_setting
+from text_tables import reset_optimizer
 
 import tlkit
 from tlkit._keras import keras

@@ -15,11 +15,8 @@ of the steps and down to 0 along half a cosine. Nothing is chosen by the scores.
 
 from __future__ import annotations
 
-import datetime
 import functools
 import itertools
-import shlex
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,8 +24,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import pandas as pd
 import typer
+from table_rows import Rows
 
 import tlkit
 from tlkit._keras import keras
@@ -36,7 +33,7 @@ from tlkit.backbones import Backbone
 from tlkit.domains import Array, Split
 from tlkit.features import batches, lengths
 from tlkit.probe import probe_classes
-from tlkit.tables import FOLDER, read_table
+from tlkit.tables import FOLDER
 from tlkit.text import load_text_backbone, load_text_domain
 
 TABLES = FOLDER
@@ -130,14 +127,6 @@ def prepare(stage: int) -> Tuner:
     return Tuner(stage, backbone, trunk, tail, head, model, backbone.model.get_weights())
 
 
-def best_setting(tried: Sequence[dict[str, Any]], *names: str) -> tuple[Any, ...]:
-    """Of what was tried, the values of these columns with the best mean ``validation``; the smallest of several."""
-    found: dict[tuple[Any, ...], list[float]] = {}
-    for row in tried:
-        found.setdefault(tuple(row[name] for name in names), []).append(row["validation"])
-    return max(sorted(found), key=lambda setting: np.mean(found[setting]))
-
-
 def reset_optimizer(model: keras.Model) -> None:
     """Adam's running means and its count of steps, as before any training."""
     for variable in model.optimizer.variables:
@@ -223,30 +212,6 @@ RECIPE = (
     f"AdamW, {EPOCHS} epochs, batches of {BATCH}, rate up to {RATE:g} in {WARM_UP:.0%} of the steps, then a cosine "
     "to 0; the head starts as the probe"
 )
-
-
-def store(rows: list[dict[str, Any]], path: Path, title: str, recipe: str) -> None:
-    """Write a table with its recipe, command and date as comments in front."""
-    command = shlex.join(["python", f"tools/{Path(sys.argv[0]).name}", *sys.argv[1:]])
-    about = {"table": title, "recipe": recipe, "command": command, "date": datetime.date.today().isoformat()}
-    lines = [f"# {name}: {text}\n" for name, text in about.items()]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(lines) + pd.DataFrame(rows).to_csv(index=False, float_format="%.4g"), encoding="utf-8")
-
-
-class Rows:
-    """A table that is written at each new row; rows that an earlier run left stay. ``names``: what tells rows apart."""
-
-    def __init__(self, path: Path, title: str, recipe: str, *names: str) -> None:
-        self.path, self.title, self.recipe, self.names = path, title, recipe, names
-        self.rows: list[dict[str, Any]] = read_table(path).to_dict("records") if path.exists() else []
-
-    def lacks(self, *key: Any) -> bool:
-        return all(tuple(row[name] for name in self.names) != key for row in self.rows)
-
-    def add(self, *rows: dict[str, Any]) -> None:
-        self.rows += [row for row in rows if self.lacks(*(row[name] for name in self.names))]
-        store(self.rows, self.path, self.title, self.recipe)
 
 
 def main(

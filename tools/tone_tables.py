@@ -26,7 +26,7 @@ import typer
 from make_tones import TONES
 from make_voices import PITCHES, RATES, variants
 from pretrain import train
-from text_tables import Rows
+from table_rows import Rows
 from voice_views import VoiceRecipe
 
 import tlkit

@@ -23,7 +23,8 @@ import keras
 import numpy as np
 import typer
 from scratch_tables import CHOOSING, DRAWS, PER_CLASS, held_out
-from text_tables import WarmUpThenCosine, best_setting, reset_optimizer, store
+from table_rows import best_setting, store
+from text_tables import WarmUpThenCosine, reset_optimizer
 
 import tlkit
 from tlkit.backbones import Backbone
