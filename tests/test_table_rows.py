@@ -10,7 +10,8 @@ from tlkit.tables import read_table
 def test_a_table_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     first = Rows(path, "a title", "a recipe", "method", "draw")
-    assert first.lacks("a") and first.lacks("a", 0)
+    assert first.lacks("a")
+    assert first.lacks("a", 0)
     first.add({"method": "a", "draw": 0, "test": 0.25}, {"method": "b", "draw": 1, "test": 0.5})
 
     second = Rows(path, "a title", "a recipe", "method", "draw")
