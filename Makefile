@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 ifeq ($(OS),Windows_NT)
 BIN := $(VENV)/Scripts
 endif
-WORKERS ?= 2
+# More workers than cores: they wait for kernels, browsers and graders. Each takes 1.5 to 4 GB.
+WORKERS ?= 3
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 # What each test took is written here, and tests/conftest.py deals the tests out by what was recorded of it.
 SECONDS := build/seconds

@@ -28,7 +28,11 @@ KERAS_SAVES_WITH_A_WARNING = "ignore:__array__ implementation doesn't accept a c
 COLLECTED = pytest.StashKey[set[str]]()
 
 # `make test` runs these, however long they take: each notebook once, and the class on which most of grading is tested.
-LONG_AND_KEPT = ("test_strict_nbval_within_binders_memory", "test_a_class_is_graded_whatever_it_hands_in")
+LONG_AND_KEPT = (
+    "test_strict_nbval_within_binders_memory",
+    "test_strict_nbval_where_nothing_was_fetched",
+    "test_a_class_is_graded_whatever_it_hands_in",
+)
 
 TOY_STAGE_ENDS = ("one_out", "two_out")
 

@@ -58,6 +58,7 @@ def test_where_the_target_is_moved_the_methods_that_move_features_find_it() -> N
 
 
 @pytest.mark.slow
+@pytest.mark.bank
 def test_rows_measured_anew() -> None:
     stored = read_table(ROWS).set_index(["pair", "draw", "method"])["target"]
     for row in tables.rows("photographs → drawings", draws=1):
