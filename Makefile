@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ifeq ($(OS),Windows_NT)
 BIN := $(VENV)/Scripts
 endif
-# More workers than cores: they wait for kernels, browsers and graders. Each takes 1.5 to 4 GB.
+# More workers than cores: they wait for kernels, browsers and graders. Each takes up to 1.7 GB, and its notebook 2.
 WORKERS ?= 3
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 # What each test took is written here, and tests/conftest.py deals the tests out by what was recorded of it.
