@@ -58,11 +58,12 @@ $(STAMP): $(LAB)
 	$(PIP) --group test --group docs
 	touch $(LIGHT) $(STAMP)
 
-# What the package cannot hold, 220 MB; without a network the notebooks that need it say so, and all the others work.
-fetched: $(LAB)  ## fetch the text encoder, its sentences, photographs of clothes and spoken digits, once
+# What the package cannot hold, 260 MB; without a network the notebooks that need it say so, and all the others work.
+fetched: $(LAB)  ## fetch the text encoder, its sentences, photographs of clothes, spoken digits and blood cells, once
 	-$(BIN)/tlkit fetch text
 	-$(BIN)/tlkit fetch clothes
 	-$(BIN)/tlkit fetch speech
+	-$(BIN)/tlkit fetch cells
 
 lab: $(LAB) fetched  ## open the course in JupyterLab
 	$(BIN)/tlkit lab

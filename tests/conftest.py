@@ -163,6 +163,19 @@ def fetched_speech(data_with_speech: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("TLKIT_DATA_DIR", str(data_with_speech))
 
 
+@pytest.fixture(scope="session")
+def data_with_cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tlkit.cells import CELLS, cells_folder, fetch_cells
+
+    return data_with(CELLS, cells_folder, fetch_cells, tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture
+def fetched_cells(data_with_cells: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pictures of blood cells are there, for kernels that a test starts, too; else the test is skipped."""
+    monkeypatch.setenv("TLKIT_DATA_DIR", str(data_with_cells))
+
+
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Every attempt to reach the network raises, as on a machine without one."""

@@ -608,7 +608,8 @@ def test_without_a_name_the_command_says_what_is_there(state: str, command: Comm
         DAMAGES["altered"](data / NAME)
     code, out, err = command("fetch")
     assert (code, err) == (0, "")
-    text, line, speech = out.splitlines()
+    text, line, speech, cells = out.splitlines()
+    assert cells.split()[:4] == ["cells", "missing", "40", "MB"]
     assert speech.split()[:4] == ["speech", "missing", "21", "MB"]
     assert text.split()[:4] == ["text", "missing", "94", "MB"]
     assert line.split()[:2] == ["clothes", state]

@@ -20,6 +20,7 @@ import tlkit
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = build_notebooks.sources([])
+LOADS_FETCHED = "load_clothes|load_speech|load_cells"
 
 
 def test_there_are_notebooks_and_none_without_a_source():
@@ -175,7 +176,7 @@ def check_strictly(source, tmp_path, **variables):
 
 def with_a_fallback(source):
     """Whether a notebook reads what `tlkit fetch` may have brought, and something else where it did not."""
-    return re.search("load_clothes|load_speech", source.read_text(encoding="utf-8")) is not None
+    return re.search(LOADS_FETCHED, source.read_text(encoding="utf-8")) is not None
 
 
 @pytest.mark.slow
@@ -200,9 +201,8 @@ def test_strict_nbval_where_nothing_was_fetched(source, tmp_path):
 @pytest.mark.bank
 @pytest.mark.parametrize("source", [s for s in SOURCES if with_a_fallback(s)], ids=lambda source: source.stem)
 def test_strict_nbval_with_what_was_fetched(source, tmp_path, request):
-    for needed, fixture in (("load_clothes", "fetched_clothes"), ("load_speech", "fetched_speech")):
-        if needed in source.read_text(encoding="utf-8"):
-            request.getfixturevalue(fixture)
+    for load in re.findall(LOADS_FETCHED, source.read_text(encoding="utf-8")):
+        request.getfixturevalue(load.replace("load", "fetched"))
     check_strictly(source, tmp_path)
 
 
@@ -216,7 +216,7 @@ def test_no_stored_output_shows_what_was_fetched(source):
             assert "nbval-ignore-output" in tags  # nbval compares with nothing
         elif "shows-bundled" in tags:  # pictures of the repository, and none of the names that may hold fetched ones
             names = {node.id for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Name)}
-            assert not names & {"domain", "train", "validation", "test", "parts", "speech", "shown"}
+            assert not names & {"domain", "train", "validation", "test", "parts", "speech", "cells", "shown"}
         elif with_a_fallback(source) and cell.cell_type == "code":
             assert ".imshow(" not in cell.source
             assert not re.search(r"(?<!def )\bshow\(", cell.source)

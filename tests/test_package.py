@@ -39,6 +39,7 @@ LAYERS = {
     "domains": 0,
     "folders": 0,
     "clothes": 0,
+    "cells": 0,
     "speech": 0,
     "backbones": 0,
     "text": 1,

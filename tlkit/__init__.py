@@ -15,6 +15,7 @@ _NAMES = {
     "domains": "Split Domain DomainPair blend_into_photographs load_domain load_pair",
     "assets": "asset_path",
     "clothes": "load_clothes",
+    "cells": "load_cells",
     "speech": "load_speech read_sound sound_picture",
     "folders": "inspect_folder load_folder",
     "backbones": "Backbone find_boundaries load_backbone wrap_backbone",
@@ -74,6 +75,7 @@ if TYPE_CHECKING:  # what __getattr__ finds, for editors and type checkers
     from tlkit.assets import asset_path
     from tlkit.audit import audit_fit, diagnose, watch
     from tlkit.backbones import Backbone, find_boundaries, load_backbone, wrap_backbone
+    from tlkit.cells import load_cells
     from tlkit.clothes import load_clothes
     from tlkit.domains import Domain, DomainPair, Split, blend_into_photographs, load_domain, load_pair
     from tlkit.efficient import add_adapters, add_biases, add_lora, merge_added, remove_added

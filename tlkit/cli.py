@@ -623,11 +623,12 @@ def kernel_remove(name: Annotated[str, typer.Argument(help="A kernel that tlkit 
 
 def _collections() -> list[Collection]:
     """What `tlkit fetch` knows; each has a command of its name."""
+    from tlkit.cells import CELLS
     from tlkit.clothes import CLOTHES
     from tlkit.speech import SPEECH
     from tlkit.text.fetching import TEXT
 
-    return [TEXT, CLOTHES, SPEECH]
+    return [TEXT, CLOTHES, SPEECH, CELLS]
 
 
 @fetch_app.callback()
@@ -658,13 +659,14 @@ def fetch_text_command(
     _fetch_and_say(fetch_text, "text", source)
 
 
+_ArchiveOption = Annotated[
+    Path | None,
+    typer.Option("--from", help="The archive (.tar.gz or .zip), or the folder that was in it: no network."),
+]
+
+
 @fetch_app.command("clothes")
-def fetch_clothes_command(
-    source: Annotated[
-        Path | None,
-        typer.Option("--from", help="The archive (.tar.gz or .zip), or the folder that was in it: no network."),
-    ] = None,
-) -> None:
+def fetch_clothes_command(source: _ArchiveOption = None) -> None:
     """Fetch 3,781 photographs of clothes (106 MB, public domain), once; checked by SHA-256."""
     from tlkit.clothes import fetch_clothes
 
@@ -672,16 +674,19 @@ def fetch_clothes_command(
 
 
 @fetch_app.command("speech")
-def fetch_speech_command(
-    source: Annotated[
-        Path | None,
-        typer.Option("--from", help="The archive (.tar.gz or .zip), or the folder that was in it: no network."),
-    ] = None,
-) -> None:
+def fetch_speech_command(source: _ArchiveOption = None) -> None:
     """Fetch 3,000 recordings of spoken digits (21 MB, CC BY-SA 4.0), once; checked by SHA-256."""
     from tlkit.speech import fetch_speech
 
     _fetch_and_say(fetch_speech, "speech", source)
+
+
+@fetch_app.command("cells")
+def fetch_cells_command(source: _ArchiveOption = None) -> None:
+    """Fetch 400 pictures of white blood cells (40 MB, GPL-3.0), once; checked by SHA-256."""
+    from tlkit.cells import fetch_cells
+
+    _fetch_and_say(fetch_cells, "cells", source)
 
 
 def _fetch_and_say(fetch: Callable[..., Path], name: str, source: Path | None) -> None:

@@ -23,6 +23,11 @@ __all__ = ["Domain", "DomainPair", "Split", "blend_into_photographs", "load_doma
 DIGIT_DOMAINS = ("mnist", "optdigits")  # targets whose classes printed knows
 PHOTO_TARGETS = ("photos", "clothes")  # of tlkit.demo, for efficientnet_lite0
 BUNDLED_DOMAINS = ("printed", "mnist", "optdigits", "fashion", "voices", "tones")
+FETCHED_DOMAINS = {  # they have a size, or are split by what the caller names
+    "clothes": "load_clothes(image_size=160)",
+    "speech": "load_speech()",
+    "cells": "load_cells('tecom')",
+}
 
 Array = NDArray[Any]
 
@@ -258,17 +263,15 @@ def load_domain(name: str) -> Domain:
     ``"tones"``: Mandarin syllables in the four tones, said by one person, as such pictures, split by syllable
     (``groups``).
 
-    Photographs of clothes and recordings of real speakers are fetched, not bundled: :func:`tlkit.load_clothes`,
-    :func:`tlkit.load_speech`.
+    Photographs of clothes, recordings of real speakers and blood cells are fetched, not bundled:
+    :func:`tlkit.load_clothes`, :func:`tlkit.load_speech`, :func:`tlkit.load_cells`.
 
     Raises:
         ValueError: ``name`` is not one of these.
         tlkit.assets.AssetError: The bundled file is missing or altered.
     """
-    if name == "clothes":  # it has a size, and is fetched
-        raise ValueError("domain must be a bundled one, got 'clothes': tlkit.load_clothes(image_size=160) loads it.")
-    if name == "speech":  # it is split by speakers that are named
-        raise ValueError("domain must be a bundled one, got 'speech': tlkit.load_speech() loads it.")
+    if name in tuple(FETCHED_DOMAINS):
+        raise ValueError(f"domain must be a bundled one, got {name!r}: tlkit.{FETCHED_DOMAINS[name]} loads it.")
     if name not in BUNDLED_DOMAINS:
         raise ValueError(f"domain must be {nearest_name(name, BUNDLED_DOMAINS)}")
     with np.load(asset_path(f"{name}.npz"), allow_pickle=False) as file:

@@ -41,6 +41,8 @@ class PinnedFolder:
         sha256: Of one line for each file, sorted by path: its SHA-256, two spaces, its path and a line end. It is what
             ``find PARTS -type f | LC_ALL=C sort | xargs sha256sum | sha256sum`` prints.
         archive: The address of an archive, .tar.gz or .zip.
+        suffixes: Of the files in the parts only those are wanted whose names end so; empty: all.
+        beside: Files beside the parts that are wanted, too, by name; ``files``, ``bytes`` and ``sha256`` count them.
     """
 
     parts: tuple[str, ...]
@@ -48,6 +50,8 @@ class PinnedFolder:
     bytes: int
     sha256: str
     archive: str
+    suffixes: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
 
 def difference(source: Path, pinned: PinnedFolder) -> str:
@@ -60,7 +64,7 @@ def _compared(source: Path, pinned: PinnedFolder) -> tuple[str, set[str]]:
     lines: dict[str, str] = {}
     size = 0
     try:
-        for path, stream in _members(source, pinned.parts):
+        for path, stream in _members(source, pinned):
             digest = hashlib.sha256()
             while block := stream.read(_BLOCK):
                 digest.update(block)
@@ -93,7 +97,7 @@ def unpack(source: Path, pinned: PinnedFolder, target: Path) -> str:
     why, paths = _compared(source, pinned)
     if why:
         return why
-    for path, stream in _members(source, pinned.parts):
+    for path, stream in _members(source, pinned):
         if path in paths:  # it would be another one only if the archive had changed since
             file = target / path
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -120,12 +124,16 @@ def stamp(path: Path) -> int:
     return hash(tuple((str(file), (status := file.stat()).st_size, status.st_mtime_ns) for file in files))
 
 
-def _members(source: Path, parts: Sequence[str]) -> Iterator[tuple[str, IO[bytes]]]:
-    """The files of the parts, opened, and their paths from the folder on that holds the parts."""
+def _members(source: Path, pinned: PinnedFolder) -> Iterator[tuple[str, IO[bytes]]]:
+    """The files that are wanted, opened, and their paths from the folder on that holds the parts."""
     above: list[str] | None = None
     for path, stream in _files(source):
         steps = [step for step in path.replace("\\", "/").split("/") if step not in ("", ".")]
-        first = next((i for i, step in enumerate(steps[:-1]) if step in parts), None)
+        first = next((i for i, step in enumerate(steps[:-1]) if step in pinned.parts), None)
+        if first is not None and pinned.suffixes and not steps[-1].endswith(pinned.suffixes):
+            continue
+        if first is None and steps and steps[-1] in pinned.beside:
+            first = len(steps) - 1
         if first is None or any(_is_litter(step) for step in steps[first:]):
             continue
         above = steps[:first] if above is None else above

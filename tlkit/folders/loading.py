@@ -17,7 +17,7 @@ from tlkit.folders.listing import NO_TEXT, OUTSIDE, Listing, list_folder
 from tlkit.folders.pictures import READING, PictureError, check_pixels, read_picture
 from tlkit.words import printable, some_of
 
-__all__ = ["in_one_array", "load_folder", "passing", "picture_shape"]
+__all__ = ["check_fraction", "in_one_array", "load_folder", "passing", "picture_shape", "split_files"]
 
 _NAMED = 10  # files that a warning names
 
@@ -71,8 +71,7 @@ def load_folder(
         OSError: The disk cannot hold the decoded images.
     """
     shape = picture_shape(image_size, channels)
-    if not 0 < test_fraction < 1:
-        raise ValueError(f"test_fraction must be between 0 and 1, both excluded, got {test_fraction}.")
+    check_fraction(test_fraction)
     listing = list_folder(path)
     for name in (name for name, reason in listing.ignored.items() if reason == NO_TEXT):
         raise ValueError(f"a class folder must have a name that is text in UTF-8, got {printable(name)!r}: rename it.")
@@ -106,7 +105,7 @@ def load_folder(
 
     of_class = {name: [file for file in files if file not in skipped] for name, files in listing.classes.items()}
     splits = {}
-    for part, (chosen, labels, numbers) in _split(of_class, group_of, test_fraction, seed).items():
+    for part, (chosen, labels, numbers) in split_files(of_class, group_of, test_fraction, seed).items():
         rows = map(read, passing(chosen, f"reading {part} images", progress))
         splits[part] = Split(in_one_array(chosen, rows, shape, store, max_bytes), labels, numbers)
     return Domain(printable(listing.root.resolve().name), splits["train"], splits["test"], tuple(listing.classes))
@@ -145,10 +144,16 @@ def _warn(names: Sequence[str], what: str) -> None:
         warnings.warn(f"{len(names)} {what} left out: {printable(some_of(names, _NAMED))}", stacklevel=3)
 
 
-def _split(
+def check_fraction(test_fraction: float) -> None:
+    """Raise ``ValueError`` for a share of the test part that leaves one part empty."""
+    if not 0 < test_fraction < 1:
+        raise ValueError(f"test_fraction must be between 0 and 1, both excluded, got {test_fraction}.")
+
+
+def split_files(
     of_class: dict[str, list[Path]], group_of: dict[Path, str] | None, test_fraction: float, seed: int
 ) -> dict[str, tuple[list[Path], Array, Array | None]]:
-    """For both parts the files in their order, the labels, and the numbers of the groups."""
+    """A stratified split: for both parts the files in their order, the labels, and the numbers of the groups."""
     rng = np.random.default_rng(seed)
     files = [file for members in of_class.values() for file in members]
     labels = np.repeat(np.arange(len(of_class)), [len(members) for members in of_class.values()])
