@@ -165,7 +165,8 @@ def refresh(source: Path) -> None:
 def small_png(encoded: str) -> str:
     """The same picture in fewer bytes, base64 as in a notebook: of 256 colours where nobody sees that."""
     given = Image.open(io.BytesIO(base64.b64decode(encoded)))
-    if given.has_transparency_data and given.convert("RGBA").getextrema()[3] != (255, 255):
+    clear = given.has_transparency_data and given.convert("RGBA").getextrema()[3] != (255, 255)
+    if clear or given.mode == "P":  # or made small before
         return encoded
     picture = given.convert("RGB")
     palette = picture.quantize(256, method=Image.Quantize.MEDIANCUT, kmeans=2, dither=Image.Dither.NONE)
