@@ -216,7 +216,7 @@ def test_no_stored_output_shows_what_was_fetched(source):
             assert "nbval-ignore-output" in tags  # nbval compares with nothing
         elif "shows-bundled" in tags:  # pictures of the repository, and none of the names that may hold fetched ones
             names = {node.id for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Name)}
-            assert not names & {"domain", "train", "validation", "test", "parts", "speech", "cells", "shown"}
+            assert not names & {"domain", "train", "validation", "test", "parts", "speech", "shown"}
         elif with_a_fallback(source) and cell.cell_type == "code":
             assert ".imshow(" not in cell.source
             assert not re.search(r"(?<!def )\bshow\(", cell.source)
