@@ -12,7 +12,7 @@ from benchmarks.measure import machine
 
 NAMES = (
     "speed", "startup", "freezing", "frozen", "conv5", "photos", "views", "scale", "peers", "freezelab", "grading",
-    "accelerator",
+    "accelerator", "cluster",
 )  # fmt: skip
 
 

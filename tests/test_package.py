@@ -33,6 +33,7 @@ LAYERS = {
     "_keras": 0,
     "_tensorflow": 0,
     "words": 0,
+    "scale": 0,
     "assets": 0,
     "tables": 0,
     "files": 0,
@@ -90,6 +91,7 @@ GRADING = [
     "examiner",
     "overview",
     "worker",
+    "nodes",
     "submissions",
     "__init__",
 ]

@@ -6,6 +6,7 @@ Modules are imported where they are used: ``tlkit --help`` must not wait for Ten
 from __future__ import annotations
 
 import contextlib
+import csv
 import functools
 import importlib.metadata
 import importlib.util
@@ -381,6 +382,50 @@ def _print_predictions(rows: Any, title: str) -> None:
     Console().print(shown)
 
 
+@app.command()
+def features(
+    pictures: Annotated[Path, typer.Argument(help="A folder with one folder per class, or Parquet: image, label.")],
+    backbone: Annotated[str, typer.Option(help="Such as efficientnet_lite0 or resnet50.")],
+    stage: Annotated[int | None, typer.Option(help="Run the network up to here; by default all of it.")] = None,
+    image_size: Annotated[
+        int | None, typer.Option(help="Side of the pictures; by default what the network takes.")
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="float32 or float16: what features are stored as.")] = "float32",
+    cache_dir: Annotated[Path | None, typer.Option(help="The store; by default yours.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="Where to write each row's label and class (CSV).")] = None,
+    engine: Annotated[
+        str, typer.Option(help="local, or ray: several processes, or a cluster at RAY_ADDRESS.")
+    ] = "local",
+    workers: Annotated[int | None, typer.Option(help="With ray: processes; one per core by default.")] = None,
+    gpus: Annotated[float, typer.Option(help="With ray: GPUs for each process, or a part of one.")] = 0.0,
+) -> None:
+    """Run a frozen network over pictures once, and store what comes out; the same command again goes on."""
+    from rich.console import Console
+
+    from tlkit.scale import check_engine
+
+    check_engine(engine, workers)
+    with Console(stderr=True).status(f"loading TensorFlow and {backbone}"):
+        from tlkit.backbones import load_backbone
+        from tlkit.features import cache_features, split_at
+        from tlkit.folders import open_pictures
+
+        network = load_backbone(backbone, image_size=image_size)
+        trunk, _ = split_at(network, network.n_stages if stage is None else stage)
+        height, width, channels = network.model.input_shape[1:]
+        opened = open_pictures(pictures, image_size=(height, width), channels=channels)
+    with Console(stderr=True).status(f"{len(opened):,} pictures"):
+        found = cache_features(
+            trunk, opened, dtype=dtype, cache_dir=cache_dir, max_bytes=0, engine=engine, workers=workers, gpus=gpus
+        )
+    if labels is not None:
+        with labels.open("w", encoding="utf-8", newline="") as file:
+            table = csv.writer(file)
+            table.writerow(["row", "label", "class"])
+            table.writerows((row, label, opened.classes[label]) for row, label in enumerate(found.y.tolist()))
+    typer.echo(f"{len(found):,} pictures, features {found.x.shape} {found.x.dtype}: {getattr(found.x, 'filename', '')}")
+
+
 @app.command("check-exercise")
 def check_exercise_command(
     notebook: Annotated[Path, typer.Argument(help="Your notebook, such as ps1_gradients.ipynb.")],
@@ -432,6 +477,7 @@ def grade(
         bool | None,
         typer.Option(help="Run students' code in bubblewrap's sandbox; by default where this machine has it."),
     ] = None,
+    engine: Annotated[str, typer.Option(help="local, or ray: on the nodes of the cluster at RAY_ADDRESS.")] = "local",
 ) -> None:
     """Autograde the submissions of a class with nbgrader, in parallel; the same command again goes on after a crash."""
     from rich.console import Console
@@ -449,11 +495,13 @@ def grade(
         find_submissions,
         grade_submissions,
     )
+    from tlkit.scale import check_engine
 
     exercises = course or _exercises_in_checkout()
     if exercises is None:
         raise ValueError("--course FOLDER must be given outside a checkout: the instructor's exercises/.")
     need_extra()
+    check_engine(engine)
     check_folders(submissions, out)
     console = Console(stderr=True, highlight=False)
     with console.status(f"preparing {assignment}"):
@@ -472,7 +520,15 @@ def grade(
         task = progress.add_task(assignment, total=len(found))
         report = functools.partial(_report, progress, task, len(prepared.tests), before)
         rows = grade_submissions(
-            found, prepared, workers=processes, **limits, feedback=feedback, again=again, sandbox=inside, report=report
+            found,
+            prepared,
+            workers=processes,
+            **limits,
+            feedback=feedback,
+            again=again,
+            sandbox=inside,
+            engine=engine,
+            report=report,
         )
     remarks = sum(bool(row.remark) for row in rows)
     typer.echo(f"{len(rows)} submissions graded, {len(before)} of them before, {remarks} with a remark.")

@@ -6,9 +6,12 @@ epoch, this run or the next.
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import itertools
 import json
 import math
+import pickle
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -23,7 +26,9 @@ from tlkit._keras.graph import all_layers, calls_of, layers_within
 from tlkit.backbones import Backbone
 from tlkit.backbones.graph import as_graph, check_model
 from tlkit.domains import Array, Split, check_count, check_split
-from tlkit.files.store import MAX_BYTES, Store, array_digest, drop_pages, open_store
+from tlkit.files.store import MAX_BYTES, Parts, Store, array_digest, drop_pages, open_store
+from tlkit.folders import Pictures
+from tlkit.scale import check_engine, over_nodes
 from tlkit.words import some_of
 
 __all__ = [
@@ -50,6 +55,7 @@ _DROP_PAGES_EVERY = 16 * 2**20
 _CONSTANT_BYTES = 16 * 2**20  # TensorFlow copies what it holds as a constant: a larger split stays NumPy's
 # Texts that are sorted by length together, and those that run at once.
 _TEXT_BLOCK, _TEXT_BATCH = 512, 32
+_PART = 512  # images, or the next whole number of batches, that one process of many runs at a time
 # The code of which a word was said already: once a process is enough.
 _said: set[str] = set()
 
@@ -109,7 +115,7 @@ def multiply_adds(model: keras.Model, *, length: int | None = None) -> int:
 
 def cache_features(
     trunk: keras.Model,
-    split: Split,
+    split: Split | Pictures,
     *,
     views: int = 1,
     augment: keras.layers.Layer | None = None,
@@ -117,6 +123,9 @@ def cache_features(
     dtype: str = "float32",
     cache_dir: str | Path | None = None,
     max_bytes: int = MAX_BYTES,
+    engine: str = "local",
+    workers: int | None = None,
+    gpus: float = 0.0,
 ) -> Split:
     """Run the trunk once over all examples, in inference mode, and keep what comes out.
 
@@ -148,26 +157,26 @@ def cache_features(
         cache_dir: Where to keep features; ``None`` is the user's cache directory, ``"memory"`` keeps nothing on disk.
         max_bytes: Features that take more than this stay on disk and are read back batch by batch while training, so
             that memory stays flat however many images there are.
+        engine: ``"local"``, this process, or ``"ray"``, several, which takes no ``augment``, no code of your own, and
+            no ``cache_dir="memory"``.
+        workers: With ``"ray"``, how many processes; as many as there are cores, or GPUs, by default.
+        gpus: With ``"ray"``, GPUs for each process, or a part of one.
 
     Returns:
         A split with ``views * n`` examples: all images' first view, then all images' second. Features ``(…, …)`` in
         ``dtype``, vectors of tokens at the length of the ids; labels repeat in the same order.
 
     Raises:
-        ValueError: An argument is out of range, or the images have another shape than the trunk takes.
+        ValueError: An argument is out of range, the images have another shape than the trunk takes, a picture cannot be
+            read, or Ray is not installed where it is asked for.
         FloatingPointError: The trunk gave NaN or infinite features.
         OSError: The features take more than ``max_bytes`` and the disk cannot hold them.
     """
     check_shape(trunk, split)
+    _check_options(views, augment, seed, dtype, cache_dir, engine, workers)
     if isinstance(trunk, keras.Sequential):
         trunk = as_graph(trunk)
-    check_count("views", views)
-    check_count("seed", seed, least=0)
-    if views > 1 and augment is None:
-        raise ValueError(f"augment must be a Keras layer when views is above 1, got None with {views} views.")
-    if dtype not in ("float32", "float16"):
-        raise ValueError(f"dtype must be 'float32' or 'float16', got {dtype!r}.")
-    if len(trunk.operations) == 1 and augment is None:
+    if len(trunk.operations) == 1 and augment is None and isinstance(split, Split):
         return split  # the trunk of stage 0 passes images on: there is nothing to compute
     y = np.tile(split.y, views)
     groups = None if split.groups is None else np.tile(split.groups, views)
@@ -184,6 +193,10 @@ def cache_features(
         augment.build((None, *split.x.shape[1:]))  # some configurations change when they are built
     code = [Code(layer) for layer in (trunk, augment) if layer is not None]
     if foreign := list(dict.fromkeys(name for each in code for name in each.foreign)):
+        if engine == "ray":
+            raise ValueError(
+                f"the trunk must run Keras', TensorFlow's and tlkit's code for 'ray', got {some_of(foreign)}."
+            )
         _say_not_stored(foreign)
         if size <= max_bytes:
             return Split(_filled(shape, dtype, rows), y, groups)
@@ -191,12 +204,37 @@ def cache_features(
     key = _key(trunk, split.x, code, views=views, augment=augment, seed=seed, dtype=dtype)
     x = store.read(key, in_memory_up_to=max_bytes)
     if x is None or (x.shape, x.dtype) != (shape, np.dtype(dtype)):
+        if engine == "ray":
+            rows = _rows_of_many(trunk, split.x, store.parts(key), dtype, workers, gpus)
         x = (
             _keep_small(store, key, shape, dtype, rows)
             if size <= max_bytes
             else store.stream("features", key, shape, np.dtype(dtype), rows)
         )
+        store.parts(key).drop()
     return Split(x, y, groups)
+
+
+def _check_options(
+    views: int,
+    augment: keras.layers.Layer | None,
+    seed: int,
+    dtype: str,
+    cache_dir: str | Path | None,
+    engine: str,
+    workers: int | None,
+) -> None:
+    check_count("views", views)
+    check_count("seed", seed, least=0)
+    if views > 1 and augment is None:
+        raise ValueError(f"augment must be a Keras layer when views is above 1, got None with {views} views.")
+    if dtype not in ("float32", "float16"):
+        raise ValueError(f"dtype must be 'float32' or 'float16', got {dtype!r}.")
+    check_engine(engine, workers)
+    if engine == "ray" and augment is not None:
+        raise ValueError("augment must be None for engine='ray', got a layer: its views are drawn one after the other.")
+    if engine == "ray" and cache_dir == "memory":
+        raise ValueError("cache_dir must be a folder for engine='ray', which keeps there what is done, got 'memory'.")
 
 
 def _say_not_stored(foreign: list[str]) -> None:
@@ -234,30 +272,44 @@ def _keep_small(store: Store, key: str, shape: tuple[int, ...], dtype: str, rows
     return x
 
 
-def _feature_rows(
-    trunk: keras.Model, x: Array, *, views: int, augment: keras.layers.Layer | None, seed: int, dtype: str
-) -> Iterator[Array]:
-    """Features batch by batch: the whole of one view before the next."""
-    if x.dtype == np.int32:
-        if augment is not None:
-            raise ValueError("augment must be None for texts, got a layer: it changes images.")
-        yield from _text_rows(trunk, x, dtype)
-        return
-    batch_size = _AUGMENT_BATCH if augment is not None else fitting_batch_size(trunk)
+def _compiled(trunk: keras.Model, x: Array, augment: keras.layers.Layer | None = None) -> Any:
+    """From a batch of what ``x`` holds to its features, as a graph."""
 
     def forward(batch: Any) -> Any:
         if augment is not None:
             batch = augment(tf.cast(batch, "float32"), training=True)
         return tf.cast(trunk(batch, training=False), "float32")
 
-    run = tf.function(forward, input_signature=[tf.TensorSpec((None, *x.shape[1:]), x.dtype)])
+    shape = (None, None) if x.dtype == np.int32 else (None, *x.shape[1:])
+    return tf.function(forward, input_signature=[tf.TensorSpec(shape, x.dtype)])
+
+
+def _feature_rows(
+    trunk: keras.Model,
+    x: Any,
+    *,
+    views: int,
+    augment: keras.layers.Layer | None,
+    seed: int,
+    dtype: str,
+    run: Any = None,
+) -> Iterator[Array]:
+    """Features batch by batch: the whole of one view before the next. ``run`` is :func:`_compiled`, if it is there."""
+    run = run or _compiled(trunk, x, augment)
+    if x.dtype == np.int32:
+        if augment is not None:
+            raise ValueError("augment must be None for texts, got a layer: it changes images.")
+        yield from _text_rows(run, x, dtype)
+        return
+    batch_size = _AUGMENT_BATCH if augment is not None else fitting_batch_size(trunk)
     with _seeded(augment, seed):
         since_dropped = 0
         for _ in range(views):
             for start in range(0, len(x), batch_size):
-                rows = _as_stored(run(tf.constant(x[start : start + batch_size])).numpy(), dtype)
+                batch = x[start : start + batch_size]
+                rows = _as_stored(run(tf.constant(batch)).numpy(), dtype)
                 yield rows
-                since_dropped += x[0].nbytes * len(rows)
+                since_dropped += batch.nbytes
                 if since_dropped > _DROP_PAGES_EVERY:
                     drop_pages(x)
                     since_dropped = 0
@@ -271,12 +323,8 @@ def _as_stored(rows: Array, dtype: str) -> Array:
     return stored
 
 
-def _text_rows(trunk: keras.Model, ids: Array, dtype: str) -> Iterator[Array]:
+def _text_rows(run: Any, ids: Array, dtype: str) -> Iterator[Array]:
     """Features of texts, in order; within a block texts of like length run together, so that little padding runs."""
-    run = tf.function(
-        lambda batch: tf.cast(trunk(batch, training=False), "float32"),
-        input_signature=[tf.TensorSpec((None, None), "int32")],
-    )
     for start in range(0, len(ids), _TEXT_BLOCK):
         block = ids[start : start + _TEXT_BLOCK]
         order = np.argsort(lengths(block), kind="stable")
@@ -293,6 +341,47 @@ def _text_rows(trunk: keras.Model, ids: Array, dtype: str) -> Iterator[Array]:
                 rows[chosen] = found
         assert rows is not None
         yield rows
+
+
+class _InProcess:
+    """The trunk in one of many processes, with a core of its own; called with pixels, or with pictures to be read."""
+
+    def __init__(self, trunk: bytes, modules: list[str], dtype: str) -> None:
+        for name in modules:  # layers of tlkit's are known to Keras once they are imported
+            importlib.import_module(name)
+        with contextlib.suppress(RuntimeError):  # TensorFlow was used before in this process
+            tf.config.threading.set_intra_op_parallelism_threads(1)
+        self._trunk, self._dtype, self._run = pickle.loads(trunk), dtype, None
+
+    def __call__(self, part: Any) -> Array:
+        x = part[:]
+        self._run = self._run or _compiled(self._trunk, x)
+        options: Any = {"views": 1, "augment": None, "seed": 0}
+        return np.concatenate(list(_feature_rows(self._trunk, x, dtype=self._dtype, run=self._run, **options)))
+
+
+def _rows_of_many(
+    trunk: keras.Model, x: Any, parts: Parts, dtype: str, workers: int | None, gpus: float
+) -> Iterator[Array]:
+    """Features part by part, computed by many processes; what an earlier call has computed is not computed again."""
+    length = _TEXT_BLOCK
+    if x.dtype != np.int32:
+        batch_size = fitting_batch_size(trunk)
+        length = -(-_PART // batch_size) * batch_size  # so that each batch is one that one process would run
+    starts = range(0, len(x), length)
+    missing = [number for number in range(len(starts)) if parts.read(number) is None]
+    modules = {type(layer).__module__ for layer in all_layers(trunk)}
+    arguments = (pickle.dumps(trunk), sorted(name for name in modules if name.startswith("tlkit.")), dtype)
+    cut = getattr(x, "part", lambda start, stop: np.array(x[start:stop]))
+    tasks = (cut(starts[number], starts[number] + length) for number in missing)
+    if missing:
+        for place, rows in over_nodes(_InProcess, arguments, tasks, workers=workers, gpus=gpus):
+            parts.keep(missing[place], rows)
+    for number in range(len(starts)):
+        found = parts.read(number)
+        if found is None:
+            raise OSError(f"a part of the features was removed from {parts.folder} meanwhile: call again.")
+        yield found
 
 
 class _seeded:
@@ -335,7 +424,7 @@ _NOT_INFERENCE = (
 
 def _key(
     trunk: keras.Model,
-    x: Array,
+    x: Any,
     code: list[Code],
     *,
     views: int,
@@ -349,7 +438,7 @@ def _key(
     parts: dict[str, Any] = {
         "trunk": _architecture(trunk),
         "weights": [variable.numpy() for variable in trunk.weights],
-        "images": array_digest(x),
+        "images": x.digest() if hasattr(x, "digest") else array_digest(x),
         "augment": None,
         "dtype": dtype,
         "versions": {"tensorflow": tf.__version__} | {k: v for each in code for k, v in each.versions().items()},
@@ -387,16 +476,17 @@ def _architecture(layer: keras.layers.Layer) -> str:
     return json.dumps(simplify(keras.saving.serialize_keras_object(layer)), sort_keys=True, default=str)
 
 
-def check_shape(model: keras.Model, split: Split) -> None:
+def check_shape(model: keras.Model, split: Split | Pictures) -> None:
     """Raise ``ValueError`` unless ``model`` is a built Keras model that takes what ``split``, a split, holds."""
     check_model(model)
-    check_split("examples", split)
+    if not isinstance(split, Pictures):
+        check_split("examples", split)
     if not getattr(model, "inputs", None):
         raise ValueError(f"model must be functional or sequential, got {model.name!r} ({type(model).__name__}).")
     wanted, given = model.input_shape[1:], split.x.shape[1:]
     if not fits_shape(wanted, given):
         raise ValueError(f"examples must have the shape that {model.name!r} takes, {wanted}, got {given}.")
-    if split.is_text:
+    if isinstance(split, Split) and split.is_text:
         check_tokens(model, split.x)
     elif keras.backend.is_int_dtype(model.inputs[0].dtype) and _vocabulary(model):
         raise ValueError(f"examples must be token ids (int32), which {model.name!r} takes, got {split.x.dtype}.")

@@ -17,6 +17,8 @@ import mmap
 import os
 import re
 import secrets
+import shutil
+import sys
 import tempfile
 import time
 import warnings
@@ -32,7 +34,7 @@ from numpy.typing import NDArray
 
 from tlkit.files.hashes import sha256
 
-__all__ = ["Store", "StoreEntry", "array_digest", "drop_pages", "open_store", "user_store"]
+__all__ = ["Parts", "Store", "StoreEntry", "array_digest", "drop_pages", "open_store", "user_store"]
 
 Array = NDArray[Any]
 
@@ -155,6 +157,10 @@ class Store:
         weakref.finalize(mapped, _remove, Path(mapped.filename))  # type: ignore[attr-defined]  # np.load gave a memmap
         return mapped
 
+    def parts(self, key: str) -> Parts:
+        """Where the parts of an array are kept until it is whole."""
+        return Parts(self.folder / f"{key[:16]}.parts")
+
     def make_room(self, *, keep: Path | None = None) -> None:
         """Remove what was used longest ago until the store is within its limit, and files that a crash left behind."""
         entries = self.entries()
@@ -175,10 +181,44 @@ class Store:
         removed = [entry for entry in self.entries() if _remove_unless_held(entry.path)]
         for path in self._temporary_files():
             _remove_unless_held(path)
+        for folder in self.folder.glob("*.parts"):
+            Parts(folder).drop()
         return len(removed), sum(entry.bytes for entry in removed)
 
     def _temporary_files(self) -> list[Path]:
         return [path for path in self.folder.glob("*.tmp") if _TEMPORARY_NAME.fullmatch(path.name)]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Parts of an array that is not whole yet, each found again by its number and checked as any stored array.
+
+    Args:
+        folder: Created when something is written.
+    """
+
+    folder: Path
+
+    def read(self, number: int) -> Array | None:
+        """A part, memory-mapped and read-only, or ``None``; a damaged one is removed, with a word."""
+        return self._store(number).read(f"{number:016x}", in_memory_up_to=0)
+
+    def keep(self, number: int, rows: Array) -> None:
+        """Write a part.
+
+        Raises:
+            OSError: The folder cannot be written.
+        """
+        with self._store(number).writer(f"{number:016x}", rows.shape, rows.dtype) as writer:
+            writer.append(rows)
+            writer.commit()
+
+    def drop(self) -> None:
+        """Remove all parts."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _store(self, number: int) -> Store:
+        return Store(self.folder / str(number), limit_bytes=sys.maxsize)
 
 
 class Writer:

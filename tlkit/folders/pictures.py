@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import math
 import threading
 import warnings
@@ -27,6 +28,7 @@ __all__ = [
     "decode",
     "fit_array",
     "is_picture_name",
+    "picture_of_bytes",
     "read_picture",
 ]
 
@@ -87,6 +89,18 @@ def read_picture(path: Path, size: tuple[int, int], channels: int) -> Array:
         return _fitted(_decode(path, at_least=3 * max(size))[0], size, channels)
 
 
+def picture_of_bytes(content: bytes, name: Path, size: tuple[int, int], channels: int) -> Array:
+    """The picture that a file of this content would give, read by :func:`read_picture`; ``name`` is for its errors.
+
+    Raises:
+        ValueError: As :func:`read_picture`.
+        PictureError: As :func:`read_picture`.
+    """
+    check_pixels(size)
+    with _naming(name):
+        return _fitted(_decode(io.BytesIO(content), at_least=3 * max(size))[0], size, channels)
+
+
 def fit_array(pixels: Array, size: tuple[int, int], channels: int) -> Array:
     """Pixels in memory, as :func:`read_picture` gives those of a file; of the size that is wanted, as they are.
 
@@ -125,7 +139,7 @@ def decode(path: Path) -> tuple[Image, str]:
         return _decode(path)
 
 
-def _decode(path: Path, *, at_least: int | None = None) -> tuple[Image, str]:
+def _decode(path: Path | io.BytesIO, *, at_least: int | None = None) -> tuple[Image, str]:
     from PIL import Image, ImageOps
 
     image: Image.Image

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import functools
 import hashlib
 import importlib
 import json
@@ -27,9 +28,11 @@ from typing import Any
 from urllib.parse import quote
 
 from tlkit.grading.course import Course, open_gradebook
+from tlkit.grading.nodes import OnNode, Sent, course_files, take
 from tlkit.grading.notebook import KERNEL_GONE, touched_tests
 from tlkit.grading.overview import class_overview, read_checks
 from tlkit.grading.worker import STOPPED, Worker, stop_remarks
+from tlkit.scale import check_engine, over_nodes
 from tlkit.words import one_line
 
 __all__ = [
@@ -259,6 +262,7 @@ def grade_submissions(
     feedback: bool = False,
     again: bool = False,
     sandbox: Sequence[str] = (),
+    engine: str = "local",
     report: Callable[[Graded, bool], None] = lambda graded, before: None,
 ) -> list[Graded]:
     """Grade what is not graded yet, write both tables and the overview, and return all results in order.
@@ -272,11 +276,15 @@ def grade_submissions(
         feedback: Also write ``feedback/STUDENT/psN/*.html``.
         again: Also grade what is graded already. What was stopped by another limit than today's always is.
         sandbox: The beginning of the workers' command line, as :func:`tlkit.grading.sandbox.bubblewrap` makes it.
+        engine: ``"local"``, or ``"ray"``: the workers are on the nodes of a cluster (:mod:`tlkit.scale`), each of which
+            makes its own sandbox if there is one here. This process alone writes the gradebook and the tables.
         report: Called after each submission, with whether it was graded in an earlier run.
 
     Raises:
-        ValueError: As :func:`check_run` says, or another process is grading into this folder.
+        ValueError: As :func:`check_run` says, another process is grading into this folder, or Ray is asked for and not
+            installed.
     """
+    check_engine(engine)
     check_run(submissions, course, workers=workers, seconds=seconds, megabytes=megabytes)
     with _alone(course):
         _mend_log(course)
@@ -286,10 +294,14 @@ def grade_submissions(
             report(row, True)
         run = _Run(course, fingerprints, done, report)
         waiting = [one for one in submissions if one.student not in done]
-        for one in waiting:
-            run.todo.put(one)
-        workers = min(workers, len(waiting))
-        _work_all(run, [Worker(course, seconds, megabytes, feedback, sandbox, run.stop) for _ in range(workers)])
+        if engine == "ray":
+            options = {"seconds": seconds, "megabytes": megabytes, "feedback": feedback, "sandbox": bool(sandbox)}
+            _work_on_nodes(run, waiting, workers, options)
+        else:
+            for one in waiting:
+                run.todo.put(one)
+            workers = min(workers, len(waiting))
+            _work_all(run, [Worker(course, seconds, megabytes, feedback, sandbox, run.stop) for _ in range(workers)])
         rows = [done[one.student] for one in submissions]
         _write_grades(course)
         _write_checks(course, rows)
@@ -333,6 +345,34 @@ def _work(run: _Run, worker: Worker) -> None:
             graded = _grade(worker, one, run.fingerprints[one.student], run.course)
             if graded is not None:
                 _note(run, graded)
+
+
+def _work_on_nodes(run: _Run, waiting: list[Submission], workers: int, options: dict[str, Any]) -> None:
+    """Grade on the nodes of a cluster; here, one after the other, what comes back is written down."""
+    if not waiting:
+        return
+    make = functools.partial(OnNode, _grade_sent, course_files(run.course), run.course, **options)
+    tasks = (_sent(one, run.fingerprints[one.student], run.course) for one in waiting)
+    for number, brought in over_nodes(make, (), tasks, workers=workers):
+        _hand_to_nbgrader(waiting[number], run.course)
+        take(run.course, waiting[number].student, brought)
+        _note(run, brought.graded)
+
+
+def _sent(one: Submission, fingerprint: str, course: Course) -> Sent:
+    files = {}
+    if one.notebook is not None:
+        assert one.folder is not None or not one.files
+        files = {path.relative_to(one.folder or path).as_posix(): path.read_bytes() for path in one.files}
+        files[f"{course.notebook}.ipynb"] = one.notebook.read_bytes()
+    return Sent(one.student, fingerprint, one.problem, files)
+
+
+def _grade_sent(worker: Worker, sent: Sent, course: Course, folder: Path) -> Graded | None:
+    """Grade on a node what was sent there and written into ``folder``."""
+    notebook = folder / f"{course.notebook}.ipynb" if sent.files else None
+    files = tuple(folder / name for name in sent.files if folder / name != notebook)
+    return _grade(worker, Submission(sent.student, notebook, files, folder, sent.problem), sent.fingerprint, course)
 
 
 def _note(run: _Run, graded: Graded) -> None:
@@ -425,10 +465,14 @@ def _touched(submission: Submission, course: Course) -> str:
 def _write_grades(course: Course) -> None:
     from nbgrader.plugins import CsvExportPlugin
 
+    path = course.root / f"grades_{course.assignment}.csv"
     plugin = CsvExportPlugin()
-    plugin.to, plugin.assignment = str(course.root / f"grades_{course.assignment}.csv"), [course.assignment]
+    plugin.to, plugin.assignment = str(path), [course.assignment]
     with open_gradebook(course) as gradebook:
         plugin.export(gradebook)
+    # nbgrader's order is that in which submissions were graded, which differs from run to run.
+    first, *rows = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([first, *sorted(rows)]))
 
 
 def _write_checks(course: Course, rows: list[Graded]) -> None:
