@@ -513,9 +513,9 @@ def map_of_the_course() -> Picture:
         parts += [text(x + 10, y + 15, f"**{which}", size=SMALL, anchor="start")]
         parts += [text(x + 10, y + 44, words, size=SMALL, anchor="start")]
         if which in EXERCISE_AFTER:
-            parts.append(box(x + width - 42, y + 4, 38, 23, EXERCISE_AFTER[which], "result", size=SMALL))
+            parts.append(box(x + width - 46, y + 4, 42, 23, EXERCISE_AFTER[which], "result", size=SMALL))
     legend = "Read 00 to 05 in this order. Each arrow leads to\na notebook that builds on the one it comes from."
-    parts += [text(252, 36, legend, size=SMALL, anchor="start"), box(252, 60, 38, 23, "ps1", "result", size=SMALL)]
+    parts += [text(252, 36, legend, size=SMALL, anchor="start"), box(252, 60, 42, 23, "ps1", "result", size=SMALL)]
     parts += [text(300, 71.5, "the graded exercise that follows a notebook", size=SMALL, anchor="start")]
     return Picture("Map of the course", 2 * 20 + 6 * down + height, parts)
 

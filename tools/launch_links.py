@@ -64,8 +64,8 @@ def notebooks() -> list[str]:
 
 
 def exercises() -> list[str]:
-    """The paths of the exercises as students get them."""
-    found = sorted((ROOT / "exercises" / "source").glob("*/*.py"))
+    """The paths of the exercises as students get them, in order: ps10 follows ps9."""
+    found = sorted((ROOT / "exercises" / "source").glob("*/*.py"), key=lambda path: (len(path.parent.name), path))
     return [f"exercises/release/{path.parent.name}/{path.stem}.ipynb" for path in found]
 
 

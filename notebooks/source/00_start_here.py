@@ -338,8 +338,8 @@ assert loss[0] - loss[1] > 0.1
 # transfer and choosing a backbone; from 04 to 13 The trap museum; from 05 to 09 An article under review and 11
 # Transformers and text; from 06 to 14 Pretraining without labels; from 07 to 10 Photographs, to 15 Adapting without
 # target labels, to 16 Speech and to 17 Patients and loans; from 09 to 10; from 11 to 12 Parameter-efficient fine-tuning. Graded
-# exercises: ps8 follows 00, ps1 01, ps2 02, ps3 03, ps4 05, ps5 07, ps6 08, ps7 11, and ps9
-# 15.](pictures/map_of_the_course.svg)
+# exercises: ps8 follows 00, ps1 01, ps2 02, ps3 03, ps4 05, ps5 07, ps6 08, ps7 11, ps9 15, and ps10
+# 17.](pictures/map_of_the_course.svg)
 #
 # Each later notebook takes up one part of the program:
 #

@@ -1,0 +1,13 @@
+"""The same speakers are tested in each draw."""
+
+# loses: flattery_any_people
+
+
+# %% flattery
+def flattery(x, y, speakers, n_tested, n_train, draws, score):
+    rows = []
+    for draw in range(draws):
+        tested = np.random.default_rng(0).permutation(np.unique(speakers))[:n_tested].tolist()
+        test, apart, mixed = two_splits(speakers, tested, n_train, draw)
+        rows.append([score(x[train], y[train], x[test], y[test]) for train in (apart, mixed)])
+    return np.array(rows)

@@ -1,0 +1,10 @@
+"""The sign is dropped."""
+
+# loses: level_by_group_any_groups, level_by_group_weights
+
+
+# %% level_by_group
+def level_by_group(risks, outcomes, weights, groups):
+    return np.array(
+        [abs(np.average((risks - outcomes)[groups == k], weights=weights[groups == k])) for k in np.unique(groups)]
+    )

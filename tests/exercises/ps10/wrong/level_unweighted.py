@@ -1,0 +1,8 @@
+"""The weights are not used."""
+
+# loses: level_by_group_weights
+
+
+# %% level_by_group
+def level_by_group(risks, outcomes, weights, groups):
+    return np.array([(risks - outcomes)[groups == k].mean() for k in np.unique(groups)])

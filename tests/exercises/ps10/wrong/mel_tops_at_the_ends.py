@@ -1,0 +1,12 @@
+"""The first top lies at low and the last at high."""
+
+# loses: mel_filters_any_bands, mel_filters_any_edges
+
+
+# %% mel_filters
+def mel_filters(bands, n_fft, rate, low, high):
+    ends = 2595 * np.log10(1 + np.array([low, high]) / 700)
+    corners = 700 * (10 ** (np.linspace(ends[0], ends[1], bands) if bands > 1 else ends[:1] / 2595) - 1)
+    hertz = np.arange(n_fft // 2 + 1) * rate / n_fft
+    corners = np.concatenate([corners[:1] - 1, corners, corners[-1:] + 1])
+    return np.array([np.interp(hertz, corners[k : k + 3], [0, 1, 0]) for k in range(bands)])

@@ -1,0 +1,11 @@
+"""Shifts and stretches."""
+
+# loses: mend_outside_interval
+
+
+# %% mend
+def mend(risks, outcomes, weights, new_risks):
+    errors = risks - outcomes
+    level = np.average(errors, weights=weights)
+    s = np.sqrt(np.sum(weights**2 * (errors - level) ** 2)) / np.sum(weights)
+    return new_risks.copy() if abs(level) <= 1.96 * s else shift_and_stretch(risks, outcomes, weights, new_risks)

@@ -1,0 +1,12 @@
+"""The seed is not used."""
+
+# loses: two_splits_seed
+
+
+# %% two_splits
+def two_splits(speakers, tested, n_train, seed):
+    rng = np.random.default_rng()
+    own, others = np.flatnonzero(np.isin(speakers, tested)), np.flatnonzero(~np.isin(speakers, tested))
+    test = rng.permutation(own)[: len(own) // 2]
+    rest = np.setdiff1d(np.arange(len(speakers)), test)
+    return test, rng.permutation(others)[:n_train], rng.permutation(rest)[:n_train]

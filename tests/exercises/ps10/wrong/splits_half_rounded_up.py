@@ -1,0 +1,12 @@
+"""Half of an odd number is rounded up."""
+
+# loses: two_splits_sizes
+
+
+# %% two_splits
+def two_splits(speakers, tested, n_train, seed):
+    rng = np.random.default_rng(seed)
+    own, others = np.flatnonzero(np.isin(speakers, tested)), np.flatnonzero(~np.isin(speakers, tested))
+    test = rng.permutation(own)[: (len(own) + 1) // 2]
+    rest = np.setdiff1d(np.arange(len(speakers)), test)
+    return test, rng.permutation(others)[:n_train], rng.permutation(rest)[:n_train]
