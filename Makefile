@@ -26,7 +26,7 @@ FOR_LAB = $(if $(wildcard $(SITE)/tensorflow-*),$(error tensorflow-cpu needs a n
           $(PIP) --requirement binder/requirements.txt && $(PIP) --no-deps --editable .
 FOR_CHECK = $(FOR_LAB) && $(PIP) --group check
 else
-FOR_LAB = $(PIP) --editable '.[lab,exercises,text]'
+FOR_LAB = $(PIP) --editable '.[lab,exercises,text,control]'
 FOR_CHECK = $(PIP) --group check --editable '.[text]'
 endif
 # A test starts many a Python, and each of them would compile tlkit anew.

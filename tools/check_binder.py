@@ -43,12 +43,12 @@ BUSY_CORES = 0.25  # above this the machine had other work, and the seconds say 
 
 # TensorFlow without CUDA, under another name: 1.2 GB where the other takes 1.8.
 CPU_ONLY = {"tensorflow": "tensorflow-cpu"}
-EXTRAS = ("lab", "exercises", "text")
+EXTRAS = ("lab", "exercises", "text", "control")
 BUILDS_THE_EXERCISES = ("jupytext",)
 
 REQUIREMENTS_HEAD = """\
 # Written by: python tools/check_binder.py --write-requirements
-# From pyproject.toml: what tlkit needs, and the extras lab, exercises and text. Versions are those of constraints.txt.
+# From pyproject.toml: what tlkit needs, and the extras lab, exercises, text and control, as constraints.txt pins them.
 -c ../constraints.txt
 """
 
