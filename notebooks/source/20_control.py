@@ -772,3 +772,104 @@ Predict.report()
 #   to the threshold; with its own it needs more. The same head with less certainty is ahead of scratch.
 # - With the pushes reversed fine-tuning is negative transfer, behind scratch. New heads on the same layers are ahead of it, frozen
 #   or not.
+
+# %% [markdown]
+# ## Exercises
+#
+# Replace each `...` by your answer and run the cell. It says whether the answer is right, and if not, what is missing. Hints
+# and solutions are folded.
+
+# %% [markdown]
+# **1. Returns.** Write `returns(rewards, over, discount)`: for each step the discounted sum of its reward and of those that
+# follow in the same episode. `rewards` and `over` are arrays with a number per step; `over` is true where an episode ends
+# with that step, and the next step begins another one.
+#
+# <details><summary>Hint</summary>
+#
+# Go backwards, as `advantages` does. What is known of the steps ahead, and when does it not count?
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# import numpy as np
+#
+# def returns(rewards, over, discount):
+#     found, ahead = np.zeros(len(rewards)), 0.0
+#     for t in reversed(range(len(rewards))):
+#         ahead = rewards[t] + discount * ahead * (not over[t])
+#         found[t] = ahead
+#     return found
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def returns(rewards, over, discount): ...  # your code
+
+
+check("20.1", returns)
+
+# %% [markdown]
+# **2. Steps to the threshold.** `curve` holds the mean return at each evaluation of a training, and `steps` the steps on the
+# target until then. Write `steps_to(curve, steps, threshold)`: the steps at the first evaluation that reaches the threshold.
+# A training that never reaches it counts with all its steps, as in this notebook.
+#
+# <details><summary>Hint</summary>
+#
+# `np.argmax` of an array without a true value is 0. What would such a training then seem to need?
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def steps_to(curve, steps, threshold):
+#     reached = [step for value, step in zip(curve, steps) if value >= threshold]
+#     return reached[0] if reached else steps[-1]
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def steps_to(curve, steps, threshold): ...  # your code
+
+
+check("20.2", steps_to)
+
+# %% [markdown]
+# **3. Reversed without training.** A policy's head has a `kernel` of shape (features, 2) and a `bias` of shape (2,). Write
+# `reversed_head(kernel, bias)`: the kernel and the bias of a head that gives each push the probability that the old one
+# gave to the other. On a cart with reversed pushes it does at once what the source policy does on its own cart.
+#
+# <details><summary>Hint</summary>
+#
+# Each column of the kernel belongs to one push, and so does each number of the bias.
+#
+# </details>
+# <details><summary>Solution</summary>
+#
+# ```python
+# def reversed_head(kernel, bias):
+#     return kernel[:, ::-1], bias[::-1]
+# ```
+#
+# </details>
+
+# %%
+from tlkit.exercises import check
+
+
+def reversed_head(kernel, bias): ...  # your code
+
+
+check("20.3", reversed_head)
+
+# %% [markdown]
+# **4. On your own** (without a check). Put the head of exercise 3 on the source policy of section 4, and drive the reversed
+# cart with it. Predict first: what is its return, and what does that say of the hidden layers?

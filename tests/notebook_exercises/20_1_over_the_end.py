@@ -1,0 +1,9 @@
+import numpy as np
+
+
+def returns(rewards, over, discount):
+    found, ahead = np.zeros(len(rewards)), 0.0
+    for t in reversed(range(len(rewards))):
+        ahead = rewards[t] + discount * ahead
+        found[t] = ahead
+    return found
