@@ -1,0 +1,2 @@
+def classes(pictures, names):
+    return (pictures @ names.T).argmax(axis=1)
