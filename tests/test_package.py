@@ -49,6 +49,7 @@ LAYERS = {
     "features": 1,
     "_steps": 2,
     "experiment": 3,
+    "federated": 3,
     "adaptation": 2,
     "selection": 2,
     "probe": 2,
@@ -241,6 +242,7 @@ def test_the_ten_lines_need_no_extra(tmp_path: Path) -> None:
         ("ipywidgets", "lab", "from tlkit.widgets import FreezeLab"),
         ("anywidget", "lab", "from tlkit.widgets import PictureUpload"),
         ("tokenizers", "text", "from tlkit.text import tokenize; tokenize(['a'])"),
+        ("flwr", "federated", "from tlkit.federated.running import need_flower; need_flower()"),
         ("nbgrader", "exercises", "from tlkit.grading.notebook import need_extra; need_extra()"),
     ],
 )

@@ -214,11 +214,21 @@ def test_a_package_has_one_lowest_version() -> None:
     assert len(asked) == len({name for name, _ in asked})
 
 
+def pins(name: str) -> dict[str, str]:
+    found = re.findall(r"^([\w.-]+)==(\S+)", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE)
+    return {package.lower().replace("_", "-"): version for package, version in found}
+
+
 def test_each_package_is_pinned_to_a_version_that_is_allowed() -> None:
-    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8")
-    pinned = {
-        name.lower().replace("_", "-"): version
-        for name, version in re.findall(r"^([\w.-]+)==(\S+)", lines, re.MULTILINE)
-    }
+    pinned = {"flwr": pins("constraints-federated.txt")["flwr"]} | pins("constraints.txt")
     wrong = [str(each) for each in requirements() if not each.specifier.contains(Version(pinned.get(each.name, "0")))]
     assert wrong == []
+
+
+def test_the_extra_federated_changes_four_pins_and_adds_its_own() -> None:
+    usual, federated = pins("constraints.txt"), pins("constraints-federated.txt")
+    changed = {name for name in usual if federated.get(name) != usual[name]}
+    assert changed == {"packaging", "protobuf", "rich", "typer"}
+    wanted = [*PYPROJECT["project"]["dependencies"], *PYPROJECT["project"]["optional-dependencies"]["federated"]]
+    for each in map(Requirement, wanted):
+        assert each.specifier.contains(Version(federated[each.name])), str(each)

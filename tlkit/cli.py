@@ -426,6 +426,94 @@ def features(
     typer.echo(f"{len(found):,} pictures, features {found.x.shape} {found.x.dtype}: {getattr(found.x, 'filename', '')}")
 
 
+@app.command()
+def federate(
+    clients: Annotated[int, typer.Option(help="How many; each holds digits in another hand.")] = 4,
+    rounds: Annotated[int, typer.Option(help="How often the clients train and the server averages.")] = 5,
+    share: Annotated[str, typer.Option(help="What learns and travels: head, adapters or all.")] = "head",
+    labels: Annotated[int, typer.Option(help="Labels of each class that a client has; 0 takes all.")] = 20,
+    epochs: Annotated[int, typer.Option(help="Passes of a client over its examples in each round.")] = 1,
+    learning_rate: Annotated[float, typer.Option(help="Of the clients' Adam.")] = 3e-3,
+    batchnorm: Annotated[str, typer.Option(help="With --share all: held, shared or local (FedBN).")] = "held",
+    pretrained: Annotated[bool, typer.Option(help="Begin from pretrained weights, or from random ones.")] = True,
+    mu: Annotated[float, typer.Option(help="Weight of FedProx' term; 0 is FedAvg.")] = 0.0,
+    noise: Annotated[float, typer.Option(help="Noise multiplier of Flower's differential privacy; 0 is none.")] = 0.0,
+    clip: Annotated[float, typer.Option(help="With --noise: the norm that an update is cut to.")] = 1.0,
+    least: Annotated[int, typer.Option(help="Clients that must be there for a later round to begin.")] = 2,
+    round_seconds: Annotated[float, typer.Option(help="How long a round waits for a client.")] = 600.0,
+    max_norm: Annotated[float, typer.Option(help="An update that changes the weights by more is refused.")] = 100.0,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="Flower's simulation in place of a process each.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="An empty or new folder for the record, the weights and the log.")] = Path(
+        "tlkit-federated"
+    ),
+    seed: Annotated[int, typer.Option(help="Draws labels, start weights and the order of batches.")] = 0,
+) -> None:
+    """Train one network on several clients with Flower: a SuperLink and SuperNodes as processes on this machine."""
+    from tlkit.federated.running import federate as run
+    from tlkit.federated.running import need_flower
+
+    need_flower()
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ValueError(f"--out must be an empty or new folder, got {printable(str(out))!r}.")
+    for name, value, lowest in (("clients", clients, 2), ("rounds", rounds, 1), ("labels", labels, 0)):
+        if value < lowest:
+            raise ValueError(f"--{name} must be {lowest} or more, got {value}.")
+    if not 1 <= least <= clients:
+        raise ValueError(f"--least must be 1 to {clients}, the number of clients, got {least}.")
+    for name, number in (("round-seconds", round_seconds), ("max-norm", max_norm), ("clip", clip)):
+        if not 0 < number < math.inf:
+            raise ValueError(f"--{name} must be above 0, got {number}.")
+    if not 0 <= noise < math.inf:
+        raise ValueError(f"--noise must be 0 or more, got {noise}.")
+    from tlkit.federated import HANDS, Plan
+
+    Plan(
+        share, pretrained=pretrained, batchnorm=batchnorm, epochs=epochs, learning_rate=learning_rate, mu=mu, seed=seed
+    )
+    config: dict[str, str | int | float | bool] = {
+        "clients": clients,
+        "rounds": rounds,
+        "labels": labels,
+        "least": least,
+        "round-seconds": round_seconds,
+    }
+    config |= {"max-norm": max_norm, "noise": noise, "clip": clip, "share": share, "epochs": epochs, "seed": seed}
+    config |= {"learning-rate": learning_rate, "batchnorm": batchnorm, "pretrained": pretrained, "mu": mu}
+    out.mkdir(parents=True, exist_ok=True)
+    typer.echo(f"{clients} clients, {rounds} rounds, Flower's telemetry is off; its log: {out / 'flower.log'}")
+    shown: list[dict[str, Any]] = []
+    try:
+        for row in run(config, out, simulation=simulate):
+            if "accuracy" not in row:
+                typer.echo(f"round {row['round']}: {_what_happened(row)}")
+                continue
+            if shown and shown[0]["round"] != row["round"]:
+                _print_round(shown, HANDS)
+                shown = []
+            shown.append(row)
+    except RuntimeError as error:
+        raise ValueError(str(error)) from None
+    _print_round(shown, HANDS)
+    typer.echo(f"weights: {out / 'weights.npz'}")
+
+
+def _what_happened(row: dict[str, Any]) -> str:
+    # Of a node that is gone the server speaks in its own name.
+    return f"node {row['node']} is refused: {row['refused']}" if "refused" in row else f"no reply: {row['failed']}"
+
+
+def _print_round(rows: list[dict[str, Any]], hands: tuple[str, ...]) -> None:
+    """Each client's accuracy with the weights after that round, and what they took on their way there and back."""
+    if not rows:
+        return
+    scores = sorted((int(row["client"]), float(row["accuracy"])) for row in rows)
+    each = "  ".join(f"{client} {hands[client % len(hands)]} {accuracy:.3f}" for client, accuracy in scores)
+    down, up = (sum(row[way] for row in rows) for way in ("down", "up"))
+    typer.echo(f"after round {rows[0]['round']}: {each}; {down:,} bytes to the clients, {up:,} back")
+
+
 @app.command("check-exercise")
 def check_exercise_command(
     notebook: Annotated[Path, typer.Argument(help="Your notebook, such as ps1_gradients.ipynb.")],

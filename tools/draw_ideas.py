@@ -464,12 +464,12 @@ def precision_and_recall() -> Picture:
 # The map: what each notebook leads to, and its column and row. From 00 to 05 each leads to the next.
 
 LEADS_TO = {
-    "03": ("06", "07", "08"), "04": ("13",), "05": ("09", "11", "20"), "06": ("14",), "07": ("10", "15", "16", "17"),
-    "09": ("10",), "11": ("12",),
+    "03": ("06", "07", "08"), "04": ("13", "18"), "05": ("09", "11", "20"), "06": ("14",),
+    "07": ("10", "15", "16", "17"), "09": ("10",), "11": ("12", "19"),
 }  # fmt: skip
 PLACES = {f"{row:02d}": (0, row) for row in range(6)} | {
-    "06": (1, 1), "08": (1, 2), "07": (1, 3), "13": (1, 4), "09": (1, 5), "11": (1, 6),
-    "14": (2, 1), "15": (2, 2), "16": (2, 3), "17": (2, 4), "10": (2, 5), "12": (2, 6), "20": (1, 7),
+    "06": (1, 1), "08": (1, 2), "07": (1, 3), "13": (1, 4), "09": (1, 5), "11": (1, 6), "18": (1, 7), "20": (1, 8),
+    "14": (2, 1), "15": (2, 2), "16": (2, 3), "17": (2, 4), "10": (2, 5), "12": (2, 6), "19": (2, 7),
 }  # fmt: skip
 
 
@@ -517,7 +517,7 @@ def map_of_the_course() -> Picture:
     legend = "Read 00 to 05 in this order. Each arrow leads to\na notebook that builds on the one it comes from."
     parts += [text(252, 36, legend, size=SMALL, anchor="start"), box(252, 60, 42, 23, "ps1", "result", size=SMALL)]
     parts += [text(300, 71.5, "the graded exercise that follows a notebook", size=SMALL, anchor="start")]
-    return Picture("Map of the course", 2 * 20 + 7 * down + height, parts)
+    return Picture("Map of the course", 2 * 20 + max(row for _, row in PLACES.values()) * down + height, parts)
 
 
 DRAW = {

@@ -335,11 +335,11 @@ assert loss[0] - loss[1] > 0.1
 #
 # ![A map of the course. Read in this order: 00 Start here, 01 Cross-entropy and its gradient, 02 Domains, 03 Base and
 # head, 04 Freezing, 05 Fine-tuning. Further arrows lead from 03 to 06 Augmentation, 07 Evaluation, and 08 Negative
-# transfer and choosing a backbone; from 04 to 13 The trap museum; from 05 to 09 An article under review, 11
-# Transformers and text, and 20 Control; from 06 to 14 Pretraining without labels; from 07 to 10 Photographs, to 15 Adapting
-# without target labels, to 16 Speech and to 17 Patients and loans; from 09 to 10; from 11 to 12 Parameter-efficient
-# fine-tuning. Graded exercises: ps8 follows 00, ps1 01, ps2 02, ps3 03, ps4 05, ps5 07, ps6 08, ps7 11, ps9 15, and ps10
-# 17.](pictures/map_of_the_course.svg)
+# transfer and choosing a backbone; from 04 to 13 The trap museum and 18 Federated transfer; from 05 to 09 An article under
+# review, 11 Transformers and text, and 20 Control; from 06 to 14 Pretraining without labels; from 07 to 10 Photographs, to 15
+# Adapting without target labels, to 16 Speech and to 17 Patients and loans; from 09 to 10; from 11 to 12 Parameter-efficient
+# fine-tuning and 19 Images and text. Graded exercises: ps8 follows 00, ps1 01, ps2 02, ps3 03, ps4 05, ps5 07, ps6 08, ps7 11,
+# ps9 15, and ps10 17.](pictures/map_of_the_course.svg)
 #
 # Each later notebook takes up one part of the program:
 #
@@ -362,6 +362,8 @@ assert loss[0] - loss[1] > 0.1
 # | drawings without names | can you adapt without a label? | [15_adapting_without_target_labels](15_adapting_without_target_labels.ipynb) |
 # | sounds in place of photographs | do synthetic voices help to understand a real one? | [16_speech](16_speech.ipynb) |
 # | a table in place of photographs | is a model worth anything in the next hospital? | [17_patients_and_loans](17_patients_and_loans.ipynb) |
+# | examples that may not leave their owners | how near do clients come to one network that has seen all? | [18_federated](18_federated.ipynb) |
+# | words in place of a head | what does a network find that is asked in words? | [19_images_and_text](19_images_and_text.ipynb) |
 # | examples that the network makes itself | does what balances one pole balance another? | [20_control](20_control.ipynb) |
 #
 # Read 00 to 05 in this order. Each later notebook says in its first lines which others it needs.
