@@ -132,7 +132,7 @@ def test_each_domain_has_a_card_with_the_four_parts():
     text = (ROOT / "docs" / "data-cards.md").read_text(encoding="utf-8")
     overview, *cards = re.split(r"^## ", text, flags=re.M)
     linked = set(re.findall(r"^\| \[`?([\w]+)`?\]\(#", overview, flags=re.M))
-    others = {"photographs", "drawings", "clothes", "texts", "blended", "cells", "patients", "loans"}
+    others = {"photographs", "drawings", "clothes", "texts", "blended", "cells", "emoji", "patients", "loans"}
     assert {*BUNDLED_DOMAINS, *others} <= linked
     for card in cards:
         for part in (r"Origin", r"Collected and labelled", r"(Who is m|M)issing", r"Not for"):

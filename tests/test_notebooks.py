@@ -20,7 +20,6 @@ import tlkit
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = build_notebooks.sources([])
-LOADS_FETCHED = "load_clothes|load_speech|load_cells"
 
 
 def test_there_are_notebooks_and_none_without_a_source():
@@ -176,7 +175,7 @@ def check_strictly(source, tmp_path, **variables):
 
 def with_a_fallback(source):
     """Whether a notebook reads what `tlkit fetch` may have brought, and something else where it did not."""
-    return re.search(LOADS_FETCHED, source.read_text(encoding="utf-8")) is not None
+    return "NotFetchedError" in source.read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
@@ -201,8 +200,9 @@ def test_strict_nbval_where_nothing_was_fetched(source, tmp_path):
 @pytest.mark.bank
 @pytest.mark.parametrize("source", [s for s in SOURCES if with_a_fallback(s)], ids=lambda source: source.stem)
 def test_strict_nbval_with_what_was_fetched(source, tmp_path, request):
-    for load in re.findall(LOADS_FETCHED, source.read_text(encoding="utf-8")):
-        request.getfixturevalue(load.replace("load", "fetched"))
+    loads = re.findall("load_(clothes|speech|cells|text)", source.read_text(encoding="utf-8"))
+    for name in loads:
+        request.getfixturevalue(f"fetched_{name}")
     check_strictly(source, tmp_path)
 
 

@@ -16,6 +16,7 @@ _NAMES = {
     "assets": "asset_path",
     "clothes": "load_clothes",
     "cells": "load_cells",
+    "emoji": "Emoji emoji_folds load_emoji",
     "speech": "load_speech read_sound sound_picture",
     "folders": "inspect_folder load_folder",
     "backbones": "Backbone find_boundaries load_backbone wrap_backbone",
@@ -35,7 +36,10 @@ _NAMES = {
     "explain": "grad_cam",
     "export": "Exported export_model load_exported predict_images predict_texts",
     "efficient": "add_adapters add_biases add_lora merge_added remove_added",
-    "pretraining": ("mask_tokens nt_xent pretrain_contrastive pretrain_masked pretrain_rotation rotation_split"),
+    "pretraining": (
+        "mask_tokens nt_xent pretrain_captions pretrain_contrastive pretrain_masked pretrain_rotation rotation_split"
+    ),
+    "captions": "build_tower cosines letter_counts recall_at",
     "views": "Views random_views",
     "adaptation": (
         "DANN DeepCoral PseudoLabels adapt adapt_batchnorm coral coral_loss reversal_strength reverse_gradient tent"
@@ -75,10 +79,12 @@ if TYPE_CHECKING:  # what __getattr__ finds, for editors and type checkers
     from tlkit.assets import asset_path
     from tlkit.audit import audit_fit, diagnose, watch
     from tlkit.backbones import Backbone, find_boundaries, load_backbone, wrap_backbone
+    from tlkit.captions import build_tower, cosines, letter_counts, recall_at
     from tlkit.cells import load_cells
     from tlkit.clothes import load_clothes
     from tlkit.domains import Domain, DomainPair, Split, blend_into_photographs, load_domain, load_pair
     from tlkit.efficient import add_adapters, add_biases, add_lora, merge_added, remove_added
+    from tlkit.emoji import Emoji, emoji_folds, load_emoji
     from tlkit.evaluation import (
         Interval,
         PairedTest,
@@ -108,6 +114,7 @@ if TYPE_CHECKING:  # what __getattr__ finds, for editors and type checkers
     from tlkit.pretraining import (
         mask_tokens,
         nt_xent,
+        pretrain_captions,
         pretrain_contrastive,
         pretrain_masked,
         pretrain_rotation,

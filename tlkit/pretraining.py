@@ -1,9 +1,9 @@
 """Pretraining without labels: the task is made from the examples themselves.
 
-Three tasks, each of them the training step of :func:`tlkit.fit` with another loss: tell which two views show one image
+Four tasks, each of them the training step of :func:`tlkit.fit` with another loss: tell which two views show one image
 (:func:`pretrain_contrastive`), tell how far an image was turned (:func:`pretrain_rotation`), name the words that were
-hidden (:func:`pretrain_masked`). None takes a label. What is learned stays in the network; what answered the task, a
-head, is thrown away.
+hidden (:func:`pretrain_masked`), tell which caption belongs to an image (:func:`pretrain_captions`). None takes a
+label. What is learned stays in the network; what answered the task, a head, is thrown away. Two towers are kept whole.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from tlkit.views import Views, check_images, draw_views
 __all__ = [
     "mask_tokens",
     "nt_xent",
+    "pretrain_captions",
     "pretrain_contrastive",
     "pretrain_masked",
     "pretrain_rotation",
@@ -43,7 +44,7 @@ _NEVER = -1e9  # a logit that float32 turns into a probability of 0
 # ------------------------------------------------------------------------------------- telling pairs from the others
 
 
-def nt_xent(one: Any, two: Any, *, temperature: float = 0.5) -> Any:
+def nt_xent(one: Any, two: Any, *, temperature: float = 0.5, across: bool = False) -> Any:
     """The normalised, temperature-scaled cross-entropy of pairs (Chen et al., 2020, arXiv:2002.05709, equation 1).
 
     Each of the 2n vectors asks: which of the 2n - 1 others is my partner? Its logits are the cosines to them over the
@@ -54,10 +55,12 @@ def nt_xent(one: Any, two: Any, *, temperature: float = 0.5) -> Any:
         one: ``(n, d)``, a vector of each example's first view, in any floating type.
         two: ``(n, d)``, of the second view, in the same order.
         temperature: Above 0. The smaller, the more the nearest of the others count.
+        across: Ask only among the n vectors of the other side: images are compared with texts, and never with images.
+            This is the loss of CLIP (Radford et al., 2021, arXiv:2103.00020, figure 3).
 
     Returns:
-        A scalar ``float32`` tensor, nats: ``log(2n - 1)`` where all are alike, and about 0 where each view has its
-        partner's direction and the others are far at this temperature.
+        A scalar ``float32`` tensor, nats: ``log(2n - 1)`` where all are alike (``across``: ``log(n)``), and about 0
+        where each view has its partner's direction and the others are far at this temperature.
 
     Raises:
         ValueError: The shapes differ or are not ``(n, d)``, or ``temperature`` is out of range.
@@ -66,19 +69,24 @@ def nt_xent(one: Any, two: Any, *, temperature: float = 0.5) -> Any:
     one, two = tf.convert_to_tensor(one), tf.convert_to_tensor(two)
     if len(one.shape) != 2 or len(two.shape) != 2 or not one.shape.is_compatible_with(two.shape):
         raise ValueError(f"one and two must have one shape (n, d), got {tuple(one.shape)} and {tuple(two.shape)}.")
-    logits, partner = _similarities(one, two, temperature)
+    logits, partner = _similarities(one, two, temperature, across=across)
     return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(partner, logits))
 
 
-def _similarities(one: Any, two: Any, temperature: float) -> tuple[Any, Any]:
-    """Logits ``(2n, 2n)``, in which nobody is its own partner, and where in its row each one's partner stands."""
+def _similarities(one: Any, two: Any, temperature: float, *, across: bool = False) -> tuple[Any, Any]:
+    """Logits ``(2n, 2n)``, in which nobody is its own partner, and where in its row each one's partner stands.
+
+    ``across``: nor is anybody of its own side.
+    """
     n = tf.shape(one)[0]
     both = tf.cast(tf.concat([one, two], axis=0), "float32")
     # By the largest number first: the square of a large one would be infinite, that of a small one 0.
     both = tf.math.divide_no_nan(both, tf.reduce_max(tf.abs(both), axis=1, keepdims=True))
     both = tf.math.l2_normalize(both, axis=1)
     logits = tf.matmul(both, both, transpose_b=True) / temperature
-    logits = tf.linalg.set_diag(logits, tf.fill([2 * n], _NEVER))
+    place = tf.range(2 * n)
+    who = tf.cast(place >= n, "int32") if across else place
+    logits = tf.where(who[:, None] == who[None, :], _NEVER, logits)
     return logits, tf.concat([tf.range(n, 2 * n), tf.range(n)], axis=0)
 
 
@@ -136,6 +144,64 @@ def pretrain_contrastive(
 
     freeze_to(backbone, 0, train_batchnorm=True)
     return _take(model, task, _unlabelled(images), epochs, learning_rate, options)
+
+
+def pretrain_captions(
+    image_tower: keras.Model,
+    text_tower: keras.Model,
+    images: Array,
+    texts: Array,
+    *,
+    epochs: int,
+    learning_rate: float = 1e-3,
+    temperature: float = 0.07,
+    options: FitOptions = PAIRS,
+    **keywords: Unpack[FitKeywords],
+) -> pd.DataFrame:
+    """Train two towers to tell which caption belongs to which image: CLIP (Radford et al., 2021, arXiv:2103.00020).
+
+    In each step every concept of a batch shows one of its images and one of its captions, drawn at random;
+    :func:`nt_xent` compares the two sides (``across=True``). What is frozen in a tower stays: with features of a frozen
+    network as ``images`` this is LiT (Zhai et al., 2022, arXiv:2111.07991). CLIP also learns the temperature; here it
+    is given.
+
+    Args:
+        image_tower: From ``(batch, ...)`` images or features to vectors ``(batch, d)``.
+        text_tower: From ``(batch, ...)`` captions as numbers to vectors ``(batch, d)``.
+        images: ``(views, n, ...)``: one or more images of each of n concepts, 2 or more, as the image tower takes them.
+        texts: ``(captions, n, ...)``: one or more captions of the same n concepts.
+        epochs: Passes over the concepts, 1 or more.
+        learning_rate: Step size, above 0.
+        temperature: Above 0.
+        options: How to train; batches of 256 concepts by default. ``strategy`` must be ``None``.
+        keywords: Single options by name, in place of those of ``options``.
+
+    Returns:
+        The history as from :func:`tlkit.fit`: ``loss`` in nats, ``accuracy`` the share of images and captions whose
+        partner is the most similar of the batch.
+
+    Raises:
+        ValueError: An argument is out of range, or the numbers of concepts or the towers' widths differ.
+        FloatingPointError, RuntimeError: As from :func:`tlkit.fit`.
+    """
+    options = replace(options, **keywords)
+    _check_options(epochs, learning_rate, options)
+    check_rate("temperature", temperature)
+    n = _concepts(image_tower, text_tower, images, texts)
+    both = keras.Model([image_tower.input, text_tower.input], [image_tower.output, text_tower.output])
+    shown, said = tf.constant(images), tf.constant(texts)
+    random = tf.random.Generator.from_seed(options.seed)
+
+    def one_of(parts: Any, which: Any) -> Any:
+        drawn = random.uniform(tf.shape(which), 0, tf.shape(parts)[0], dtype="int32")
+        return tf.gather_nd(parts, tf.stack([drawn, which], axis=1))
+
+    def task(x: Any, _: Any) -> tuple[Any, Any, Any]:
+        one, two = both([one_of(shown, x[:, 0]), one_of(said, x[:, 0])], training=True)
+        logits, partner = _similarities(one, two, temperature, across=True)
+        return _judged(logits, partner, tf.ones_like(partner, "float32"))
+
+    return _take(both, task, _unlabelled(np.arange(n, dtype=np.int32)[:, None]), epochs, learning_rate, options)
 
 
 # ------------------------------------------------------------------------------------------------------- rotations
@@ -338,6 +404,24 @@ def _check_training(backbone: Backbone, images: Array, epochs: int, learning_rat
         raise ValueError(f"images must be 2 or more, got {len(images)}.")
     check_shape(backbone.model, _unlabelled(images))
     _check_options(epochs, learning_rate, options)
+
+
+def _concepts(image_tower: keras.Model, text_tower: keras.Model, images: Array, texts: Array) -> int:
+    """How many concepts ``images`` and ``texts`` both show."""
+    check_model(image_tower)
+    check_model(text_tower)
+    for name, parts, tower in (("images", images, image_tower), ("texts", texts, text_tower)):
+        wanted = tower.input_shape[1:]
+        if np.ndim(parts) < 3 or len(parts) < 1 or np.shape(parts)[2:] != wanted:
+            raise ValueError(f"{name} must have shape (1 or more, n, *{wanted}), got {np.shape(parts)}.")
+    if len(images[0]) != len(texts[0]) or len(images[0]) < 2:
+        raise ValueError(
+            f"images and texts must show the same 2 or more concepts, got {len(images[0])} and {len(texts[0])}."
+        )
+    widths = image_tower.output_shape, text_tower.output_shape
+    if len(widths[0]) != 2 or widths[0] != widths[1]:
+        raise ValueError(f"both towers must end in vectors of one width, got {widths[0]} and {widths[1]}.")
+    return len(images[0])
 
 
 def _check_masking(ids: Array, mask_id: int, vocabulary: int, share: float) -> None:

@@ -27,6 +27,14 @@ drawn = np.random.default_rng(0).normal(size=(2, 200, 6))
 apart = {epoch: (drawn[0], drawn[1] + [epoch, 0, 0, 0, 0, 0]) for epoch in (0, 4, 8)}
 flow = DomainFlow({"source only": apart, bad: {epoch: apart[8 - epoch] for epoch in apart}})
 flow"""
+SEARCH = """import numpy as np
+from tlkit.widgets import CaptionSearch
+bad = "<img src=x onerror=document.title='hacked'>"
+names = [bad, "a name of several words, longer than its picture", "cat", "dog"]
+pictures = np.random.default_rng(0).integers(0, 256, (4, 40, 40, 3)).astype(np.uint8)
+score = lambda text: np.array([text in name for name in names], float)
+search = CaptionSearch(pictures, names, score, shown=4, text="cat")
+search"""
 COMPARE = """import tlkit
 from tlkit.widgets import DomainCompare
 backbone = tlkit.load_backbone("resnet_printed")
@@ -142,6 +150,31 @@ def test_domain_flow(page: Any, server: Server) -> None:
     assert page.locator(".tlkit img").count() == 0
     assert page.title() != "hacked"
     look_at(page, "domain_flow")
+
+
+def test_caption_search(page: Any, server: Server) -> None:
+    opened(page, server, "search.ipynb", SEARCH, ".tlkit-found img")
+    first, field = page.locator(".tlkit-found li").first, page.get_by_role("textbox", name="find")
+    expect(first).to_contain_text("cat")
+
+    # Typing and Enter: the pictures in another order, here and in the kernel. Names are text.
+    field.fill("img")
+    field.press("Enter")
+    expect(first).to_contain_text("<img src=x onerror")
+    assert ask_kernel(page, "search.found[0]") == "(0, 1.0)"
+    for typed, said in (("   ", "Type a word or two."), ("a" * 300, "at most 200 letters, got 300")):
+        field.fill(typed)
+        field.press("Enter")
+        expect(page.get_by_role("status").filter(has_text=said)).to_be_visible()
+        assert page.locator(".tlkit-found").count() == 0
+    field.fill("<b>dog")
+    field.press("Enter")
+    expect(page.locator(".tlkit-search")).to_contain_text("All pictures fit “<b>dog” alike")
+    field.fill("dog")
+    field.press("Enter")
+    expect(first).to_contain_text("dog")
+    assert page.title() != "hacked"
+    look_at(page, "caption_search")
 
 
 def test_a_widget_without_a_kernel_is_its_picture(page: Any, server: Server) -> None:

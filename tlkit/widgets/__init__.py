@@ -1,4 +1,4 @@
-"""Controls for JupyterLab: freeze and train, compare domains, explore features and gradients, upload pictures, predict.
+"""Controls for JupyterLab: freeze and train, compare domains, explore features, find pictures, upload them, predict.
 
 Each widget works without clicks, by its traits and methods, and leaves a static picture for readers without a kernel.
 They need ``pip install 'tlkit[lab]'``, which brings ipywidgets and anywidget.
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tlkit.words import must_install
 
 if TYPE_CHECKING:
+    from tlkit.widgets.caption_search import CaptionSearch
     from tlkit.widgets.domain_compare import DomainCompare
     from tlkit.widgets.domain_flow import DomainFlow
     from tlkit.widgets.feature_map import FeatureMap
@@ -20,10 +21,20 @@ if TYPE_CHECKING:
     from tlkit.widgets.picture_upload import PictureUpload
     from tlkit.widgets.predict import Predict
 
-__all__ = ["DomainCompare", "DomainFlow", "FeatureMap", "FreezeLab", "GradientExplorer", "PictureUpload", "Predict"]
+__all__ = [
+    "CaptionSearch",
+    "DomainCompare",
+    "DomainFlow",
+    "FeatureMap",
+    "FreezeLab",
+    "GradientExplorer",
+    "PictureUpload",
+    "Predict",
+]
 
 # Found when asked for: GradientExplorer needs no TensorFlow.
 _MODULE_OF = {
+    "CaptionSearch": "caption_search",
     "DomainCompare": "domain_compare",
     "DomainFlow": "domain_flow",
     "FeatureMap": "feature_map",
