@@ -16,7 +16,7 @@ from typing import Any
 from benchmarks.measure import alternate, ratios, seconds, summary
 
 ROOT = Path(__file__).resolve().parents[1]
-ONE_BY_ONE = ("ps1", "ps3", "ps4", "ps6", "ps7", "ps8", "ps9", "ps10")
+ONE_BY_ONE = ("ps1", "ps3", "ps4", "ps6", "ps7", "ps8", "ps9", "ps10", "ps11")
 
 
 def run(students: int = 30, repeats: int = 1, singles: tuple[str, ...] = ONE_BY_ONE) -> dict[str, Any]:

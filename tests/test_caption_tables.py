@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from caption_tables import CHOOSING, CHOSEN, DRAWS, DROPOUTS, EPOCHS, GALLERY, PICTURES
 from helpers import assert_says_how_it_was_made
-from text_tables import Rows
+from table_rows import Rows
 
 from tlkit.emoji import emoji_folds, load_emoji
 from tlkit.tables import FOLDER, read_table

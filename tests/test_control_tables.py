@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers import assert_says_how_it_was_made
-from text_tables import best_setting
+from table_rows import best_setting
 
 import tlkit
 from tlkit.tables import FOLDER, read_table

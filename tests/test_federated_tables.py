@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from federated_tables import CHOOSING, CLIENTS, DRAWS, HEAD_RATES, METHODS, NAMES, PER_CLASS, ROUNDS, SCENARIOS, STARTS
 from helpers import assert_says_how_it_was_made
-from text_tables import Rows
+from table_rows import Rows
 
 from tlkit.federated import HANDS
 from tlkit.tables import FOLDER, read_table

@@ -42,7 +42,7 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 # The graded exercise that a notebook leads to; the text of the exercise says which notebooks to work through.
 EXERCISE_AFTER = {
     "00": "ps8", "01": "ps1", "02": "ps2", "03": "ps3", "05": "ps4", "07": "ps5", "08": "ps6", "11": "ps7",
-    "15": "ps9", "17": "ps10",
+    "15": "ps9", "17": "ps10", "20": "ps11",
 }  # fmt: skip
 
 SETUP_TAG = "tlkit-setup"

@@ -23,7 +23,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from text_tables import Rows, best_setting
+from table_rows import Rows, best_setting
 
 import tlkit
 from tlkit._keras import keras

@@ -27,7 +27,8 @@ from typing import Annotated, Any
 import gymnasium
 import numpy as np
 import typer
-from text_tables import Rows, best_setting, reset_optimizer
+from table_rows import Rows, best_setting
+from text_tables import reset_optimizer
 
 import tlkit
 from tlkit._keras import keras, tf

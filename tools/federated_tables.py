@@ -25,7 +25,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from text_tables import Rows
+from table_rows import Rows
 
 import tlkit
 from tlkit.backbones import Backbone, draw_weights, small_resnet

@@ -339,7 +339,7 @@ assert loss[0] - loss[1] > 0.1
 # review, 11 Transformers and text, and 20 Control; from 06 to 14 Pretraining without labels; from 07 to 10 Photographs, to 15
 # Adapting without target labels, to 16 Speech and to 17 Patients and loans; from 09 to 10; from 11 to 12 Parameter-efficient
 # fine-tuning and 19 Images and text. Graded exercises: ps8 follows 00, ps1 01, ps2 02, ps3 03, ps4 05, ps5 07, ps6 08, ps7 11,
-# ps9 15, and ps10 17.](pictures/map_of_the_course.svg)
+# ps9 15, ps10 17, and ps11 20.](pictures/map_of_the_course.svg)
 #
 # Each later notebook takes up one part of the program:
 #

@@ -815,7 +815,7 @@ for _seed, _given in enumerate([(16000, 30, 512), (4000, 12, 256), (8000, 20, 25
         points=2,
         tolerance=1e-3,
         seconds=10.0,
-        reread="part 2 of this notebook: windows of 25 ms, one every 10 ms",
+        reread="part 2 of this notebook: the length of a window and its step",
     )
 ### END HIDDEN TESTS
 
