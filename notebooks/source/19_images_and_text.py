@@ -298,8 +298,8 @@ in_words(ways | {"chance": {m: np.full(DRAWS, k / GALLERY) for m, k in MEASURES.
 # %% [markdown]
 # Both ways are about as hard. And what is one in five worth? A search engine with it would be useless. As a sign that the two
 # towers share more than a list of pairs it is clear: by chance it is one in 40.
-#
-#
+
+# %% [markdown]
 # ## 6. Which names does it find?
 #
 # An unseen emoji may have a name with a word that was seen, such as *green heart*, or a name without any word that was
@@ -381,7 +381,8 @@ in_words(languages)
 # The pictures join the languages, and nothing else does: without Chinese captions a Chinese name finds nothing. With both learned,
 # English does better than Chinese. On these pictures no cost of learning Chinese is shown for English: the interval of the
 # difference holds 0.
-#
+
+# %% [markdown]
 # ## 7. Classes by typing them
 #
 # A list of words is a classifier: each picture gets the word whose vector is nearest. No label was used. Take the unseen
@@ -424,7 +425,8 @@ assert rises(words_over)
 # With words that were learned, typing names most of the unseen pictures' classes in English. With the groups' words it is
 # above a guess and poor: `food` stands in no name of a dish. **Zero-shot means without a label for the task; it does not mean
 # without having met the word.**
-#
+
+# %% [markdown]
 # ## 8. Type, and see
 #
 # Everything above is in this field: type, press Enter, and see the pictures of one known vendor that fit best. Try `红心`, and
@@ -465,8 +467,8 @@ round(float(negated.mean()), 2), round(float(others.mean()), 2)
 # Large models know more words. The first two trouble them, too: in tests of word order such models, CLIP among them, were
 # found to behave much like bags of words (Thrush et al., 2022, arXiv:2204.03162; Yuksekgonul et al., 2023,
 # arXiv:2210.01936).
-#
-#
+
+# %% [markdown]
 # ## 9. The same in plain Keras
 #
 # Two inputs, a dense layer each, and the matrix of their cosines as the output. The loss reads the right answers off the

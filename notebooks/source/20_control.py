@@ -82,7 +82,8 @@ pd.DataFrame({name: vars(carts(1, **changes)) for name, changes in WORLDS.items(
 # %% [markdown]
 # Lengths are in metres, masses in kilograms, the push to the right in newtons. In the world `reversed` the same action
 # pushes the other way. Everything else is as before.
-#
+
+# %% [markdown]
 # ## 2. A backbone with two heads
 #
 # Two hidden layers of 64 units make the backbone. The policy head turns its features into two logits; the value head says
@@ -159,7 +160,8 @@ untrained
 
 # %% [markdown]
 # These are five untrained networks. Most push to one side for ever; now and then one is lucky.
-#
+
+# %% [markdown]
 # ## 3. Learning by acting
 #
 # The method is proximal policy optimization, PPO (Schulman et al., 2017, arXiv:1707.06347). An update has three steps.
@@ -325,7 +327,8 @@ source_returns
 
 # %% [markdown]
 # These are mean returns after 0, 8, 16, … updates. One update reads 1,024 steps.
-#
+
+# %% [markdown]
 # ## 4. The source
 #
 # The live run is one of ten, all of which are in the stored table. Each has a network and carts of its own.
@@ -350,7 +353,8 @@ sns.despine()
 # %% [markdown]
 # Each grey line is a seed. On the way some lose what they had: the greedy policy of a network that is still learning may turn
 # with one update. All ten reach 475, the mean return at which CartPole-v1 counts as solved.
-#
+
+# %% [markdown]
 # ## 5. Other worlds, without training
 #
 # **Predict before you run:** what is the mean return of the ten sources' policies on the long pole, three times as long? And
@@ -443,7 +447,8 @@ strip((at_home, 0.5), (on_long, 1.5))
 # The upper row shows the source's own pole, 1 m long: cart and pole hardly move in ten seconds. In the lower row the same policy
 # has the long pole, 3 m. The pole leans to the right, the cart runs to the left, away from beneath it, and within a third of a
 # second the episode is over.
-#
+
+# %% [markdown]
 # ## 6. The longer pole
 #
 # Six ways to go on, each with 64 updates on the long pole (section 7 adds a seventh):
@@ -592,7 +597,8 @@ pd.Series({way: verdict(gain("long pole", way, "scratch")) for way in WAYS[1:]})
 #
 # Look at `episodes`, too. A policy that drops the pole after 16 steps spends hundreds of episodes on few steps. Counted in
 # episodes the new heads have no lead over scratch, counted in steps they have one: say which unit you count.
-#
+
+# %% [markdown]
 # ## 7. A head that is sure
 #
 # Hidden layers that help with new heads, and not with their own: why? A policy learns only from what it tries. The table
@@ -638,7 +644,8 @@ pd.Series(softened)
 # It is, and it is ahead of scratch as well: not shown to differ from new heads. So the head knew something that is worth keeping,
 # and its certainty is what hurt. This was tried because of what the ten seeds had shown, so take it as a first answer, not as a
 # test that was planned. Its rate was chosen as for all others.
-#
+
+# %% [markdown]
 # ## 8. Pushes reversed: negative transfer
 #
 # Now the same cart, and each action pushes the other way. What the source's hidden layers have learned about poles is still
@@ -695,7 +702,8 @@ of_turned
 
 # %% [markdown]
 # It takes knowing what changed. Nothing in the returns says that only the sign is wrong.
-#
+
+# %% [markdown]
 # ## 9. What can be cached?
 #
 # In notebook 04 features of frozen layers were computed once, for all epochs. Here a state is hardly ever seen twice, so a
@@ -727,7 +735,8 @@ pd.Series(moved, ["hidden1", "its bias", "hidden2", "its bias", "policy", "its b
 
 # %% [markdown]
 # The hidden layers have not moved by a bit, the heads have, and both ways end with the same weights, up to rounding.
-#
+
+# %% [markdown]
 # ## 10. The same in plain Keras
 #
 # A base that is frozen and a new head need no more than `trainable` and a model that joins them, before the optimizer is made.
