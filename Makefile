@@ -34,7 +34,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # These compile large networks again and again, which TensorFlow gives no memory back for: a run, and so processes, of their own.
 LARGE := tests/test_backbones.py tests/test_text.py tests/test_text_toolkit.py tests/test_freeze_lab.py tests/test_export.py
 
-.PHONY: lab fetched demo test bank check lowest newest notebooks exercises docs links bench lint dist clean
+.PHONY: lab fetched demo test bank check lowest newest scale federated notebooks exercises docs links bench lint dist clean
 .DEFAULT_GOAL := lab
 
 define environment
@@ -97,6 +97,17 @@ newest:  ## the quick tests with the newest versions, pre-releases of Keras incl
 	build/newest/bin/python -m pip install --quiet --group check --editable '.[text]'
 	build/newest/bin/python -m pip install --quiet --pre --upgrade keras
 	build/newest/bin/python $(RUN) -m "not slow"
+
+# Ray is large and Flower wants older versions, so each has an environment of its own. `make test` skips these tests.
+scale:  ## the tests of Ray: features and grading on two nodes, a class of 200, a node that dies
+	$(PYTHON) -m venv --clear build/scale
+	build/scale/bin/python -m pip install --quiet --constraint constraints.txt --group check --editable '.[scale,exercises,text]'
+	build/scale/bin/python -m pytest tests/test_scale.py
+
+federated:  ## the tests of Flower: a simulation, a server and clients as processes, clients that die, lie or are late
+	$(PYTHON) -m venv --clear build/federated
+	build/federated/bin/python -m pip install --quiet --constraint constraints-federated.txt --group check --editable '.[federated]'
+	build/federated/bin/python -m pytest -W ignore::DeprecationWarning tests/test_federated.py
 
 notebooks: $(STAMP)  ## draw the pictures of ideas, and build notebooks/*.ipynb from notebooks/source/*.py, outputs included
 	$(BIN)/python tools/draw_ideas.py
