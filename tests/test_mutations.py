@@ -170,8 +170,8 @@ MUTATIONS = {
         import tensorflow as tf
         from tlkit import pretraining
         right = pretraining._similarities
-        def with_itself(one, two, temperature):
-            logits, partner = right(one, two, temperature)
+        def with_itself(one, two, temperature, **options):
+            logits, partner = right(one, two, temperature, **options)
             return tf.linalg.set_diag(logits, tf.ones(tf.shape(logits)[0]) / temperature), partner
         pretraining._similarities = with_itself
         """,

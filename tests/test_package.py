@@ -185,6 +185,8 @@ COMES_WITH = {
     "pygments": "rich",
 }
 
+BY_NOTEBOOKS = {"gymnasium"}  # asked for, and imported by a notebook alone
+
 
 def package_names(requirements: list[str]) -> set[str]:
     """The packages that requirements ask for in any case; what an extra of theirs needs is left out."""
@@ -209,7 +211,9 @@ def imported_packages() -> set[str]:
 
 def test_what_is_imported_is_asked_for_and_nothing_else() -> None:
     asked_for = package_names([*PROJECT["dependencies"], *of_extras()])
-    assert imported_packages() == asked_for | set(COMES_WITH)
+    assert imported_packages() == asked_for - BY_NOTEBOOKS | set(COMES_WITH)
+    notebooks = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "notebooks" / "source").glob("*.py"))
+    assert [name for name in BY_NOTEBOOKS if not re.search(rf"^ *import {name}$", notebooks, re.MULTILINE)] == []
 
 
 @pytest.mark.parametrize(("package", "bringer"), COMES_WITH.items())
