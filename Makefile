@@ -101,11 +101,13 @@ newest:  ## the quick tests with the newest versions, pre-releases of Keras incl
 # Ray is large and Flower wants older versions, so each has an environment of its own. `make test` skips these tests.
 scale:  ## the tests of Ray: features and grading on two nodes, a class of 200, a node that dies
 	$(PYTHON) -m venv --clear build/scale
+	build/scale/bin/python -m pip install --quiet --upgrade pip
 	build/scale/bin/python -m pip install --quiet --constraint constraints.txt --group check --editable '.[scale,exercises,text]'
 	build/scale/bin/python -m pytest tests/test_scale.py
 
 federated:  ## the tests of Flower: a simulation, a server and clients as processes, clients that die, lie or are late
 	$(PYTHON) -m venv --clear build/federated
+	build/federated/bin/python -m pip install --quiet --upgrade pip
 	build/federated/bin/python -m pip install --quiet --constraint constraints-federated.txt --group check --editable '.[federated]'
 	build/federated/bin/python -m pytest -W ignore::DeprecationWarning tests/test_federated.py
 
