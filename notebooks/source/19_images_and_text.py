@@ -212,8 +212,8 @@ for ax in axes.flat:
     ax.set(xticks=[], yticks=[])
 
 # %% [markdown]
-# *Full moon* finds moons, since *moon* stood in names that were learned. *Softball* finds round things: so did *ball*. Nothing
-# in *screwdriver* was ever a word, and it finds anything.
+# In the run that is stored here, *full moon* finds moons, since *moon* stood in names that were learned. *Softball* finds round
+# things: so did *ball*. Nothing in *screwdriver* was ever a word, and it finds anything. Another machine may show other rows.
 
 # %% [markdown]
 # ## 5. Ten draws, and what else could do it
