@@ -358,6 +358,14 @@ def write_manifest(folder: Path) -> None:
     write_atomically(folder / "manifest.json", (json.dumps(entries, indent=2, sort_keys=True) + "\n").encode())
 
 
+def write_domain(folder: Path, name: str, arrays: dict[str, NDArray[Any]]) -> int:
+    """Write ``NAME.npz`` and the manifest; returns the number of bytes."""
+    content = npz_bytes(arrays)
+    write_atomically(folder / f"{name}.npz", content)
+    write_manifest(folder)
+    return len(content)
+
+
 def package_table(fonts: Path, listing: Path) -> str:
     """The font packages with version, licence and number of faces kept, for PROVENANCE.md."""
     rows = [line.split("\t") for line in listing.read_text(encoding="utf-8").splitlines()[1:]]
@@ -400,10 +408,8 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     for name in options.only:
         arrays = builders[name]()
-        content = npz_bytes(arrays)
-        write_atomically(options.out / f"{name}.npz", content)
-        print(name, {key: array.shape for key, array in arrays.items()}, f"{len(content) / 1e6:.2f} MB")
-    write_manifest(options.out)
+        size = write_domain(options.out, name, arrays)
+        print(name, {key: array.shape for key, array in arrays.items()}, f"{size / 1e6:.2f} MB")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from typing import Annotated, Any
 import jupytext
 import nbformat
 import typer
+from launch_links import in_order
 
 from tlkit.grading.notebook import HIDDEN_TESTS, TOTAL, without_block
 
@@ -37,7 +38,7 @@ WRITTEN_STUB = ("YOUR ANSWER HERE",)
 def sources(assignments: list[str]) -> list[Path]:
     """The source files of the assignments (all when there is none), in order: ps10 follows ps9."""
     found = (file for file in EXERCISES.glob("source/*/*.py") if not assignments or file.parent.name in assignments)
-    return sorted(found, key=lambda file: (len(file.parent.name), file))
+    return in_order(found)
 
 
 def read_source(source: Path) -> Any:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote, urlencode
@@ -65,8 +66,13 @@ def notebooks() -> list[str]:
 
 def exercises() -> list[str]:
     """The paths of the exercises as students get them, in order: ps10 follows ps9."""
-    found = sorted((ROOT / "exercises" / "source").glob("*/*.py"), key=lambda path: (len(path.parent.name), path))
+    found = in_order((ROOT / "exercises" / "source").glob("*/*.py"))
     return [f"exercises/release/{path.parent.name}/{path.stem}.ipynb" for path in found]
+
+
+def in_order(sources: Iterable[Path]) -> list[Path]:
+    """Source files of exercises, each in its assignment's folder, by the assignments' numbers."""
+    return sorted(sources, key=lambda path: (len(path.parent.name), path))
 
 
 def table(repo: str, ref: str, hub: str) -> str:

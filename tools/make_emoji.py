@@ -147,17 +147,15 @@ def build(folder: Path) -> dict[str, NDArray[Any]]:
 
 
 def main() -> None:
-    from build_assets import npz_bytes, write_atomically, write_manifest
+    from build_assets import write_domain
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="where the three packages were unpacked")
     parser.add_argument("--out", type=Path, default=Path("tlkit/assets"), help="folder to write to")
     options = parser.parse_args()
     arrays = build(options.folder)
-    content = npz_bytes(arrays)
-    write_atomically(options.out / "emoji.npz", content)
-    write_manifest(options.out)
-    print(f"emoji.npz: {len(content):,} bytes, {len(arrays['group'])} emoji")
+    size = write_domain(options.out, "emoji", arrays)
+    print(f"emoji.npz: {size:,} bytes, {len(arrays['group'])} emoji")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from build_assets import npz_bytes, write_atomically, write_manifest
+from build_assets import write_domain
 from make_voices import GREY
 from numpy.typing import NDArray
 
@@ -63,10 +63,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("tlkit/assets"), help="folder to write to")
     options = parser.parse_args()
     arrays = build(options.folder)
-    content = npz_bytes(arrays)
-    write_atomically(options.out / "tones.npz", content)
-    write_manifest(options.out)
-    print(f"tones.npz: {len(content):,} bytes; {arrays['families'].tolist()}")
+    size = write_domain(options.out, "tones", arrays)
+    print(f"tones.npz: {size:,} bytes; {arrays['families'].tolist()}")
 
 
 if __name__ == "__main__":

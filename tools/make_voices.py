@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from build_assets import npz_bytes, write_atomically, write_manifest
+from build_assets import npz_bytes, write_atomically, write_domain
 from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 
@@ -151,11 +151,9 @@ def main() -> None:
         write_atomically(options.choosing, npz_bytes(build_choosing()))
         return
     arrays = build()
-    content = npz_bytes(arrays)
-    write_atomically(options.out / "voices.npz", content)
-    write_manifest(options.out)
+    size = write_domain(options.out, "voices", arrays)
     sizes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
-    print(f"voices.npz: {len(content):,} bytes; {len(variants())} voices; {sizes}")
+    print(f"voices.npz: {size:,} bytes; {len(variants())} voices; {sizes}")
 
 
 if __name__ == "__main__":

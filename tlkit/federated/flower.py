@@ -200,7 +200,7 @@ class RefusingPrivate(_Refusing, DifferentialPrivacyServerSideFixedClipping):  #
 
 def strategy_of(config: Mapping[str, Any]) -> Any:
     """FedAvg, or FedProx where the plan has a ``mu``, within Flower's differential privacy where there is noise."""
-    run, plan, least = {**RUN, **config}, plan_of(config), {}
+    run, plan = {**RUN, **config}, plan_of(config)
     least = {f"min_{kind}_nodes": int(run["least"]) for kind in ("train", "evaluate", "available")}
     if run["noise"]:
         inner = FedProx(proximal_mu=plan.mu, **least) if plan.mu else FedAvg(**least)

@@ -15,7 +15,7 @@ from tlkit._steps import descend
 from tlkit.backbones import Backbone, load_backbone
 from tlkit.domains import Array, Split, check_count, check_not_negative, check_rate
 from tlkit.efficient import add_lora
-from tlkit.features import cache_features
+from tlkit.features import cache_features, pool_features
 from tlkit.freezing import OneAtATime, freeze_to, is_batchnorm
 from tlkit.heads import build_head, join
 from tlkit.training import OPTIMIZERS
@@ -148,8 +148,7 @@ class Member:
         """What the head reads, ``(n, c)``, where it learns alone: the frozen part runs once; else the images."""
         if self.plan.share != "head":
             return split
-        features = cache_features(self._trunk, split)
-        return Split(features.x.reshape(len(split), -1, features.x.shape[-1]).mean(axis=1), split.y)
+        return Split(pool_features(cache_features(self._trunk, split)), split.y)
 
     def shared(self) -> Arrays:
         """Copies of the weights that travel, by their place in the network."""

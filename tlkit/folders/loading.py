@@ -17,7 +17,7 @@ from tlkit.folders.listing import NO_TEXT, OUTSIDE, Listing, list_folder
 from tlkit.folders.pictures import READING, PictureError, check_pixels, read_picture
 from tlkit.words import printable, some_of
 
-__all__ = ["check_fraction", "in_one_array", "load_folder", "passing", "picture_shape", "split_files"]
+__all__ = ["check_fraction", "in_one_array", "load_folder", "passing", "picture_shape", "split_files", "stamps"]
 
 _NAMED = 10  # files that a warning names
 
@@ -223,8 +223,12 @@ def in_one_array(
 
 def _key(what: str, files: Sequence[Path], shape: tuple[int, ...]) -> str:
     """A name for the store that changes with the files, by their size and time, and with how they are read."""
-    stamps = [(str(file.resolve()), (status := file.stat()).st_size, status.st_mtime_ns) for file in files]
-    return hashlib.sha256(repr((what, READING, stamps, shape)).encode()).hexdigest()
+    return hashlib.sha256(repr((what, READING, stamps(files), shape)).encode()).hexdigest()
+
+
+def stamps(files: Iterable[Path]) -> list[tuple[str, int, int]]:
+    """What changes when a file does: where each is, its size and its time."""
+    return [(str(file.resolve()), (status := file.stat()).st_size, status.st_mtime_ns) for file in files]
 
 
 def passing(files: Sequence[Path], what: str, progress: bool) -> Iterator[Path]:

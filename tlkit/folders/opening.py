@@ -14,7 +14,7 @@ import numpy as np
 
 from tlkit.domains import Array
 from tlkit.folders.listing import list_folder
-from tlkit.folders.loading import picture_shape
+from tlkit.folders.loading import picture_shape, stamps
 from tlkit.folders.pictures import READING, PictureError, picture_of_bytes, read_picture
 from tlkit.words import must_install, printable
 
@@ -67,11 +67,8 @@ class Unread:
 
     def digest(self) -> str:
         """A hash that changes with the files, by their size and time, and with how they are read."""
-        stamps = {}
-        for path in (place if isinstance(place, Path) else place[0] for place in self.places):
-            if path not in stamps:
-                stamps[path] = (str(path.resolve()), (status := path.stat()).st_size, status.st_mtime_ns)
-        return hashlib.sha256(repr((READING, self.shape, list(stamps.values()))).encode()).hexdigest()
+        files = dict.fromkeys(place if isinstance(place, Path) else place[0] for place in self.places)
+        return hashlib.sha256(repr((READING, self.shape, stamps(files))).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
