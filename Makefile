@@ -11,7 +11,8 @@ PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 # What each test took is written here, and tests/conftest.py deals the tests out by what was recorded of it.
 SECONDS := build/seconds
 # Files are dealt out in the order of collection, which tests/conftest.py makes: xdist's own puts the longest last.
-RUN := -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -o junit_duration_report=total
+# nbval has its own processes, in tests/test_notebooks.py; here its import would cost each worker a second.
+RUN := -m pytest -p no:nbval -n $(WORKERS) --dist loadfile --no-loadscope-reorder -o junit_duration_report=total
 PYTEST := $(BIN)/python $(RUN)
 # Three environments in one, each with a stamp: the course, the quick tests, and the course with all tests.
 LAB := $(VENV)/.lab

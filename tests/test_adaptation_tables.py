@@ -46,6 +46,8 @@ def test_targets_that_lack_something() -> None:
     assert shares[0] == 1
 
 
+@pytest.mark.slow
+@pytest.mark.bank  # tests/test_adaptation.py hides the labels from each method
 def test_no_label_of_the_target_reaches_a_method(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the labels of the target are, the networks are the same; "target labels" alone reads them."""
     monkeypatch.setattr(tables, "EPOCHS", 1)

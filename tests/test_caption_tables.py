@@ -78,6 +78,7 @@ def test_histograms_against_counting_pixel_by_pixel() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.bank  # each table's rows are measured anew there
 def test_a_figure_measured_anew(tmp_path) -> None:
     """The color histogram needs no network: draw 1, as its row says."""
     tables = [Rows(tmp_path / f"{name}.csv", "", "", *KEYS) for name in ("table", "typed")]

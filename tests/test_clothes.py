@@ -151,6 +151,7 @@ print(json.dumps([size, 1024 * int(re.search(r"VmHWM:\\s+(\\d+)", status)[1])]))
 
 
 @pytest.mark.slow
+@pytest.mark.bank  # a process that opens 3,000 photographs
 @pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's /proc")
 def test_they_take_little_more_memory_than_their_pixels(fetched_clothes: None) -> None:
     run = run_python("-c", MEASURED)

@@ -140,7 +140,9 @@ def test_trunk_and_tail_are_the_whole(backbone: Backbone, stage: int) -> None:
     np.testing.assert_array_equal(tail.predict(trunk.predict(x, verbose=0), verbose=0), whole)
 
 
-@pytest.mark.parametrize("stage", in_bank(range(8), but=[6]))
+@pytest.mark.slow
+@pytest.mark.bank  # tests/test_backbones.py trains a MobileNetV2, which is made of the same blocks
+@pytest.mark.parametrize("stage", range(8))
 def test_training_on_cached_features_equals_full_training(stage: int) -> None:
     data = random_split(12, shape=(SIDE, SIDE, 3))
     models = []

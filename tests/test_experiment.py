@@ -248,7 +248,7 @@ SETTINGS = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", in_bank(SETTINGS, but=["head first", "layer by layer"]))
+@pytest.mark.parametrize("name", in_bank(SETTINGS, but=["head first"]))
 def test_the_program_in_plain_keras_scores_what_the_run_scored(name: str, pair: DomainPair, tmp_path: Path) -> None:
     experiment = Experiment(pair, toy_backbone())
     chosen = SETTINGS[name]

@@ -20,7 +20,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from helpers import NO_NETWORK, ROOT, run_python
+from helpers import NO_NETWORK, ROOT, in_bank, run_python
 
 import tlkit
 from tlkit._keras.start import start_up_lines_dropped
@@ -530,10 +530,13 @@ def test_import_loads_nothing_but_itself_and_the_standard_library() -> None:
 
 @pytest.mark.parametrize(
     "load",
-    [
-        "from tlkit._tensorflow import keras, tf",  # as notebooks do that were handed in before; from tlkit._keras
-        "import tlkit; tlkit.quiet_start(); import keras, tensorflow as tf",
-    ],
+    in_bank(
+        [
+            "from tlkit._tensorflow import keras, tf",  # as notebooks do that were handed in before; from tlkit._keras
+            "import tlkit; tlkit.quiet_start(); import keras, tensorflow as tf",
+        ],
+        but=["import tlkit; tlkit.quiet_start(); import keras, tensorflow as tf"],
+    ),
 )
 def test_loading_tensorflow_says_nothing(load: str) -> None:
     run = run_python("-c", f"{load}; tf.constant(1)")

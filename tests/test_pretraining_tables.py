@@ -7,7 +7,7 @@ import numpy as np
 import pretrain
 import pretraining_tables
 import pytest
-from helpers import assert_says_how_it_was_made, raises_one_line, same_accuracy, same_weights
+from helpers import assert_says_how_it_was_made, in_bank, raises_one_line, same_accuracy, same_weights
 
 import tlkit
 from tlkit.backbones import small_resnet
@@ -93,7 +93,7 @@ def test_features_of_all_images_give_the_draws_of_the_images() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["raw pixels", "self-supervised", "supervised"])
+@pytest.mark.parametrize("method", in_bank(["raw pixels", "self-supervised", "supervised"], but=["raw pixels"]))
 def test_rows_measured_anew(method: str) -> None:
     stored = read_table(SCORES).set_index(["domain", "per_class", "method", "draw"])["test"]
     (*_, last) = (row for row in pretraining_tables.frozen_rows("optdigits", method, 1) if row["per_class"] == 10)
@@ -102,6 +102,7 @@ def test_rows_measured_anew(method: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.bank  # each table's rows are measured anew there
 def test_a_pretraining_measured_anew() -> None:
     rows = read_table(VIEWS).set_index(["domain", "views", "draw"])["test"]
     for row in pretraining_tables.views_rows("all views", 0):

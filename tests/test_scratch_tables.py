@@ -69,6 +69,7 @@ def test_the_network_is_that_of_notebook_06() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.bank  # each table's rows are measured anew there
 def test_a_training_measured_anew() -> None:
     rows = read_table(ROWS)
     stored = rows[(rows["views"] == "none") & (rows["draw"] == 0)].iloc[0]

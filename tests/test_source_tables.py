@@ -49,6 +49,7 @@ def test_sources_differ_from_the_first_in_one_thing() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.bank  # three networks; tests/test_training.py has it for `fit`
 def test_a_seed_repeats_a_network_and_another_gives_another(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source_tables, "STEPS", 2)
     monkeypatch.setattr(source_tables, "WIDTHS", (4, 4, 4, 4))

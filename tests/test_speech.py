@@ -362,6 +362,8 @@ def test_a_model_is_checked_and_exported_as_one_for_images_is(
 # The recordings themselves
 
 
+@pytest.mark.slow
+@pytest.mark.bank  # 3,000 recordings that were fetched; other tests read some of them
 def test_the_recordings(fetched_speech: None) -> None:
     domain = load_speech()
     assert (len(domain.train), len(domain.test)) == (2_000, 1_000)

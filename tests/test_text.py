@@ -930,7 +930,8 @@ def trained(make: Callable[[], Backbone], stage: int, data: Split, *, cached: bo
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", in_bank(range(8), but=[4]))
+@pytest.mark.bank  # tests/test_text_toolkit.py has two blocks
+@pytest.mark.parametrize("stage", range(8))
 def test_cached_training_equals_full_training_at_each_block(stage: int) -> None:
     options = {"epochs": 2, "learning_rate": 0.05, "optimizer": "sgd"}
     data = random_texts(20)  # the last batch is not full

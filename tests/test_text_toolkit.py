@@ -103,7 +103,7 @@ def trained(backbone: Backbone, stage: int, *, cached: bool) -> keras.Model:
 # Two blocks have each kind of boundary. Six are as many as the pretrained encoder's: tests/test_text.py has those, too.
 @pytest.mark.parametrize(
     ("blocks", "stage"),
-    [*((2, stage) for stage in range(4)), *in_bank([(6, stage) for stage in range(8)], but=[], names=2)],
+    in_bank([*((2, stage) for stage in range(4)), *((6, stage) for stage in range(8))], but=[(2, 0), (2, 2)], names=2),
 )
 def test_training_on_cached_texts_is_training_on_texts(blocks: int, stage: int) -> None:
     """The equality that makes caching worth anything, at each boundary."""
@@ -142,6 +142,8 @@ def test_freeze_to_and_the_audit_agree(tiny: Backbone, stage: int) -> None:
     assert {"add_positions", "words"} <= set(table["layer"])
 
 
+@pytest.mark.slow
+@pytest.mark.bank  # tests/test_fine_tune.py has it for images
 def test_fine_tune_in_two_phases_is_the_long_way(tiny: Backbone) -> None:
     split, held_out = token_split(30), token_split(15, seed=9)
     head = tlkit.build_head(tiny, 3)
@@ -160,8 +162,9 @@ def test_fine_tune_in_two_phases_is_the_long_way(tiny: Backbone) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("optimizer", in_bank(["sgd", "adam"], but=["adam"]))
-@pytest.mark.parametrize("devices", in_bank([1, 2], but=[2]))
+@pytest.mark.bank  # `make test` trains on two devices in tests/test_training.py
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("devices", [1, 2])
 def test_mirrored_training_is_the_plain_one(optimizer: str, devices: int) -> None:
     """Two devices, one of them made up: gradients of the word table come as rows, and are added up all the same."""
     code = f"""
@@ -458,6 +461,7 @@ def test_texts_are_tokenized_and_predicted(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.bank  # three processes; tests/test_export.py has one of images
 @pytest.mark.filterwarnings(KERAS_SAVES_WITH_A_WARNING)
 def test_a_saved_text_model_is_checked_in_a_fresh_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

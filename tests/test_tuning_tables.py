@@ -60,6 +60,7 @@ def test_cosine_is_the_cosine_of_keras() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.bank  # each table's rows are measured anew there
 def test_a_training_measured_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tuning_tables, "DRAWS", 1)
     monkeypatch.setattr(tuning_tables, "CHOOSING", ())

@@ -526,9 +526,10 @@ def check_exercise_command(
     """Run the visible checks of an exercise, and name what is missing; exit code 0 when all of them pass."""
     from rich.console import Console
 
-    from tlkit.grading.notebook import check_exercise, mend_lost_wakeups, need_extra
+    from tlkit.grading.notebook import check_exercise, mend_lost_wakeups, need_extra, skip_grammars
 
     need_extra()
+    skip_grammars()
     mend_lost_wakeups()
     with Console(stderr=True).status(f"running {notebook.name}"):
         report = check_exercise(notebook, release=release, seconds=seconds, cell_seconds=cell_seconds)
@@ -573,7 +574,7 @@ def grade(
     from tlkit.grading.course import prepare_course
     from tlkit.grading.examiner import student_sandbox
     from tlkit.grading.landlock import landlock_version
-    from tlkit.grading.notebook import need_extra
+    from tlkit.grading.notebook import need_extra, skip_grammars
     from tlkit.grading.submissions import (
         HALF_ISOLATED,
         ISOLATED,
@@ -589,6 +590,7 @@ def grade(
     if exercises is None:
         raise ValueError("--course FOLDER must be given outside a checkout: the instructor's exercises/.")
     need_extra()
+    skip_grammars()
     check_engine(engine)
     check_folders(submissions, out)
     console = Console(stderr=True, highlight=False)

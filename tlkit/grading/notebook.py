@@ -14,6 +14,7 @@ import functools
 import importlib.util
 import re
 import subprocess
+import sys
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -103,6 +104,14 @@ def need_extra() -> None:
     """Refuse in one line when nbgrader is not there."""
     if any(importlib.util.find_spec(name) is None for name in ("nbgrader", "nbclient", "psutil", "math_core")):
         raise ValueError(must_install("nbgrader", "exercises"))
+
+
+def skip_grammars() -> None:
+    """Keep nbformat's jsonschema from building 38 grammars, 1.2 s, for a kind of address that notebooks do not have.
+
+    In this process, for good: call it before anything of Jupyter is imported.
+    """
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # what makes its import fail
 
 
 @functools.cache  # once a process

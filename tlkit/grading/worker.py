@@ -21,7 +21,7 @@ from typing import Any
 
 from tlkit.grading.course import Course, course_api, last_error
 from tlkit.grading.landlock import landlock_version
-from tlkit.grading.notebook import error_line, errors_of, lent_of, marks_of
+from tlkit.grading.notebook import error_line, errors_of, lent_of, marks_of, skip_grammars
 from tlkit.grading.sandbox import adopt_orphans, hide_memory, temporary_megabytes
 from tlkit.words import one_line
 
@@ -243,6 +243,7 @@ def main(config_file: str, root: str, assignment: str, feedback: str, sandbox: s
     """Grade the students whose names come in, until no more come."""
     hide_memory()
     adopt_orphans()
+    skip_grammars()
     # Answers go where standard output went; nbgrader writes to nowhere.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     nowhere = os.open(os.devnull, os.O_RDWR)
