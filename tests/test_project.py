@@ -37,6 +37,8 @@ MAY_WRITE = {
     ("release", "publish"): {"id-token"},
     ("release", "attach"): {"contents"},
 }
+# Minutes of a job that may take more than 90: `make bank` is what is too long for the others.
+MAY_TAKE = {("weekly", "bank"): 240}
 
 
 def check_schema(schema: str, *files: Path) -> subprocess.CompletedProcess[str]:
@@ -87,7 +89,7 @@ def test_a_workflow_may_only_read_and_ends(path: Path) -> None:
         if "uses" in job:
             assert (ROOT / job["uses"]).is_file()
         else:
-            assert 0 < job["timeout-minutes"] <= 90
+            assert 0 < job["timeout-minutes"] <= MAY_TAKE.get((path.stem, name), 90)
 
 
 @each_workflow
