@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 
 from tlkit._keras import keras
 from tlkit.backbones import Backbone
-from tlkit.domains import Split
+from tlkit.domains import DomainPair, Split
 from tlkit.tables import read_table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -47,6 +48,12 @@ def in_bank(values: Iterable[Any], *, but: Collection[Any], names: int = 1) -> l
     marks = [pytest.mark.slow, pytest.mark.bank]
     cases = [(each,) if names == 1 else each for each in values]
     return [each if each in but else pytest.param(*case, marks=marks) for each, case in zip(values, cases, strict=True)]
+
+
+def with_fewer_tests(pair: DomainPair, n: int) -> DomainPair:
+    """The pair with ``n`` test examples on each side, spread evenly: scoring them is most of many a run's time."""
+    parts = (replace(domain, test=domain.test[:: len(domain.test) // n][:n]) for domain in (pair.source, pair.target))
+    return DomainPair(*parts)
 
 
 def failures_side_by_side(job: Callable[[], object], times: int = 4) -> list[BaseException]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import ROOT, raises_one_line, random_split
+from helpers import ROOT, raises_one_line, random_split, with_fewer_tests
 from PIL import Image
 
 from tlkit import cli, demo
@@ -274,6 +274,8 @@ def test_each_method_learns_from_the_same_labels_and_a_seed_repeats(monkeypatch:
 
         return noting
 
+    pair = with_fewer_tests(load_pair("printed", "optdigits"), 200)
+    monkeypatch.setattr(demo, "load_pair", lambda *names: pair)
     cheap = ("raw pixels", "random features", "zero-shot", "frozen")
     monkeypatch.setattr(demo, "_RUN", {name: note(name, demo._RUN[name]) for name in cheap})
     rows = [run_demo("optdigits", per_class=2, seeds=n, starting=lambda *run: started.append(run)) for n in (2, 1)]
