@@ -28,11 +28,15 @@ skip_grammars()
 
 # Their tests take up to a minute each and share nothing, so each is dealt out by itself.
 ONE_BY_ONE = ("test_notebooks.py", "test_banks.py", "test_mutations.py")
+# Its files share a JupyterLab, a browser and a kernel.
+ONE_FOLDER = "tests/browser/"
 
 
 def dealt_out_with(nodeid: str) -> str:
-    """What xdist gives to one worker: a file, which makes its fixtures once, or a single long test."""
+    """What xdist gives to one worker: a file, which makes its fixtures once, a folder, or a single long test."""
     file = nodeid.split("::")[0]
+    if file.startswith(ONE_FOLDER):
+        return ONE_FOLDER
     return nodeid if file.endswith(ONE_BY_ONE) else file
 
 
@@ -54,7 +58,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """Files go to the workers whole, the long tests of ONE_BY_ONE one by one."""
+    """Files go to the workers whole, as ONE_FOLDER does, and the long tests of ONE_BY_ONE one by one."""
     from xdist.scheduler import LoadFileScheduling
 
     class LongOnesOneByOne(LoadFileScheduling):

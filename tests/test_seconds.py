@@ -10,12 +10,14 @@ from seconds_of_tests import RECORDED_FROM
 
 # A test of each kind: seconds in the record, and what it is marked as then.
 KINDS = {
+    "tests/browser/test_a.py::test_click": (50.0, ["slow"]),
     "tests/test_a.py::test_quick": (0.15, []),
     "tests/test_a.py::test_slow[x]": (0.5, ["slow"]),
     "tests/test_b.py::test_long[x]": (61.0, ["slow", "bank"]),
     "tests/test_c.py::test_new": (None, []),
     "tests/test_notebooks.py::test_short[x]": (3.0, ["slow"]),
     "tests/test_notebooks.py::test_strict_nbval_within_binders_memory[05]": (300.0, ["slow"]),  # LONG_AND_KEPT
+    "tests/browser/test_b.py::test_press": (20.0, ["slow"]),
 }
 
 
@@ -35,9 +37,11 @@ def test_what_takes_long_is_marked_and_dealt_out_first(
     conftest.pytest_collection_modifyitems(config, items)
     assert marks == {test: wanted for test, (_, wanted) in KINDS.items()}
     assert config.stash[COLLECTED] == set(KINDS)
-    # Files whole, by all of their seconds, but notebooks one by one.
+    # Files whole, by all of their seconds, but notebooks one by one, and the browser's files together.
     assert [item.nodeid.removeprefix("tests/test_") for item in items] == [
         "notebooks.py::test_strict_nbval_within_binders_memory[05]",
+        "tests/browser/test_a.py::test_click",
+        "tests/browser/test_b.py::test_press",
         "b.py::test_long[x]",
         "notebooks.py::test_short[x]",
         "a.py::test_quick",

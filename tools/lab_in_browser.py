@@ -132,8 +132,23 @@ def open_notebook(page: Any, server: Server, name: str, *, again: bool = False) 
             const panel = window.jupyterapp.shell.currentWidget;
             await panel.context.ready;
             await panel.sessionContext.ready;
-            await window.jupyterapp.commands.execute('application:toggle-left-area').catch(() => null);
+            window.jupyterapp.shell.collapseLeft();
         }"""
+    )
+
+
+def set_cells(page: Any, cells: Sequence[str]) -> None:
+    """Put other code cells, without outputs, in the place of those of the notebook that is open."""
+    page.evaluate(
+        """sources => {
+            const notebook = window.jupyterapp.shell.currentWidget.content.model.sharedModel;
+            const former = notebook.cells.length;
+            notebook.transact(() => {
+                notebook.insertCells(0, sources.map(source => ({cell_type: 'code', source})));
+                notebook.deleteCellRange(sources.length, sources.length + former);
+            });
+        }""",
+        list(cells),
     )
 
 
@@ -144,6 +159,12 @@ def run_all(page: Any) -> None:
 
 def command(page: Any, name: str) -> None:
     page.evaluate("name => window.jupyterapp.commands.execute(name)", name)
+
+
+def save(page: Any) -> None:
+    """Save the notebook that is open, and return when it is saved."""
+    command(page, "docmanager:save")
+    page.wait_for_function("!window.jupyterapp.shell.currentWidget.context.model.dirty")
 
 
 def end_kernel(page: Any) -> None:

@@ -1,4 +1,4 @@
-"""One JupyterLab for all browser tests, a browser for a file, a page for a test. Screenshots stay as artefacts."""
+"""One JupyterLab, one browser and one kernel for all browser tests. Screenshots stay as artefacts."""
 
 import importlib.util
 import os
@@ -14,6 +14,7 @@ import pytest
 collect_ignore_glob = [] if importlib.util.find_spec("playwright") else ["test_*.py"]
 
 PATIENCE = 60_000  # milliseconds to wait for what must come; Playwright's own five seconds are short on a busy machine
+WINDOW = {"width": 1280, "height": 1100}
 # Where screenshots go, for people to look at; pytest keeps its temporary folders for three runs.
 ARTEFACTS = os.environ.get("TLKIT_SCREENSHOTS")
 
@@ -25,14 +26,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
-@pytest.fixture(scope="session")
+# Not for the session, but for this folder, which is a package for that: until Playwright ends, its event loop runs in
+# this thread, also under other folders' tests.
+@pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lab_in_browser.Server]:
     with lab_in_browser.jupyterlab(tmp_path_factory.mktemp("jupyterlab")) as running:
         yield running
 
 
-# Not for the session: until Playwright ends, its event loop runs in this thread, also under other files' tests.
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Any]:
     if lab_in_browser.find_browser() is None and not shutil.which("playwright"):
         pytest.skip("no Chromium or Chrome on this machine; .ci/run installs one")
@@ -43,16 +45,16 @@ def chromium() -> Iterator[Any]:
         yield browser
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def new_page(chromium: Any) -> Callable[[], Any]:
-    """Opens a page, in a context of its own."""
+    """Opens a page. They share a context: what JupyterLab consists of is fetched and compiled once."""
+    return _context(chromium).new_page  # type: ignore[no-any-return]
 
-    def opened() -> Any:
-        page = chromium.new_context(viewport={"width": 1280, "height": 1100}).new_page()
-        page.set_default_timeout(PATIENCE)
-        return page
 
-    return opened
+def _context(chromium: Any) -> Any:
+    context = chromium.new_context(viewport=WINDOW)
+    context.set_default_timeout(PATIENCE)
+    return context
 
 
 @pytest.fixture
@@ -68,4 +70,28 @@ def page(new_page: Callable[[], Any], request: pytest.FixtureRequest, shots: Pat
     yield page
     page.screenshot(path=shots / f"{request.node.name}.png")
     lab_in_browser.end_kernel(page)
+    page.close()
+
+
+@pytest.fixture(scope="package")
+def one_kernel(chromium: Any, server: lab_in_browser.Server) -> Iterator[Any]:
+    """A page with a notebook whose kernel the tests share: to start one with TensorFlow takes ten seconds."""
+    # A context of its own: the second of two pages in one context gets another workspace, and JupyterLab loads it anew.
+    page = _context(chromium).new_page()
+    page.notebook = "shared.ipynb"
+    lab_in_browser.write_notebook(server, page.notebook, [""])
+    lab_in_browser.open_notebook(page, server, page.notebook)
+    yield page
+    lab_in_browser.end_kernel(page)
     page.context.close()
+
+
+@pytest.fixture
+def shared_page(one_kernel: Any, request: pytest.FixtureRequest, shots: Path) -> Iterator[Any]:
+    """That page, in the light theme and as large as at first. ``lab_in_browser.set_cells`` gives it a test's cells."""
+    page = one_kernel
+    page.shots = shots
+    page.set_viewport_size(WINDOW)
+    lab_in_browser.set_theme(page, "JupyterLab Light")
+    yield page
+    page.screenshot(path=shots / f"{request.node.name}.png")

@@ -1,19 +1,33 @@
 """FreezeLab in a real JupyterLab: clicks, keys, themes, reload, restart. Asserted on the page and in the kernel."""
 
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+import shutil
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from helpers import in_bank
-from lab_in_browser import Server, ask_kernel, command, end_kernel, open_notebook, run_all, set_theme, write_notebook
-from looks import look_at
+from lab_in_browser import (
+    Server,
+    ask_kernel,
+    open_notebook,
+    run_all,
+    save,
+    set_cells,
+    set_theme,
+    write_notebook,
+)
 from playwright.sync_api import expect
+
+from browser.looks import look_at
 
 MAKE = """import tlkit
 from tlkit.widgets import FreezeLab
-lab = FreezeLab(tlkit.load_pair(), tlkit.load_backbone("resnet_printed"))
+def few_tests(domain):
+    return tlkit.Domain(domain.name, domain.train, domain.test.take(6, seed=0), domain.classes)
+pair = tlkit.load_pair()
+pair = tlkit.DomainPair(few_tests(pair.source), few_tests(pair.target))
+lab = FreezeLab(pair, tlkit.load_backbone("resnet_printed"))
 lab.measures_scratch = False
 start = lab.model.get_weights()
 def same(weights):
@@ -24,6 +38,7 @@ from tlkit.widgets import FreezeLab
 lab = FreezeLab(load_text_pair("editorials", "tweets"), load_text_backbone())
 lab.epochs = 3
 """
+FEW = "[setattr(lab, 'epochs', 2)]"  # where only that it trains counts
 HOSTILE = """import numpy as np
 import tlkit
 from tlkit.widgets import FreezeLab
@@ -42,11 +57,11 @@ lab.train()
 """
 
 
-def opened(page: Any, server: Server, name: str, code: str = MAKE) -> None:
-    write_notebook(server, name, [code, "lab"])
-    open_notebook(page, server, name)
+def shown(page: Any, code: str = MAKE) -> None:
+    """Give the page's notebook a lab, and wait until it can train."""
+    set_cells(page, [code, "lab"])
     run_all(page)
-    page.wait_for_selector("button.tlkit-train:not([disabled])")
+    trained(page)
     page.evaluate("document.querySelector('.tlkit').scrollIntoView()")
 
 
@@ -71,26 +86,11 @@ def train(page: Any) -> None:
     trained(page)
 
 
-@pytest.fixture(scope="module")
-def one_kernel(new_page: Callable[[], Any], server: Server) -> Iterator[Any]:
-    """A page whose kernel several tests share: to start one with TensorFlow takes ten seconds."""
-    page = new_page()
-    opened(page, server, "shared.ipynb")
-    yield page
-    end_kernel(page)
-    page.context.close()
-
-
 @pytest.fixture
-def lab_page(one_kernel: Any, request: pytest.FixtureRequest, shots: Path) -> Iterator[Any]:
-    """That page with a new lab."""
-    page = one_kernel
-    page.evaluate("document.querySelectorAll('.tlkit').forEach(lab => lab.classList.add('old'))")
-    run_all(page)
-    expect(page.locator(".tlkit.old")).to_have_count(0)
-    trained(page)
-    yield page
-    page.screenshot(path=shots / f"{request.node.name}.png")
+def lab_page(shared_page: Any) -> Any:
+    """The page with a new lab."""
+    shown(shared_page)
+    return shared_page
 
 
 def runs_shown(page: Any) -> list[str]:
@@ -101,7 +101,9 @@ def runs_shown(page: Any) -> list[str]:
 @pytest.mark.usefixtures("fetched_text")
 def test_texts_are_frozen_and_trained_as_images_are(page: Any, server: Server) -> None:
     page.set_default_timeout(240_000)
-    opened(page, server, "texts.ipynb", TEXTS)
+    write_notebook(server, "texts.ipynb", [])
+    open_notebook(page, server, "texts.ipynb")
+    shown(page, TEXTS)
     handle = page.locator(".tlkit-freeze-to .noUi-handle")
     handle.focus()
     page.keyboard.press("ArrowLeft")
@@ -117,8 +119,8 @@ def test_texts_are_frozen_and_trained_as_images_are(page: Any, server: Server) -
     assert page.locator(".tlkit-moved svg rect").count() == 2 * int(ask_kernel(page, "len(lab.audit)"))
 
 
-def test_freeze_train_watch_stop_reset(page: Any, server: Server) -> None:
-    opened(page, server, "one.ipynb")
+def test_freeze_train_watch_stop_reset(lab_page: Any) -> None:
+    page = lab_page
 
     # The slider and the toggles say the same, here and in the kernel.
     handle = page.locator(".tlkit-freeze-to .noUi-handle")
@@ -191,7 +193,7 @@ def test_while_it_trains_settings_are_visibly_locked(lab_page: Any) -> None:
 
 def test_by_keyboard_alone(lab_page: Any) -> None:
     page = lab_page
-    ask_kernel(page, "[setattr(lab, 'epochs', 2)]")
+    ask_kernel(page, FEW)
     page.locator(".tlkit-toggle-1").focus()
     seen = []
     for _ in range(60):
@@ -265,14 +267,15 @@ def contrast(page: Any, selector: str, background: str) -> float:
 
 
 @pytest.mark.parametrize("theme", in_bank(["JupyterLab Light", "JupyterLab Dark"], but=["JupyterLab Dark"]))
-def test_readable_in_both_themes_and_at_800_pixels(page: Any, server: Server, theme: str) -> None:
-    opened(page, server, "theme.ipynb")
+def test_readable_in_both_themes_and_at_800_pixels(lab_page: Any, theme: str) -> None:
+    page = lab_page
     train(page)
     set_theme(page, theme)
     paper = ".jp-Notebook"
     for selector in (".tlkit-title h4", ".tlkit-plot svg text", ".tlkit-plot svg text[style]", ".tlkit-cells span"):
         assert contrast(page, selector, paper) >= 4.5, selector
     page.click("button.tlkit-more-5")
+    expect(page.locator(".tlkit-layer").first).to_have_class(re.compile("tlkit-learns"))  # said after it is there
     for layer, which in ((".tlkit-stage-4 .tlkit-toggle", "source"), (".tlkit-layer", "target")):
         # As the legend says: blue is frozen, orange learns.
         assert page.locator(layer).first.evaluate(
@@ -302,35 +305,10 @@ def test_readable_in_both_themes_and_at_800_pixels(page: Any, server: Server, th
         assert box["x"] + box["width"] <= notebook["x"] + notebook["width"] + 1, part
 
 
-def test_after_a_reload_the_view_comes_back(page: Any, server: Server) -> None:
-    opened(page, server, "reload.ipynb")
-    train(page)
-    command(page, "docmanager:save")
-    page.wait_for_function("!window.jupyterapp.shell.currentWidget.context.model.dirty")
-    open_notebook(page, server, "reload.ipynb", again=True)
-    page.wait_for_selector("button.tlkit-train:not([disabled])")
-    assert runs_shown(page) == ["1"]
-    train(page)
-    page.wait_for_selector(".tlkit-row-2")
-
-    # Without its kernel it is a picture of its last run.
-    run_all(page)
-    trained(page)
-    train(page)
-    expect(page.locator(".tlkit-still [role=img]")).to_have_attribute("aria-label", re.compile("1 run\n"))
-    command(page, "docmanager:save")
-    page.wait_for_function("!window.jupyterapp.shell.currentWidget.context.model.dirty")
-    end_kernel(page)
-    open_notebook(page, server, "reload.ipynb")
-    expect(page.get_by_role("img", name=re.compile("FreezeLab: .* 1 run"))).to_be_visible()
-    expect(page.get_by_text("Error displaying widget")).to_be_hidden()
-    page.screenshot(path=page.shots / "lab_dead.png")
-
-
-def test_a_restart_during_training_leaves_a_clear_state(page: Any, server: Server) -> None:
-    opened(page, server, "restart.ipynb", MAKE + "import os, threading\n")
+def test_a_restart_during_training_leaves_a_clear_state(lab_page: Any) -> None:
+    page = lab_page
     ask_kernel(page, "[setattr(lab, 'epochs', 5000)]")
-    process = int(ask_kernel(page, "os.getpid()"))
+    process = int(ask_kernel(page, "__import__('os').getpid()"))
     page.click("button.tlkit-train")
     page.wait_for_selector("button.tlkit-stop:not([disabled])")
     page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
@@ -348,8 +326,9 @@ def test_a_restart_during_training_leaves_a_clear_state(page: Any, server: Serve
     assert ask_kernel(page, "lab.status, len(lab.results)") == "('idle', 0)"
 
 
-def test_hostile_names_show_as_text(page: Any, server: Server) -> None:
-    opened(page, server, "hostile.ipynb", HOSTILE)
+def test_hostile_names_show_as_text(shared_page: Any) -> None:
+    page = shared_page
+    shown(page, HOSTILE)
     page.click("button.tlkit-more-1")
     lab = page.locator(".tlkit").first
     assert lab.locator("img").count() == 0
@@ -367,3 +346,27 @@ def test_the_csv_can_be_saved(lab_page: Any) -> None:
     assert download.value.suggested_filename == "freezelab.csv"
     header = download.value.path().read_text().splitlines()[0]
     assert re.match(r"run,frozen,.*target,source,stopped,seconds", header)
+
+
+def test_after_a_reload_the_view_comes_back(lab_page: Any, page: Any, server: Server) -> None:
+    page, other = lab_page, page
+    ask_kernel(page, FEW)
+    train(page)
+    save(page)
+    open_notebook(page, server, page.notebook, again=True)
+    page.wait_for_selector("button.tlkit-train:not([disabled])")
+    assert runs_shown(page) == ["1"]
+    train(page)
+    page.wait_for_selector(".tlkit-row-2")
+
+    # With a kernel that does not know it, it is a picture of its last run.
+    shown(page)
+    ask_kernel(page, FEW)
+    train(page)
+    expect(page.locator(".tlkit-still [role=img]")).to_have_attribute("aria-label", re.compile("1 run\n"))
+    save(page)
+    shutil.copy(server.folder / page.notebook, server.folder / "lab_dead.ipynb")
+    open_notebook(other, server, "lab_dead.ipynb")
+    expect(other.get_by_role("img", name=re.compile("FreezeLab: .* 1 run"))).to_be_visible()
+    expect(other.get_by_text("Error displaying widget")).to_be_hidden()
+    other.screenshot(path=other.shots / "lab_dead.png")

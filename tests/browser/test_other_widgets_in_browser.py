@@ -1,12 +1,14 @@
 """Widgets beside FreezeLab and PictureUpload in a real JupyterLab."""
 
 import re
+import shutil
 from typing import Any
 
 import pytest
-from lab_in_browser import Server, ask_kernel, command, end_kernel, open_notebook, run_all, write_notebook
-from looks import look_at
+from lab_in_browser import Server, ask_kernel, open_notebook, run_all, save, set_cells
 from playwright.sync_api import expect
+
+from browser.looks import look_at
 
 EXPLORER = """from tlkit.widgets import GradientExplorer
 explorer = GradientExplorer(classes=("<img src=x onerror=document.title='hacked'>", "b", "c"))
@@ -39,7 +41,11 @@ COMPARE = """import tlkit
 from tlkit.widgets import DomainCompare
 backbone = tlkit.load_backbone("resnet_printed")
 bad = "<img src=x onerror=document.title='hacked'>"
-compare = DomainCompare(tlkit.load_pair(), {"printed ResNet": backbone, bad: backbone})
+def few_tests(domain):
+    return tlkit.Domain(domain.name, domain.train, domain.test.take(20, seed=0), domain.classes)
+pair = tlkit.load_pair()
+pair = tlkit.DomainPair(few_tests(pair.source), few_tests(pair.target))
+compare = DomainCompare(pair, {"printed ResNet": backbone, bad: backbone})
 compare"""
 
 HOSTILE_TEXTS = """import numpy as np
@@ -57,16 +63,17 @@ compare = DomainCompare(tlkit.DomainPair(domain("one"), domain("two")), {"tiny":
 compare"""
 
 
-def opened(page: Any, server: Server, name: str, cell: str, ready: str) -> None:
-    write_notebook(server, name, [cell])
-    open_notebook(page, server, name)
+def show(page: Any, cell: str, ready: str) -> None:
+    """Give the page's notebook one cell, run it, and wait until what it shows is there."""
+    set_cells(page, [cell])
     run_all(page)
     page.wait_for_selector(ready)
     page.evaluate("document.querySelector('.tlkit').scrollIntoView()")
 
 
-def test_gradient_explorer(page: Any, server: Server) -> None:
-    opened(page, server, "explorer.ipynb", EXPLORER, ".tlkit-explorer-view table")
+def test_gradient_explorer(shared_page: Any) -> None:
+    page = shared_page
+    show(page, EXPLORER, ".tlkit-explorer-view table")
     table = page.locator(".tlkit-explorer-view table")
     before = table.inner_text()
 
@@ -101,8 +108,9 @@ def test_gradient_explorer(page: Any, server: Server) -> None:
     look_at(page, "explorer")
 
 
-def test_feature_map(page: Any, server: Server) -> None:
-    opened(page, server, "map.ipynb", MAP, ".tlkit-map [aria-pressed=true]")
+def test_feature_map(shared_page: Any) -> None:
+    page = shared_page
+    show(page, MAP, ".tlkit-map [aria-pressed=true]")
     pressed = page.locator(".tlkit-map [aria-pressed=true]")
     first = pressed.get_attribute("data-press")
 
@@ -129,8 +137,9 @@ def test_feature_map(page: Any, server: Server) -> None:
     look_at(page, "feature_map")
 
 
-def test_domain_flow(page: Any, server: Server) -> None:
-    opened(page, server, "flow.ipynb", FLOW, ".tlkit-flow svg")
+def test_domain_flow(shared_page: Any) -> None:
+    page = shared_page
+    show(page, FLOW, ".tlkit-flow svg")
     drawing = page.get_by_role("img", name=re.compile("epoch"))
     expect(drawing).to_have_attribute("aria-label", re.compile("^source only, epoch 0: .*"))
 
@@ -152,8 +161,9 @@ def test_domain_flow(page: Any, server: Server) -> None:
     look_at(page, "domain_flow")
 
 
-def test_caption_search(page: Any, server: Server) -> None:
-    opened(page, server, "search.ipynb", SEARCH, ".tlkit-found img")
+def test_caption_search(shared_page: Any) -> None:
+    page = shared_page
+    show(page, SEARCH, ".tlkit-found img")
     first, field = page.locator(".tlkit-found li").first, page.get_by_role("textbox", name="find")
     expect(first).to_contain_text("cat")
 
@@ -177,37 +187,9 @@ def test_caption_search(page: Any, server: Server) -> None:
     look_at(page, "caption_search")
 
 
-def test_a_widget_without_a_kernel_is_its_picture(page: Any, server: Server) -> None:
-    """Played with, saved, the kernel ended, opened again: JupyterLab alone would say that its model is not found."""
-    opened(page, server, "dead.ipynb", EXPLORER, ".tlkit-explorer-view table")
-    still = page.locator(".tlkit-still")
-    expect(still).to_be_hidden()
-    page.click("button.tlkit-take-step")
-    logits = ask_kernel(page, "explorer._words().split(')')[0]").strip("'")
-    expect(still.get_by_role("img", include_hidden=True)).to_have_attribute("aria-label", re.compile(re.escape(logits)))
-    expect(still).to_be_hidden()
-    command(page, "docmanager:save")
-    page.wait_for_function("!window.jupyterapp.shell.currentWidget.context.model.dirty")
-    end_kernel(page)
-
-    open_notebook(page, server, "dead.ipynb")
-    expect(still).to_be_visible()
-    expect(page.locator(".tlkit")).to_have_count(0)
-    expect(page.get_by_text("Error displaying widget")).to_be_hidden()
-    expect(page.get_by_role("img", name=re.compile(re.escape(logits)))).to_be_visible()
-    box = still.get_by_role("img").bounding_box()
-    assert box["width"] > 500
-    assert box["height"] > 200
-    page.screenshot(path=page.shots / "dead.png")
-
-    # The cell run again gives the widget again.
-    run_all(page)
-    page.wait_for_selector(".tlkit-explorer-view table")
-    expect(still).to_be_hidden()
-
-
-def test_domain_compare(page: Any, server: Server) -> None:
-    opened(page, server, "compare.ipynb", COMPARE, ".tlkit-compare-matrices svg")
+def test_domain_compare(shared_page: Any) -> None:
+    page = shared_page
+    show(page, COMPARE, ".tlkit-compare-matrices svg")
     matrices, status = page.locator(".tlkit-compare-matrices"), page.locator(".tlkit-status").first
     zero_shot = ask_kernel(page, "f'{compare.scores.accuracy.target:.3f}'").strip("'")
     expect(matrices).to_contain_text(f"accuracy {zero_shot}")
@@ -260,8 +242,9 @@ def test_domain_compare(page: Any, server: Server) -> None:
     look_at(page, "compare", height=1700)
 
 
-def test_both_ends_of_a_range_have_a_name(page: Any, server: Server) -> None:
-    opened(page, server, "predict.ipynb", PREDICT, ".tlkit-predict .noUi-handle")
+def test_both_ends_of_a_range_have_a_name(shared_page: Any) -> None:
+    page = shared_page
+    show(page, PREDICT, ".tlkit-predict .noUi-handle")
     for end, value in (("lower", "0.25"), ("upper", "0.75")):
         handle = page.get_by_role("slider", name=f"between, {end} end")
         expect(handle).to_have_attribute("aria-valuetext", re.compile(rf"^{value}0*$"))
@@ -269,8 +252,9 @@ def test_both_ends_of_a_range_have_a_name(page: Any, server: Server) -> None:
 
 
 @pytest.mark.bank
-def test_domain_compare_shows_texts_as_texts(page: Any, server: Server) -> None:
-    opened(page, server, "texts.ipynb", HOSTILE_TEXTS, ".tlkit-compare-matrices svg")
+def test_domain_compare_shows_texts_as_texts(shared_page: Any) -> None:
+    page = shared_page
+    show(page, HOSTILE_TEXTS, ".tlkit-compare-matrices svg")
     assert page.locator(".tlkit-compare-images blockquote").count() > 2
     expect(page.locator(".tlkit-compare-images blockquote").first).to_contain_text("onerror=document.title")
     assert page.locator(".tlkit img").count() == 0
@@ -280,3 +264,32 @@ def test_domain_compare_shows_texts_as_texts(page: Any, server: Server) -> None:
     expect(page.get_by_role("checkbox", name="Grad-CAM")).to_be_disabled()
     page.locator(".tlkit-cell-side select").select_option(index=0)
     expect(page.locator(".tlkit-compare-cell")).to_contain_text(re.compile(r"one: \d+ texts of"))
+
+
+def test_a_widget_without_a_kernel_is_its_picture(shared_page: Any, page: Any, server: Server) -> None:
+    """Played with, saved, opened with another kernel: JupyterLab alone would say that its model is not found."""
+    show(shared_page, EXPLORER, ".tlkit-explorer-view table")
+    still = shared_page.locator(".tlkit-still")
+    expect(still).to_be_hidden()
+    shared_page.click("button.tlkit-take-step")
+    logits = ask_kernel(shared_page, "explorer._words().split(')')[0]").strip("'")
+    expect(still.get_by_role("img", include_hidden=True)).to_have_attribute("aria-label", re.compile(re.escape(logits)))
+    expect(still).to_be_hidden()
+    save(shared_page)
+
+    shutil.copy(server.folder / shared_page.notebook, server.folder / "dead.ipynb")
+    open_notebook(page, server, "dead.ipynb")
+    still = page.locator(".tlkit-still")
+    expect(still).to_be_visible()
+    expect(page.locator(".tlkit")).to_have_count(0)
+    expect(page.get_by_text("Error displaying widget")).to_be_hidden()
+    expect(page.get_by_role("img", name=re.compile(re.escape(logits)))).to_be_visible()
+    box = still.get_by_role("img").bounding_box()
+    assert box["width"] > 500
+    assert box["height"] > 200
+    page.screenshot(path=page.shots / "dead.png")
+
+    # The cell run again gives the widget again.
+    run_all(page)
+    page.wait_for_selector(".tlkit-explorer-view table")
+    expect(still).to_be_hidden()

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lab_in_browser import Server, ask_kernel, open_notebook, run_all, set_theme, write_notebook
-from looks import look_at
+from lab_in_browser import ask_kernel, run_all, set_cells, set_theme
 from PIL import Image
 from playwright.sync_api import expect
+
+from browser.looks import look_at
 
 CELL = """from tlkit.widgets import PictureUpload
 upload = PictureUpload("my_pictures", max_mb=20)
@@ -64,12 +65,12 @@ def given(tmp_path: Path) -> Path:
     return folder
 
 
-def test_pictures_and_a_zip_larger_than_a_message(page: Any, server: Server, given: Path) -> None:
+def test_pictures_and_a_zip_larger_than_a_message(shared_page: Any, given: Path) -> None:
+    page = shared_page
     # Chromium hands its dialogs over only once someone listens, and Playwright does not wait until it does: armed only
     # at the press, one press in eight came too early on a busy machine, and its dialog opened unseen.
     page.on("filechooser", lambda _: None)
-    write_notebook(server, "upload.ipynb", [CELL, LOAD])
-    open_notebook(page, server, "upload.ipynb")
+    set_cells(page, [CELL, LOAD])
     page.evaluate(COUNT)
     run_all(page)
     zone, said = page.locator(".tlkit-drop"), page.locator(".tlkit-said")
