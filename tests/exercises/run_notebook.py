@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import Any
 
 
-def be_student(connection: Connection) -> None:
-    """A student's process, behind the grader's fence."""
+def be_student(connection: Connection, folder: str) -> None:
+    """A student's process, behind the grader's fence; it works in ``folder``, which whoever started it removes."""
     from tlkit.grading import student
 
-    os.chdir(tempfile.mkdtemp(prefix="tlkit-"))
-    student.be_student(connection.fileno(), connection.fileno(), Path(tempfile.mkdtemp(prefix="tlkit-")).resolve())
+    _write_below(folder)
+    work, files = Path(folder) / "work", Path(folder) / "files"
+    for place in (work, files):
+        place.mkdir()
+    os.chdir(work)
+    student.be_student(connection.fileno(), connection.fileno(), files.resolve())
 
 
 def examine_cells(
@@ -25,12 +29,14 @@ def examine_cells(
     student: int,
     cell_seconds: float,
     report: Connection,
+    folder: str,
 ) -> None:
-    """Examine a student's process; send each cell's error, name and words."""
+    """Examine a student's process; send each cell's error, name and words. Temporary files go to ``folder``."""
     from tlkit.grading.examiner import StudentProcess, examine
     from tlkit.grading.wire import Wire
 
     _say_nothing()
+    _write_below(folder)
     wire = Wire(connection.fileno(), connection.fileno())
     wire.listen()
 
@@ -44,9 +50,13 @@ def examine_cells(
     os._exit(0)
 
 
-def run_cells(sources: list[str], report: Connection) -> None:
-    """Send a message after each cell: the error that it ended with, or null. What comes after an error is no use."""
+def run_cells(sources: list[str], report: Connection, folder: str) -> None:
+    """Send a message after each cell: the error that it ended with, or null. What comes after an error is no use.
+
+    Temporary files go to ``folder``.
+    """
     _say_nothing()
+    _write_below(folder)
 
     from IPython.core.interactiveshell import InteractiveShell
 
@@ -63,6 +73,11 @@ def run_cells(sources: list[str], report: Connection) -> None:
         if error:
             break
     os._exit(0)  # whatever threads a cell has left
+
+
+def _write_below(folder: str) -> None:
+    """Make temporary files there: a process that is killed removes none, TensorFlow's of its own included."""
+    os.environ["TMPDIR"] = tempfile.tempdir = folder
 
 
 def _say_nothing() -> None:

@@ -19,6 +19,7 @@ import multiprocessing
 import re
 import shutil
 import sys
+import tempfile
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,20 +127,27 @@ def instructor_notebook(assignment: str) -> Any:
 
 def course_folder(folder: Path, notebooks: dict[str, Any]) -> Path:
     """An instructor's folder as ``make exercises`` leaves it, with these assignments released by nbgrader."""
-    import build_exercises
-    import nbformat
-
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(ROOT / "exercises" / "nbgrader_config.py", folder)
     for assignment, notebook in notebooks.items():
-        (source,) = build_exercises.sources([assignment])
-        (folder / "source" / assignment).mkdir(parents=True)
-        nbformat.write(notebook, folder / "source" / assignment / f"{source.stem}.ipynb")
-        shutil.copy(source, folder / "source" / assignment)  # as in exercises/, where it lies beside the notebook
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # nbgrader's own, of SQLAlchemy and nbformat
-            build_exercises.release(assignment, folder)
+        add_assignment(folder, assignment, notebook)
     return folder
+
+
+def add_assignment(folder: Path, assignment: str, notebook: Any) -> None:
+    """Release another assignment in an instructor's folder."""
+    import build_exercises
+    import nbformat
+
+    found = build_exercises.sources([assignment])
+    (folder / "source" / assignment).mkdir(parents=True)
+    stem = found[0].stem if found else assignment  # a toy has no source of its own
+    nbformat.write(notebook, folder / "source" / assignment / f"{stem}.ipynb")
+    for source in found:
+        shutil.copy(source, folder / "source" / assignment)  # as in exercises/, where it lies beside the notebook
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # nbgrader's own, of SQLAlchemy and nbformat
+        build_exercises.release(assignment, folder)
 
 
 def with_cells(notebook: Any, cells: dict[str, str]) -> list[Any]:
@@ -165,27 +173,8 @@ def grade(notebook: Any, answers: dict[str, str], cell_seconds: float | None = N
     if cell_seconds is None:
         uses_keras = any(re.search(r"^\s*import (keras|tensorflow)", cell.source, re.M) for cell in cells)
         cell_seconds = KERAS_CELL_SECONDS if uses_keras else CELL_SECONDS
-    students, examiners = PROCESSES.Pipe()
-    ours, theirs = PROCESSES.Pipe(duplex=False)
-    student = PROCESSES.Process(target=run_notebook.be_student, args=(students,), daemon=True)
-    student.start()
-    students.close()
-    examiner = PROCESSES.Process(
-        target=run_notebook.examine_cells,
-        args=(cells, solutions_of(notebook), examiners, student.pid, cell_seconds, theirs),
-        daemon=True,
-    )
-    examiner.start()
-    examiners.close()
-    theirs.close()
-    try:
-        outcomes = json.loads(ours.recv_bytes())
-    finally:
-        for process in (student, examiner):
-            process.kill()
-            process.join()
-            process.close()
-        ours.close()
+    with tempfile.TemporaryDirectory(prefix="tlkit-", ignore_cleanup_errors=True) as folder:
+        outcomes = _outcomes(cells, solutions_of(notebook), cell_seconds, Path(folder))
     graded = {}
     for cell, (error, words) in zip(code, outcomes, strict=True):
         metadata = cell.metadata.get("nbgrader", {})
@@ -197,10 +186,43 @@ def grade(notebook: Any, answers: dict[str, str], cell_seconds: float | None = N
     return graded
 
 
+def _outcomes(cells: list[Any], reference: dict[str, str], cell_seconds: float, folder: Path) -> Any:
+    """Each cell's error and its words; the two processes leave in the folder what they leave, and are ended."""
+    students, examiners = PROCESSES.Pipe()
+    ours, theirs = PROCESSES.Pipe(duplex=False)
+    places = [folder / name for name in ("student", "examiner")]
+    for place in places:
+        place.mkdir()
+    student = PROCESSES.Process(target=run_notebook.be_student, args=(students, str(places[0])), daemon=True)
+    student.start()
+    students.close()
+    examiner = PROCESSES.Process(
+        target=run_notebook.examine_cells,
+        args=(cells, reference, examiners, student.pid, cell_seconds, theirs, str(places[1])),
+        daemon=True,
+    )
+    examiner.start()
+    examiners.close()
+    theirs.close()
+    try:
+        return json.loads(ours.recv_bytes())
+    finally:
+        for process in (student, examiner):
+            process.kill()
+            process.join()
+            process.close()
+        ours.close()
+
+
 def run(sources: list[str], cell_seconds: float) -> str | None:
     """Run the cells of a notebook in one fresh process: the error that one of them ended with, or ``None``."""
+    with tempfile.TemporaryDirectory(prefix="tlkit-", ignore_cleanup_errors=True) as folder:
+        return _first_error(sources, cell_seconds, folder)
+
+
+def _first_error(sources: list[str], cell_seconds: float, folder: str) -> str | None:
     ours, theirs = PROCESSES.Pipe(duplex=False)
-    process = PROCESSES.Process(target=run_notebook.run_cells, args=(sources, theirs), daemon=True)
+    process = PROCESSES.Process(target=run_notebook.run_cells, args=(sources, theirs, folder), daemon=True)
     process.start()
     theirs.close()
     try:

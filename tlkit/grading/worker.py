@@ -10,9 +10,11 @@ import contextlib
 import json
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -61,6 +63,7 @@ class Worker:
         # -P: where the command was started a student's file may lie, under the name of a module.
         self._command = [sys.executable, "-P", "-m", "tlkit.grading.worker", *arguments, json.dumps(list(sandbox))]
         self._process: subprocess.Popen[str] | None = None
+        self._files = ""  # where it makes temporary files: one that is killed removes none
         self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._graded = 0
         self._started: set[Any] = set()
@@ -108,8 +111,9 @@ class Worker:
         return {"success": False, "log": "the grading process ended", "stopped": stopped}
 
     def _start(self) -> subprocess.Popen[str]:
+        self._files = tempfile.mkdtemp(prefix="tlkit-")
         self._process = process = subprocess.Popen(
-            self._command,
+            [*self._command, self._files],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -134,6 +138,7 @@ class Worker:
         assert process.stdin is not None
         with contextlib.suppress(OSError):
             process.stdin.close()
+        shutil.rmtree(self._files, ignore_errors=True)
 
     def _end_started(self) -> None:
         """End what was seen running below the process, also what has left it since."""
@@ -232,16 +237,18 @@ def end_started() -> None:
         psutil.wait_procs(children, timeout=1)
 
 
-def _receive(students: queue.SimpleQueue[str]) -> None:
+def _receive(students: queue.SimpleQueue[str], files: str) -> None:
     for line in sys.stdin:
         students.put(json.loads(line))
     end_started()
+    shutil.rmtree(files, ignore_errors=True)  # whoever started this may have been killed
     os._exit(0)
 
 
-def main(config_file: str, root: str, assignment: str, feedback: str, sandbox: str) -> None:
-    """Grade the students whose names come in, until no more come."""
+def main(config_file: str, root: str, assignment: str, feedback: str, sandbox: str, files: str) -> None:
+    """Grade the students whose names come in, until no more come; ``files`` is for temporary files, and removed."""
     hide_memory()
+    os.environ["TMPDIR"] = tempfile.tempdir = files
     adopt_orphans()
     skip_grammars()
     # Answers go where standard output went; nbgrader writes to nowhere.
@@ -251,7 +258,7 @@ def main(config_file: str, root: str, assignment: str, feedback: str, sandbox: s
         os.dup2(nowhere, descriptor)
 
     students: queue.SimpleQueue[str] = queue.SimpleQueue()
-    threading.Thread(target=_receive, args=(students,), daemon=True).start()
+    threading.Thread(target=_receive, args=(students, files), daemon=True).start()
     api = course_api(Path(config_file), Path(root), sandbox=json.loads(sandbox))
     while True:
         student = students.get()

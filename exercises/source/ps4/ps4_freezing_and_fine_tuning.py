@@ -180,7 +180,8 @@ def _examples(seed):
 
 
 def _ready(model, rate=0.05):
-    model.compile(keras.optimizers.SGD(rate), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(rate), loss, run_eagerly=True)  # a graph would take longer to make than to run
     return model
 
 
@@ -206,7 +207,8 @@ _frozen = {(stage, start): _frozen_to(stage, start) for stage, start in [(2, "")
 def one_fit(backbone):
     """Train a new head, and whatever learns in the backbone, for two steps."""
     model = tlkit.join(backbone.model, tlkit.build_head(backbone, n_classes=3))
-    model.compile(keras.optimizers.SGD(0.1), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(0.1), loss, run_eagerly=True)  # a graph would take longer to make than to run
     model.fit(toy_data(0).x, toy_data(0).y, batch_size=24, verbose=0)
 
 
@@ -449,12 +451,13 @@ def _forgotten(seed, better):
 
 
 _measured.__name__ = "measure_forgetting"
+_better = iter((False, True))
 check_same(
     _measured,
     _forgotten,
-    lambda rng: (int(rng.integers(1000)), bool(rng.random() < 0.5)),
+    lambda rng: (int(rng.integers(1000)), next(_better)),
     seed=731,
-    points=4,
+    points=2,
     seconds=30,
     megabytes=None,
     reread="notebook 05, section 1, and part 4 of this notebook",
@@ -493,9 +496,12 @@ def repaired(backbone, head, train):
     """As broken was meant: backbone and head come out trained, and the model that is returned holds both of them."""
     ### BEGIN SOLUTION
     model = tlkit.join(backbone.model, head)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     for stage, rate in ((backbone.n_stages, 0.02), (backbone.n_stages - 1, 0.02)):
         tlkit.freeze_to(backbone, stage)
-        model.compile(keras.optimizers.Adam(rate), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        optimizer = keras.optimizers.Adam(rate)
+        model.compile(optimizer, loss)
+        optimizer.build(model.trainable_variables)  # or fit would make its graph twice, the second time with them
         model.fit(train.x, train.y, epochs=15, verbose=0)
     return model
     ### END SOLUTION

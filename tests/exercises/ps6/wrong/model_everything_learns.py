@@ -1,4 +1,4 @@
-"""Everything learns for one epoch: nothing was frozen."""
+"""Everything learns for one step: nothing was frozen."""
 
 # loses: model_has_the_planned_stages, model_keeps_batchnorm, model_within_the_budget
 
@@ -16,6 +16,6 @@ def build_and_train(labelled, plan, seed):
     model = tlkit.join(base, head)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(1e-4), loss, run_eagerly=True)
-    model.fit(labelled.x, labelled.y, epochs=1, batch_size=100, shuffle=False, verbose=0)
+    model.fit(labelled.x[:10], labelled.y[:10], epochs=1, verbose=0)
     tlkit.fit_probe(head, tlkit.cache_features(base, labelled, cache_dir="memory"))
     return model
