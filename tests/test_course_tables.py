@@ -2,11 +2,13 @@
 
 import build_notebooks
 import course_tables
+import keras
 import photo_tables
 import pytest
 from helpers import assert_says_how_it_was_made, raises_one_line, same_accuracy
 
 import tlkit
+from tlkit.features import batches
 from tlkit.tables import FOLDER, read_table, table_names
 
 OF_NOTEBOOKS = [(number, table) for number, tables in course_tables.TABLES.items() for table in tables]
@@ -72,6 +74,25 @@ def test_a_draw_that_notebook_03_does_not_train_live_gives_its_stored_row():
     made = names["small_source"](0)
     assert same_accuracy(made["source"], stored["source"], len(pair.source.test))
     assert same_accuracy(made["1,000 source images"], stored["1,000 source images"], len(pair.target.test))
+
+
+@pytest.mark.slow
+@pytest.mark.bank
+def test_a_draw_that_notebook_08_does_not_train_live_gives_its_stored_row():
+    (source,) = build_notebooks.sources(["08"])
+    wanted = ("network.compile(", "def trained_whole(", "def four_ways(")
+    cells = [c.source for c in build_notebooks.read_source(source).cells if any(part in c.source for part in wanted)]
+    mnist, clothes = tlkit.load_domain("mnist"), tlkit.load_backbone("resnet_fashion")
+    tests = {"mnist": mnist.test[:1000]}
+    names = {"tlkit": tlkit, "keras": keras, "batches": batches, "digits": {"mnist": mnist}, "tests": tests}
+    names["clothes"] = clothes
+    for cell in cells:
+        exec(cell, names)
+    (stored,) = tlkit.stored_table("clothes_for_20_digits", draws=[0]).to_dict("records")
+    made = names["four_ways"](0)
+    assert len(cells) == len(wanted)
+    assert set(made) == set(stored) - {"draw"}
+    assert all(same_accuracy(score, stored[way], len(tests["mnist"])) for way, score in made.items())
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@
 # **Question: can a network that has only ever seen printed characters help you read handwriting, when you have labelled
 # just 100 examples?**
 #
-# Reading time: about 25 minutes; running it takes about a minute and a half. You need: notebook 00. You should know
+# Reading time: about 25 minutes; running it takes about a minute and a quarter. You need: notebook 00. You should know
 # what a convolution and a softmax are. It runs offline.
 #
 # | word | meaning here |
@@ -236,10 +236,10 @@ pretrained_probe = tlkit.linear_probe(features, test_features)
 print(f"a probe on random features {random_probe:.3f}   on pretrained features {pretrained_probe:.3f}")
 
 # %% [markdown]
-# That is one random network. Are others like it? Here are four more, on the first 500 test images:
+# That is one random network. Are others like it? Here are four more, on the first 250 test images:
 
 # %% tags=["nbval-ignore-output"]
-part = pair.target.test[:500]
+part = pair.target.test[:250]
 more = [tlkit.load_backbone("resnet_printed", weights=None, seed=SEED + i).model for i in range(1, 5)]
 random_probes = [tlkit.linear_probe(*(tlkit.cache_features(model, split) for split in (few, part))) for model in more]
 assert max(random_probes) < pretrained_probe - 0.15
@@ -250,7 +250,7 @@ scratch = tlkit.load_backbone("resnet_printed", weights=None, seed=SEED)
 tlkit.freeze_to(scratch, stage=0, train_batchnorm=True)
 scratch_model = tlkit.join(scratch.model, tlkit.build_head(scratch, n_classes=10, seed=SEED))
 tlkit.fit(scratch_model, few, epochs=20, learning_rate=3e-4, seed=SEED, progress=False)
-from_scratch = tlkit.accuracy(scratch_model, pair.target.test)
+from_scratch = tlkit.accuracy(scratch_model, pair.target.test[::4])  # every fourth one, to save time
 round(from_scratch, 3)
 
 # %%
@@ -420,11 +420,14 @@ assert mean + half < -0.09
 # ## 7. Fine-tune, and look back at the source
 #
 # Now let the backbone learn too. First, see how well the source's own head reads both domains. It has used no target
-# label, so its score on the target is *zero-shot*.
+# label, so its score on the target is *zero-shot*. To save time this section scores every fourth test image.
 
 # %% tags=["nbval-ignore-output"]
+domains = (pair.source, pair.target)
+fourth = tlkit.DomainPair(*(tlkit.Domain(d.name, d.train, d.test[::4], d.classes) for d in domains))
 source_head = tlkit.load_source_head(backbone, pair.source.classes)
-zero_shot = tlkit.score_pair(backbone, source_head, source_head, pair)
+zero_shot = tlkit.score_pair(backbone, source_head, source_head, fourth)
+frozen_fourth = tlkit.accuracy(head, test_features[::4])  # the head of section 4, before it learns more
 zero_shot
 
 # %% [markdown]
@@ -453,14 +456,14 @@ for stage, epochs, learning_rate in ((4, 15, 3e-4), (0, 5, 1e-4)):
 
 # %% tags=["nbval-ignore-output"]
 scores = {
-    "frozen": tlkit.PairScores(source=zero_shot.source, target=frozen),
-    "gentle": tlkit.score_pair(backbone, source_head, head, pair),
-    "rough": tlkit.score_pair(rough, source_head, rough_head, pair),
+    "frozen": tlkit.PairScores(source=zero_shot.source, target=frozen_fourth),
+    "gentle": tlkit.score_pair(backbone, source_head, head, fourth),
+    "rough": tlkit.score_pair(rough, source_head, rough_head, fourth),
 }
 pd.DataFrame({name: vars(score) for name, score in scores.items()}).round(3)
 
 # %% tags=["summary-3"]
-assert abs(scores["gentle"].target - frozen) < 0.03  # 100 labels: no clear win, no clear loss
+assert abs(scores["gentle"].target - scores["frozen"].target) < 0.03  # 100 labels: no clear win, no clear loss
 assert tlkit.forgetting(scores["frozen"], scores["rough"]) > 0.05
 assert tlkit.forgetting(scores["frozen"], scores["gentle"]) < 0.02
 assert scores["rough"].target < scores["gentle"].target - 0.01
@@ -561,7 +564,8 @@ assert 0 < low["62 classes, 34,862 images"] < high["62 classes, 34,862 images"] 
 #
 # `join(backbone.model, head)` is the line of notebook 00: a frozen base, and a `Dense` layer on its features. (The base
 # of notebook 00 ends in an average. Here the average is a layer of the program.) `load_backbone` gives the base; the
-# rest is Keras alone. First the model, with the weights of the head from section 4: are the answers the same?
+# rest is Keras alone. First the model, with the weights of the head from section 4: are the answers the same? Every
+# fourth test image is asked.
 
 # %%
 base = tlkit.load_backbone("resnet_printed").model
@@ -570,9 +574,9 @@ image = keras.Input((28, 28, 1))
 average = keras.layers.GlobalAveragePooling2D()(base(image))
 plain = keras.Model(image, keras.layers.Dense(10, name="head")(average))
 plain.get_layer("head").set_weights(trained_head)
-logits = plain.predict(pair.target.test.x, batch_size=64, verbose=0)
-assert np.allclose(logits, head_logits, atol=1e-3)
-assert np.isclose((logits.argmax(axis=1) == pair.target.test.y).mean(), frozen, atol=0.001)  # two of 2,000 images
+logits = plain.predict(fourth.target.test.x, batch_size=64, verbose=0)
+assert np.allclose(logits, head_logits[::4], atol=1e-3)
+assert np.isclose((logits.argmax(axis=1) == fourth.target.test.y).mean(), frozen_fourth, atol=0.002)  # one image
 logits.shape
 
 # %% [markdown]
@@ -583,16 +587,16 @@ logits.shape
 # %% tags=["nbval-ignore-output"]
 keras.utils.set_random_seed(SEED)
 to_features = keras.Model(image, average)
-x_few, x_test = (to_features.predict(part.x, batch_size=64, verbose=0) for part in (few, pair.target.test))
+x_few, x_test = (to_features.predict(part.x, batch_size=64, verbose=0) for part in (few, fourth.target.test))
 plain_head = keras.Sequential([keras.Input((256,)), keras.layers.Dense(10)])
 loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 plain_head.compile(keras.optimizers.Adam(1e-2), loss, metrics=["accuracy"])
 plain_head.fit(x_few, few.y, batch_size=32, epochs=40, verbose=0)
-in_keras = plain_head.evaluate(x_test, pair.target.test.y, verbose=0)[1]
-print(f"plain Keras {in_keras:.3f}   section 4 {frozen:.3f}")
+in_keras = plain_head.evaluate(x_test, fourth.target.test.y, verbose=0)[1]
+print(f"plain Keras {in_keras:.3f}   the head of section 4 {frozen_fourth:.3f}")
 
 # %%
-assert abs(in_keras - frozen) < 0.02
+assert abs(in_keras - frozen_fourth) < 0.02
 
 # %% [markdown]
 # Your guesses beside the results, if you recorded any:

@@ -4,8 +4,8 @@
 # **Question: can you tell, before you train anything, which pretrained network will help on your images and which will
 # hurt?**
 #
-# Reading time: about 45 minutes, 40 without the sections marked as optional; running it takes about a minute and a
-# half. You need: notebooks 02 (domains) and 03 (base and head). It runs offline.
+# Reading time: about 45 minutes, 40 without the sections marked as optional; running it takes about a minute.
+# You need: notebooks 02 (domains) and 03 (base and head). It runs offline.
 #
 # In notebook 00 you wrote `keras.models.load_model(tlkit.asset_path("efficientnet_lite0.keras"), compile=False)`: somebody
 # had chosen that network for you. This notebook asks how to choose one, and section 8 does it in plain Keras.
@@ -45,7 +45,8 @@ one_thread = threadpool_limits(1)  # on matrices as small as ours, several threa
 SEED = 0
 PER_CLASS = 10  # labels of each class: 100 in all
 DRAWS = 10  # of those labels
-LIVE = 1  # of these, so many are trained and scored here; the others come from stored tables
+LIVE = 1  # of these, so many are scored here; the others come from a stored table
+LONG = 0  # draws of the comparison of four ways that are made here: each takes half a minute
 TEST = 1000  # of the 2,000 test images of mnist: enough here, and quick
 STAGES = (2, 3, 4, 5)  # where a backbone may be cut
 RESAMPLES = 300  # of the candidates, in section 6
@@ -151,11 +152,13 @@ tlkit.freeze_to(learner, stage=0, train_batchnorm=True)
 new_head = tlkit.build_head(learner, n_classes=10)
 network = tlkit.join(learner.model, new_head)
 network.compile("adam", loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+network.optimizer.build(network.trainable_variables)  # otherwise Keras traces the first step twice
 network.count_params()
 
 # %% [markdown]
 # Keras builds the training step of this network once. Before each training the weights are set anew, pretrained or
-# random ones, and the optimizer is reset.
+# random ones, and the optimizer is reset. Two such trainings per draw take longer than you should wait. So all ten draws
+# come from a stored table, which `tools/course_tables.py` made with these cells; `LONG = 1` at the top makes one here.
 
 
 # %%
@@ -183,8 +186,8 @@ def four_ways(seed):
 
 
 # %% tags=["nbval-ignore-output"]
-here = pd.DataFrame([{"draw": draw, **four_ways(draw)} for draw in range(LIVE)])
-others = tlkit.stored_table("clothes_for_20_digits", draws=range(LIVE, DRAWS))
+here = pd.DataFrame([{"draw": draw, **four_ways(draw)} for draw in range(LONG)])
+others = tlkit.stored_table("clothes_for_20_digits", draws=range(LONG, DRAWS))
 ways = pd.concat([here, others]).set_index("draw")
 over_scratch = ways.sub(ways["from scratch"], axis=0)
 pd.DataFrame({"accuracy": with_interval(ways), "minus from scratch": with_interval(over_scratch)})
@@ -230,11 +233,13 @@ pd.DataFrame({name: map(len, parts) for name, parts in targets.items()}, index=[
 
 # %%
 networks = {"print": tlkit.load_backbone("resnet_printed"), "clothes": clothes}
-for seed, name in enumerate(("random a", "random b", "random c")):
+for seed, name in enumerate(("random a", "random b", "random c") if LIVE == DRAWS else ("random a",)):
     networks[name] = tlkit.load_backbone("resnet_printed", weights=None, seed=seed)
 list(networks)
 
 # %% [markdown]
+# The two other random networks take as long as this one and show the same. So their numbers come from a stored table.
+#
 # One pass through a network, over the images of all targets, gives the averaged features of all its stages side by side.
 
 
@@ -272,10 +277,12 @@ represented = {target: candidates(place, target) for place, target in enumerate(
 {name: tlkit.pool_features(pool).shape[1] for name, (pool, _) in represented["mnist"].items()}
 
 # %% [markdown]
-# The dictionary shows how many features each candidate has; the number in its name is the stage.
+# The dictionary shows how many features each candidate has; the number in its name is the stage. (`random b 5` and
+# `random c 5` have as many as `random a 5`.)
 #
 # What we want to foresee is the **test accuracy of a linear probe on 100 labels**, the mean over ten draws of them. One draw
-# is made here. The other nine come from a stored table, which this notebook's own cells made with `LIVE = 10`.
+# is made here, of ten candidates. The other nine, and all of random b and c, come from a stored table, which this
+# notebook's own cells made with `LIVE = 10`.
 #
 # **Predict before you run:** the network pretrained on print is cut at stage 2, 3, 4 or 5. Which is best for digits?
 # Which is best for clothes? Is there a target on which *print* hurts?
@@ -292,8 +299,9 @@ curves = [
     for target, found in represented.items()
 ]
 scored_here = pd.concat(curves).rename(columns={"method": "candidate", "seed": "draw"}).set_index(AT)[["accuracy"]]
-scored_before = tlkit.stored_table("candidate_scores", draws=range(LIVE, DRAWS)).set_index(AT)
-truth = pd.concat([scored_here, scored_before])["accuracy"]
+stored = tlkit.stored_table("candidate_scores", draws=range(DRAWS)).set_index(AT)
+scored_before = stored.drop(scored_here.index)
+truth = pd.concat([scored_here, scored_before])["accuracy"].reindex(stored.index)
 accuracy = truth.to_frame().pivot_table(index="candidate", columns="target", values="accuracy", sort=False)
 accuracy.round(3)
 
@@ -624,7 +632,7 @@ for name, score in SCORES.items():
     found = {key: score(draws[key]) for key in scored_here.index}
     seconds[name] = (time.perf_counter() - start) / len(found)
     scored_here[name] = pd.Series(found).round(6)  # rounding errors are no ranking
-table = pd.concat([scored_here, scored_before])
+table = pd.concat([scored_here, scored_before]).reindex(stored.index)
 
 # %%
 means = table.groupby(["target", "candidate"], sort=False).mean()
