@@ -53,7 +53,7 @@ def test_a_notebook_reads_its_tables_and_can_make_all_draws(number):
     text = source.read_text(encoding="utf-8")
     assert all(f'stored_table("{table.name}"' in text for table in course_tables.TABLES[number])
     code = [cell.source for cell in course_tables.all_draws(source).cells if cell.cell_type == "code"]
-    assert sum("LIVE = DRAWS" in cell for cell in code) == 1
+    assert sum("LIVE = DRAWS" in cell or "LONG = DRAWS" in cell for cell in code) == 1
 
 
 def test_a_notebook_without_draws_is_refused():
@@ -74,6 +74,44 @@ def test_a_draw_that_notebook_03_does_not_train_live_gives_its_stored_row():
     made = names["small_source"](0)
     assert same_accuracy(made["source"], stored["source"], len(pair.source.test))
     assert same_accuracy(made["1,000 source images"], stored["1,000 source images"], len(pair.target.test))
+
+
+def cells_of(number, needed):
+    """The code of the notebook's cells that begin in these ways, one of each, in order."""
+    (source,) = build_notebooks.sources([number])
+    cells = [cell.source for cell in build_notebooks.read_source(source).cells if cell.source.startswith(needed)]
+    assert [cell.startswith(begin) for cell, begin in zip(cells, needed, strict=True)] == [True] * len(needed)
+    return cells
+
+
+@pytest.mark.slow
+@pytest.mark.bank
+def test_a_draw_that_notebook_09_does_not_train_live_gives_its_stored_rows():
+    needed = ("SEED = ", "source_head = ", "def train_head(", "def in_order(", "ORDERS = ")
+    names = {"tlkit": tlkit}
+    exec("\n".join(cells_of("09", needed)).replace("LONG = 0 ", "LONG = 1 "), names)
+    stored = tlkit.stored_table("article_orders", draws=[0]).set_index("order")
+    assert {row["order"] for row in names["here"]} == set(stored.index)
+    apart = [abs(row[side] - stored.loc[row["order"], side]) for row in names["here"] for side in ("source", "target")]
+    assert max(apart) < 0.03  # rounding on another machine may change a little
+
+
+@pytest.mark.slow
+@pytest.mark.bank
+def test_a_draw_that_notebook_12_does_not_train_live_gives_its_stored_rows():
+    """From printed characters; what is trained from clothes is compared in the notebook."""
+    before = ("import gc", "import keras", "SEED = ", "METHODS = ", "def prepare(")
+    after = ("tuners = ", "RATE = ", "def data_of(", "def probes(", "def train(", "def record(", "def compare(")
+    first, rest = cells_of("12", before), cells_of("12", (*after, "def from_printed(", "cases, started = "))
+    names = {}
+    exec("\n".join(first).replace("LONG = 0 ", "LONG = 1 "), names)
+    names["METHODS"] = {name: names["METHODS"][name] for name in ("LoRA", "full")}
+    exec("\n".join(rest), names)
+    made = {row["method"]: row for row in names["runs"] if row["start"] == "printed"}
+    stored = tlkit.stored_table("efficient_resnet", draws=[0]).query("start == 'printed'").set_index("method")
+    assert set(made) == set(stored.index)
+    apart = [abs(made[method][side] - stored.loc[method, side]) for method in made for side in ("target", "source")]
+    assert max(apart) < 0.03
 
 
 @pytest.mark.slow

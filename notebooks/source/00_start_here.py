@@ -112,6 +112,7 @@ def compile_and_fit(model, rate, epochs):
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
+    model.optimizer.build(model.trainable_variables)  # or fit would prepare its training step twice
     # The data set shuffles itself, so fit need not.
     run = model.fit(train, validation_data=validation, epochs=epochs, shuffle=False, verbose=0)
     return pd.DataFrame(run.history)

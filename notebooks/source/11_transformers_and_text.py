@@ -350,7 +350,7 @@ points = Predict("Tweets, 100 labels: how many points is the encoder above TF-ID
 points
 
 # %%
-BUDGETS = (5, 10, 25, 50, 100)  # labels of each class
+BUDGETS = (5, 25, 50, 100)  # labels of each class
 curves = {name: tlkit.few_shot_curve(way, per_class=BUDGETS, seeds=DRAWS) for name, way in ways.items()}
 curves = pd.concat(curves, names=["domain"]).reset_index("domain")
 
@@ -1003,7 +1003,8 @@ def make_uniform(block_number):  # queries of 0: all scores are alike
 
 
 # %%
-given = probe_answers()
+known = ways["tweets"]["pretrained"][1]  # section 5 has read them all
+given = (known.x[: len(READ_AGAIN)] @ kernel + bias).argmax(axis=1)
 uniform = {}
 for name, block_numbers in {"first block": [1], "last block": [6], "all blocks": range(1, 7)}.items():
     for number in block_numbers:
@@ -1040,7 +1041,7 @@ assert uniform["all blocks"]["accuracy"] < plain - 0.03
 #
 # To Keras the encoder is a model like any other: token ids in, 384 numbers out. Frozen, it runs once. The probe that the
 # sections above have used is a dense layer too: a logistic regression with an L2 penalty, found by another algorithm.
-# Here `fit` finds it.
+# Here Adam finds it, in 200 steps with all labels at once.
 
 # %%
 labelled = pools["tweets"].take(PER_CLASS, seed=SEED)  # the 100 labels of section 10
@@ -1064,7 +1065,8 @@ normalise = keras.layers.Normalization(mean=centre, variance=variance)
 logit = keras.layers.Dense(1, kernel_regularizer=keras.regularizers.L2(1 / (2 * n)))  # the probe's penalty
 head = keras.Sequential([keras.Input((384,)), normalise, logit])
 head.compile(keras.optimizers.Adam(0.05), keras.losses.BinaryCrossentropy(from_logits=True))
-head.fit(x, labelled.y, batch_size=n, epochs=200, verbose=0)
+for _ in range(200):
+    head.train_on_batch(x, labelled.y)
 
 sentence = keras.Input((None,), dtype="int32")
 whole = keras.Model(sentence, head(encoder(sentence)))  # token ids in, one logit out
@@ -1077,7 +1079,7 @@ assert agree > 0.97
 print(f"{agree:.1%} of {len(answers)} answers are the probe's; accuracy {np.mean(answers == READ_AGAIN.y):.3f}")
 
 # %% [markdown]
-# The dense layer gives the probe's answers, but for a few at most: `fit` stops near the optimum, not at it.
+# The dense layer gives the probe's answers, but for a few at most: 200 steps end near the optimum, not at it.
 
 # %% [markdown]
 # ## 12. The same in four lines, with KerasHub (optional)

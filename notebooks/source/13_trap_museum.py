@@ -435,6 +435,8 @@ def trained_anew(model, base, head, draw, learning_rate, epochs, callbacks=()):
     keras.utils.set_random_seed(draw)
     base.model.set_weights(pretrained.model.get_weights())
     head.set_weights(tlkit.build_head(pretrained, n_classes=10, seed=draw).get_weights())
+    if not model.optimizer.built:  # it would come up while the step is built, and Keras would build that twice
+        model.optimizer.build(model.trainable_variables)
     for variable in model.optimizer.variables:  # Adam's running means and its count of steps
         variable.assign(keras.ops.zeros_like(variable))
     model.optimizer.learning_rate = learning_rate
@@ -450,13 +452,14 @@ def new_head(draw, features, epochs=10):
 
 
 # %%
-reader = tlkit.join(base.model, tlkit.load_source_head(pretrained, pair.source.classes))
-before = reader.predict(test.x, batch_size=100, verbose=0).argmax(axis=1)
+reader = tlkit.load_source_head(pretrained, pair.source.classes)
+before = tlkit.predict_classes(reader, cached_test)
 for draw in reversed(range(LIVE)):  # the last one, draw 0, is looked at below
     watched = tlkit.watch(backbone=base, intended_stage=base.n_stages)
     trained_anew(model, base, head, draw, learning_rate=1e-2, epochs=10, callbacks=[watched])
-    after = reader.predict(test.x, batch_size=100, verbose=0).argmax(axis=1)
-    scores = {"source_head": np.mean(after == test.y), "new_head": tlkit.accuracy(model, test)}
+    features = tlkit.cache_features(base.model, test, cache_dir="memory")  # what the two heads read now
+    after = tlkit.predict_classes(reader, features)
+    scores = {"source_head": np.mean(after == test.y), "new_head": tlkit.accuracy(head, features)}
     note(4, "drifted", draw, answers_changed=np.mean(before != after), **scores)
     right = tlkit.accuracy(new_head(draw, cached[draw]), cached_test)
     note(4, "frozen", draw, answers_changed=0, source_head=np.mean(before == test.y), new_head=right)
@@ -553,9 +556,11 @@ def softmax_head(seed):
     return keras.Model(features, keras.layers.Reshape((10,), name="reshape")(probabilities))
 
 
+# %%
 def price_of_head(exhibit, way, head, draw, loss=from_logits):
     keras.utils.set_random_seed(draw)
     head.compile(keras.optimizers.Adam(1e-2), loss, metrics=["accuracy"])
+    head.optimizer.build(head.trainable_variables)
     curve = head.fit(cached[draw].x, cached[draw].y, epochs=20, verbose=0).history["loss"]
     note(exhibit, way, draw, last_loss=curve[-1], test_accuracy=tlkit.accuracy(head, cached_test))
 
@@ -823,6 +828,7 @@ def dense_network(seed):
 def price_of_cut(way, draw, reshuffle):
     train, validation = cut_in_two(draw, reshuffle)  # the set shuffles itself
     network = dense_network(draw)
+    network.optimizer.build(network.trainable_variables)
     history = network.fit(train, validation_data=validation, epochs=30, shuffle=False, verbose=0).history
     note(11, way, draw, validation=history["val_accuracy"][-1], test=tlkit.accuracy(network, test))
 
@@ -1156,9 +1162,9 @@ assert catalogue["at work above"].sum() >= 15 or keras.__version__ not in SEEN_I
 # safe mode, so that no code in it is run, and ends with exit code 1 when it finds an error: a line for your tests.
 
 # %%
-head = tlkit.build_head(pretrained, n_classes=10, seed=SEED)
+base = small_backbone()
 again = keras.layers.Rescaling(1 / 255, name="rescale_again")
-broken = keras.Sequential([keras.Input((28, 28, 1)), again, pretrained.model, head])
+broken = keras.Sequential([keras.Input((28, 28, 1)), again, base.model, tlkit.build_head(base, n_classes=10)])
 broken.compile("adam", "sparse_categorical_crossentropy")
 with tempfile.TemporaryDirectory() as folder:
     broken.save(Path(folder) / "MODEL.keras")
