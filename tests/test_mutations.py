@@ -251,8 +251,8 @@ def first_error(
     return runner.run([textwrap.dedent(begin), *cells[:most]], 900)
 
 
-# Whose notebooks run for long before they notice: `make bank` breaks the package in these ways, too. The notebook of the
-# last two is broken in other ways in `make test`.
+# Whose notebooks run for long before they notice: `make bank` breaks the package in these ways, too. The notebook of
+# the last two is broken in other ways in `make test`.
 LONG = (
     "the network knows nothing", "the freeze is skipped", "BatchNorm is not held", "forgetting has the wrong sign",
     "views are not augmented", "the interval is too narrow", "LogME has the wrong sign", "source and target swapped",
