@@ -33,7 +33,13 @@ from tlkit.training import fit
 
 METHODS = (DANN(), DeepCoral(), PseudoLabels())
 OFF = [DANN(0), DeepCoral(0), PseudoLabels(0)]
-by_method = pytest.mark.parametrize("method", METHODS, ids=lambda method: type(method).__name__)
+
+
+def some_methods(*but: Any) -> pytest.MarkDecorator:
+    """One method in `make test`, each in `make bank`."""
+    return pytest.mark.parametrize("method", in_bank(METHODS, but=but), ids=lambda method: type(method).__name__)
+
+
 SHORT: dict[str, Any] = {"epochs": 2, "learning_rate": 0.01, "batch_size": 7, "seed": 3, "progress": False}
 
 
@@ -144,7 +150,7 @@ def test_with_weight_0_it_is_training_on_the_source_alone(train_batchnorm: bool,
     assert history["alignment"].notna().tolist() == (history["split"] == "train").tolist()
 
 
-@by_method
+@some_methods(PseudoLabels())
 def test_the_target_has_a_say_and_the_same_one_each_time(method: Any) -> None:
     nets = [network() for _ in range(3)]
     for (core, head), other in zip(nets, (target(), target(), target() // 3), strict=True):
@@ -154,7 +160,7 @@ def test_the_target_has_a_say_and_the_same_one_each_time(method: Any) -> None:
     assert not same_weights(one, elsewhere)
 
 
-@by_method
+@some_methods(DANN())
 def test_on_cached_features_as_on_images(method: Any) -> None:
     whole, whole_head = network(train_batchnorm=False)
     adapt(whole, whole_head, source(), target(), method, **SHORT)  # all stages learn
@@ -313,7 +319,7 @@ def test_no_function_takes_labels_of_the_target(name: str) -> None:
         assert parameters["target"].annotation == "Array"
 
 
-@by_method
+@some_methods(DeepCoral())
 def test_hiding_the_labels_changes_nothing(method: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the functions make up in place of labels may be anything in range: no weight depends on it."""
     nets = [network() for _ in range(2)]

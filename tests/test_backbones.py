@@ -532,7 +532,7 @@ OWN_PREPROCESSING = {
 # Cut, trained and audited all alike; one has depthwise layers, the other is what the article uses.
 SOME_APPLICATIONS = in_bank(APPLICATIONS, but=["mobilenetv2"])
 # EfficientNet's file needs mending; the others load their weights by the same code.
-SOME_WITH_WEIGHTS = in_bank(APPLICATIONS, but=["mobilenetv2", "efficientnetb0"])
+SOME_WITH_WEIGHTS = in_bank(APPLICATIONS, but=["efficientnetb0"])
 
 
 def original(name: str, side: int = 40, **options: object) -> keras.Model:

@@ -444,6 +444,7 @@ def is_taken(port: int) -> bool:
 
 @needs_lab
 @pytest.mark.slow
+@pytest.mark.bank  # it starts two JupyterLabs; the browser tests have one
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal as the system does")
 def test_lab_ends_with_its_process_and_frees_its_port(tmp_path: Path) -> None:
     port = free_port()

@@ -108,6 +108,7 @@ def test_a_model_is_checked_on_them_by_name(
 
 
 @pytest.mark.slow
+@pytest.mark.bank  # all photographs that were fetched
 def test_the_photographs(fetched_clothes: None) -> None:
     domain = load_clothes(image_size=16)
     assert domain.classes == CLASSES
@@ -151,7 +152,7 @@ print(json.dumps([size, 1024 * int(re.search(r"VmHWM:\\s+(\\d+)", status)[1])]))
 
 
 @pytest.mark.slow
-@pytest.mark.bank  # a process that opens 3,000 photographs
+@pytest.mark.bank  # a process that opens all photographs
 @pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's /proc")
 def test_they_take_little_more_memory_than_their_pixels(fetched_clothes: None) -> None:
     run = run_python("-c", MEASURED)

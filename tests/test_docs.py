@@ -217,6 +217,7 @@ def test_each_command_is_summed_up_in_a_whole_sentence(site: Site) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.bank  # the site is built, and its links are followed, in `make test`
 def test_a_site_that_was_opened_from_its_folder_can_be_searched(folder: Path) -> None:
     pytest.importorskip("playwright", reason="needs the dependency group test")
     if lab_in_browser.find_browser() is None and not shutil.which("playwright"):

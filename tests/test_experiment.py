@@ -222,6 +222,7 @@ def test_a_target_alone_needs_a_backbone_with_a_head_of_its_own(digits: Domain, 
 
 
 @pytest.mark.slow
+@pytest.mark.bank  # the program of a pair runs in `make test`
 def test_the_program_of_a_target_alone_counts_old_answers(digits: Domain, tmp_path: Path) -> None:
     experiment = Experiment(digits, tlkit.load_backbone("resnet_printed"))
     run = experiment.run(Settings(4, per_class=10, epochs=3, base_rate=3e-3))

@@ -11,7 +11,7 @@ from seconds_of_tests import RECORDED_FROM
 # A test of each kind: seconds in the record, and what it is marked as then.
 KINDS = {
     "tests/browser/test_a.py::test_click": (50.0, ["slow"]),
-    "tests/test_a.py::test_quick": (0.15, []),
+    "tests/test_a.py::test_quick": (0.05, []),
     "tests/test_a.py::test_slow[x]": (0.5, ["slow"]),
     "tests/test_b.py::test_long[x]": (61.0, ["slow", "bank"]),
     "tests/test_c.py::test_new": (None, []),

@@ -113,6 +113,8 @@ def test_training_on_cached_texts_is_training_on_texts(blocks: int, stage: int) 
     assert not same_weights(models[0], tlkit.join(start.model, tlkit.build_head(start, 3)))
 
 
+@pytest.mark.slow
+@pytest.mark.bank  # tests/test_text.py has it, and tests/test_backbones.py for images
 def test_dropout_in_frozen_stages_is_what_caching_leaves_out() -> None:
     """Freezing does not stop dropout, caching does; in the stages that learn both drop the same units."""
 

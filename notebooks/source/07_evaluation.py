@@ -1029,13 +1029,13 @@ assert left["the most ink"] < left["Grad-CAM"] + 0.05  # the plain baseline does
 # %%
 plain = keras.Model(backbone.model.input, head(backbone.model.output))
 plain.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
-fourth, by_tlkit = test[::4], answers["frozen"][::4]
+fourth, frozen_answers = test[::4], answers["frozen"][::4]
 score = plain.evaluate(fourth.x, fourth.y, batch_size=100, verbose=0)[1]
 logits = plain.predict(fourth.x, batch_size=100, verbose=0)
 matrix = confusion_matrix(fourth.y, logits.argmax(axis=1))
-assert np.isclose(score, np.mean(by_tlkit == fourth.y), atol=1e-6)
+assert np.isclose(score, np.mean(frozen_answers == fourth.y), atol=1e-6)
 assert np.isclose(score, matrix.trace() / len(fourth), atol=1e-6)
-assert (matrix == confusion_matrix(fourth.y, by_tlkit)).all()
+assert (matrix == confusion_matrix(fourth.y, frozen_answers)).all()
 
 # %% [markdown]
 # `calibration_curve` leaves empty bins out and does not say how many images each bin holds, so they are counted.
@@ -1047,8 +1047,8 @@ share_right, mean_confidence = calibration_curve(correct, confidence, n_bins=15)
 bins = np.searchsorted(np.linspace(0, 1, 16)[1:-1], confidence)
 sizes = np.unique(bins, return_counts=True)[1]
 error = np.average(abs(share_right - mean_confidence), weights=sizes)
-of_tlkit = evaluation.calibration(fourth.y, certain["frozen"][::4])
-assert np.isclose(error, evaluation.calibration_error(of_tlkit), atol=1e-5)
+table_before = evaluation.calibration(fourth.y, certain["frozen"][::4])
+assert np.isclose(error, evaluation.calibration_error(table_before), atol=1e-5)
 {"accuracy": round(score, 4), "calibration error": round(float(error), 4)}
 
 # %% [markdown]
