@@ -12,8 +12,8 @@ PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 SECONDS := build/seconds
 # Files are dealt out in the order of collection, which tests/conftest.py makes: xdist's own puts the longest last.
 # nbval has its own processes, in tests/test_notebooks.py; here its import would cost each worker a second.
-RUN := -m pytest -p no:nbval -n $(WORKERS) --dist loadfile --no-loadscope-reorder -o junit_duration_report=total
-PYTEST := $(BIN)/python $(RUN)
+RUN = -m pytest -p no:nbval -n $(WORKERS) --dist loadfile --no-loadscope-reorder -o junit_duration_report=total
+PYTEST = $(BIN)/python $(RUN)
 # Three environments in one, each with a stamp: the course, the quick tests, and the course with all tests.
 LAB := $(VENV)/.lab
 LIGHT := $(VENV)/.light
@@ -81,6 +81,8 @@ bank: $(STAMP) fetched  ## what takes too long for `make test`: further answers,
 	$(PYTEST) --junitxml=$(SECONDS)/bank.xml -m bank
 	$(BIN)/python tools/seconds_of_tests.py $(SECONDS)/bank.xml
 
+# These do not wait for anything: one worker for each of two cores.
+check: WORKERS = 2
 check: $(LIGHT)  ## the quick part, for each change: no notebook, no browser, little training
 	$(BIN)/python -m ruff check .
 	$(PYTEST) -m "not slow"

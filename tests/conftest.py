@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.stash[COLLECTED] = {item.nodeid for item in items}
     seconds = read_record()
     for item in items:
-        if seconds.get(item.nodeid, 0) > SLOW_FROM:
+        if seconds.get(item.nodeid, 0) >= SLOW_FROM:
             item.add_marker("slow")
         if seconds.get(item.nodeid, 0) > BANK_FROM and getattr(item, "originalname", "") not in LONG_AND_KEPT:
             item.add_marker("bank")

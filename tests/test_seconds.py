@@ -62,7 +62,7 @@ def test_nothing_is_recorded_that_is_no_test(request: pytest.FixtureRequest) -> 
 JUNIT = """<testsuites><testsuite>
 <testcase classname="tests.exercises.test_banks" name="test_x[ps1/right/a]" time="{bank}"/>
 <testcase classname="tests.test_cache" name="test_y" time="{cache}"/>
-<testcase classname="tests.test_cache" name="test_z" time="0.1"/>
+<testcase classname="tests.test_cache" name="test_z" time="0.01"/>
 </testsuite></testsuites>"""
 
 
