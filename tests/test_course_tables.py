@@ -62,11 +62,18 @@ def test_a_notebook_without_draws_is_refused():
         course_tables.all_draws(source)
 
 
+def cells_of(number, needed):
+    """The code of the notebook's cells that begin in these ways, one of each, in order."""
+    (source,) = build_notebooks.sources([number])
+    cells = [cell.source for cell in build_notebooks.read_source(source).cells if cell.source.startswith(needed)]
+    assert [cell.startswith(begin) for cell, begin in zip(cells, needed, strict=True)] == [True] * len(needed)
+    return cells
+
+
 @pytest.mark.slow
 @pytest.mark.bank
 def test_a_draw_that_notebook_03_does_not_train_live_gives_its_stored_row():
-    (source,) = build_notebooks.sources(["03"])
-    (cell,) = [c.source for c in build_notebooks.read_source(source).cells if "def small_source(" in c.source]
+    (cell,) = cells_of("03", ("def small_source(",))
     pair = tlkit.load_pair("printed", "mnist")
     names = {"tlkit": tlkit, "pair": pair, "PER_CLASS": 10}
     exec(cell, names)
@@ -74,14 +81,6 @@ def test_a_draw_that_notebook_03_does_not_train_live_gives_its_stored_row():
     made = names["small_source"](0)
     assert same_accuracy(made["source"], stored["source"], len(pair.source.test))
     assert same_accuracy(made["1,000 source images"], stored["1,000 source images"], len(pair.target.test))
-
-
-def cells_of(number, needed):
-    """The code of the notebook's cells that begin in these ways, one of each, in order."""
-    (source,) = build_notebooks.sources([number])
-    cells = [cell.source for cell in build_notebooks.read_source(source).cells if cell.source.startswith(needed)]
-    assert [cell.startswith(begin) for cell, begin in zip(cells, needed, strict=True)] == [True] * len(needed)
-    return cells
 
 
 @pytest.mark.slow
@@ -117,18 +116,13 @@ def test_a_draw_that_notebook_12_does_not_train_live_gives_its_stored_rows():
 @pytest.mark.slow
 @pytest.mark.bank
 def test_a_draw_that_notebook_08_does_not_train_live_gives_its_stored_row():
-    (source,) = build_notebooks.sources(["08"])
-    wanted = ("network.compile(", "def trained_whole(", "def four_ways(")
-    cells = [c.source for c in build_notebooks.read_source(source).cells if any(part in c.source for part in wanted)]
     mnist, clothes = tlkit.load_domain("mnist"), tlkit.load_backbone("resnet_fashion")
     tests = {"mnist": mnist.test[:1000]}
     names = {"tlkit": tlkit, "keras": keras, "batches": batches, "digits": {"mnist": mnist}, "tests": tests}
     names["clothes"] = clothes
-    for cell in cells:
-        exec(cell, names)
+    exec("\n".join(cells_of("08", ("TINY = ", "def trained_whole(", "def four_ways("))), names)
     (stored,) = tlkit.stored_table("clothes_for_20_digits", draws=[0]).to_dict("records")
     made = names["four_ways"](0)
-    assert len(cells) == len(wanted)
     assert set(made) == set(stored) - {"draw"}
     assert all(same_accuracy(score, stored[way], len(tests["mnist"])) for way, score in made.items())
 

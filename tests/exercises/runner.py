@@ -134,16 +134,21 @@ def course_folder(folder: Path, notebooks: dict[str, Any]) -> Path:
     return folder
 
 
+def stem_of(assignment: str) -> str:
+    """The name of its notebook; a toy, which has no source of its own, is called as it is."""
+    import build_exercises
+
+    return next((source.stem for source in build_exercises.sources([assignment])), assignment)
+
+
 def add_assignment(folder: Path, assignment: str, notebook: Any) -> None:
     """Release another assignment in an instructor's folder."""
     import build_exercises
     import nbformat
 
-    found = build_exercises.sources([assignment])
     (folder / "source" / assignment).mkdir(parents=True)
-    stem = found[0].stem if found else assignment  # a toy has no source of its own
-    nbformat.write(notebook, folder / "source" / assignment / f"{stem}.ipynb")
-    for source in found:
+    nbformat.write(notebook, folder / "source" / assignment / f"{stem_of(assignment)}.ipynb")
+    for source in build_exercises.sources([assignment]):
         shutil.copy(source, folder / "source" / assignment)  # as in exercises/, where it lies beside the notebook
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # nbgrader's own, of SQLAlchemy and nbformat

@@ -43,21 +43,17 @@ def course_with(tmp_path_factory, notebooks):
     return course
 
 
-def stem(assignment):
-    return next((source.stem for source in build_exercises.sources([assignment])), assignment)
-
-
 def hand_in(course_with, assignment, student, cells, *, without=(), metadata=()):
     """Write a submission: the release with some cells replaced, and others deleted."""
     course = course_with(assignment)
-    notebook = nbformat.read(course / "release" / assignment / f"{stem(assignment)}.ipynb", as_version=4)
+    notebook = nbformat.read(course / "release" / assignment / f"{runner.stem_of(assignment)}.ipynb", as_version=4)
     notebook.cells = [cell for cell in notebook.cells if runner.name_of(cell) not in without]
     for cell in notebook.cells:
         cell.source = cells.get(runner.name_of(cell), cell.source)
         cell.metadata.update(metadata)
     folder = course / "submitted" / student / assignment
     folder.mkdir(parents=True)
-    nbformat.write(notebook, folder / f"{stem(assignment)}.ipynb")
+    nbformat.write(notebook, folder / f"{runner.stem_of(assignment)}.ipynb")
 
 
 def autograde(course_with, assignment, student):
@@ -72,7 +68,7 @@ def autograde(course_with, assignment, student):
         with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as gradebook:
             submission = gradebook.find_submission(assignment, student)
             scores = {grade.name: grade.auto_score for part in submission.notebooks for grade in part.grades}
-    path = course / "autograded" / student / assignment / f"{stem(assignment)}.ipynb"
+    path = course / "autograded" / student / assignment / f"{runner.stem_of(assignment)}.ipynb"
     assert list(path.parent.glob("*.py")) == []
     notebook = nbformat.read(path, as_version=4)
     reasons = {
@@ -88,8 +84,10 @@ def autograde(course_with, assignment, student):
 @pytest.mark.parametrize("assignment", in_bank(ASSIGNMENTS, but=["ps1", "ps4"]))
 def test_nbgraders_release_is_ours(assignment, course_with, notebooks):
     course = course_with(assignment)
-    assert [path.name for path in (course / "release" / assignment).iterdir()] == [f"{stem(assignment)}.ipynb"]
-    theirs = nbformat.read(course / "release" / assignment / f"{stem(assignment)}.ipynb", as_version=4)
+    assert [path.name for path in (course / "release" / assignment).iterdir()] == [
+        f"{runner.stem_of(assignment)}.ipynb"
+    ]
+    theirs = nbformat.read(course / "release" / assignment / f"{runner.stem_of(assignment)}.ipynb", as_version=4)
     ours = build_exercises.released(notebooks[assignment])
     assert [cell.source for cell in theirs.cells] == [cell.source for cell in ours.cells]
     for one, other in zip(theirs.cells, ours.cells, strict=True):
