@@ -33,6 +33,7 @@ LAYERS = {
     "_keras": 0,
     "_tensorflow": 0,
     "words": 0,
+    "_bar": 0,
     "scale": 0,
     "assets": 0,
     "tables": 0,

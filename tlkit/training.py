@@ -11,6 +11,7 @@ from typing import Any, TypedDict, Unpack
 
 import pandas as pd
 
+from tlkit._bar import progress_bar
 from tlkit._keras import keras, tf
 from tlkit._keras.graph import all_layers, not_finite
 from tlkit._steps import Mirrored, OneDevice, Steps, interrupts_held, mirrored_strategy, run_epochs
@@ -228,7 +229,9 @@ def take_steps(
         make: From an optimizer, as Keras writes it down, to the steps; what it raises is raised.
     """
     step_size = {"class_name": options.optimizer, "config": {"learning_rate": float(learning_rate)}}
-    recorder = _Recorder(options.stop, _progress_bar(epochs * -(-len(train) // options.batch_size), options.progress))
+    total = epochs * -(-len(train) // options.batch_size)
+    bar = progress_bar(total, "training", "batch", shown=options.progress, delay=0.5)
+    recorder = _Recorder(options.stop, bar)
     stopped, steps = False, None
     try:
         with interrupts_held() as look:
@@ -366,15 +369,6 @@ def _check_trained(model: keras.Model, rows: list[tuple[int, str, float, float]]
     lost = not_finite(model)
     if rows and lost is not None:
         raise FloatingPointError(f"weights must be finite, got NaN or inf in {lost!r} after epoch {last}: {cause}.")
-
-
-def _progress_bar(total: int, progress: bool | None) -> Any:
-    from tqdm.auto import tqdm
-    from tqdm.notebook import tqdm as notebook_tqdm
-
-    # disable=None is tqdm's word for "only on a terminal"; a notebook is none, yet someone looks.
-    disable = not progress if progress is not None else (False if issubclass(tqdm, notebook_tqdm) else None)
-    return tqdm(total=total, desc="training", unit="batch", leave=False, delay=0.5, disable=disable)
 
 
 class _Stopped(Exception):

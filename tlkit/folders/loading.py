@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tlkit._bar import progress_bar
 from tlkit.domains import Array, Domain, Split
 from tlkit.files.store import MAX_BYTES, Store, open_store
 from tlkit.folders.groups import Groups, name_groups, split_groups
@@ -236,9 +237,7 @@ def passing(files: Sequence[Path], what: str, progress: bool) -> Iterator[Path]:
     if not progress:
         yield from files
         return
-    from tqdm.auto import tqdm
-
-    with tqdm(total=len(files), desc=what, unit="image", leave=False) as bar:
+    with progress_bar(len(files), what, "image") as bar:
         for file in files:
             yield file
             bar.update()
