@@ -544,6 +544,14 @@ def test_loading_tensorflow_says_nothing(load: str) -> None:
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
 
 
+@pytest.mark.parametrize("switch", ["enable", "disable"])
+def test_loading_tensorflow_leaves_the_collector_as_it_was(switch: str) -> None:
+    run = run_python(
+        "-c", f"import gc; gc.{switch}(); import tlkit._keras; print(gc.isenabled(), gc.get_freeze_count())"
+    )
+    assert run.stdout.split() == [str(switch == "enable"), "0"], run.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("end", "kept"), [(ImportError, True), (KeyboardInterrupt, False)])
 def test_start_up_lines_explain_a_failure_and_no_interrupt(

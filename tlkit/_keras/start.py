@@ -8,7 +8,9 @@ failure.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import gc
 import logging
 import os
 import re
@@ -54,13 +56,27 @@ def start_up_lines_dropped() -> Iterator[None]:
             os.write(2, "".join(kept).encode())
 
 
-with start_up_lines_dropped():
+@contextlib.contextmanager
+def _not_collected() -> Iterator[None]:
+    """Within it no garbage is looked for: an import makes a million objects, and nearly all of them stay."""
+    on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if on:
+            gc.enable()
+
+
+with start_up_lines_dropped(), _not_collected():
     import keras
     import tensorflow as tf
 
     # The first look at the devices is what makes the CUDA lines appear; it initialises nothing else.
     tf.config.list_physical_devices()
 
+# At its end Python would look for garbage among all that TensorFlow has loaded, for a second.
+atexit.register(gc.freeze)
 
 _forked_while_running = False
 
