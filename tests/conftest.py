@@ -1,28 +1,32 @@
 """Fixtures that several test files share. What is session-scoped must not be trained or changed."""
 
+from __future__ import annotations
+
 import collections
 import gc
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import matplotlib as mpl
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-mpl.use("Agg")
 # Tests send Ctrl-C to themselves and to children, which a run in a script's background would ignore, and they with it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-from helpers import COLLECTED, LONG_AND_KEPT, NO_NETWORK, ROOT, random_split, toy_backbone
+from marks import COLLECTED, LONG_AND_KEPT
 from seconds_of_tests import BANK_FROM, SLOW_FROM, read_record
 
-from tlkit.backbones import Backbone
-from tlkit.domains import Domain, DomainPair, Split
 from tlkit.files import Collection, NotFetchedError
 from tlkit.grading.notebook import skip_grammars
+
+# Fixtures import what they need: the first process of xdist reads this, and the others wait until it has.
+if TYPE_CHECKING:
+    from tlkit.backbones import Backbone
+    from tlkit.domains import DomainPair, Split
 
 skip_grammars()
 
@@ -69,6 +73,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def pictures_in_memory() -> None:
+    """Figures need no screen."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+
+
+@pytest.fixture(autouse=True, scope="session")
 def feature_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Tests leave nothing in the user's own feature store, and find nothing there."""
     folder = tmp_path_factory.mktemp("features")
@@ -77,10 +89,15 @@ def feature_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-def pytest_collection_finish() -> None:
-    """What was imported and collected stays to the end: no garbage collection need look at it again."""
-    gc.collect()
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[object]:
+    """What is imported and collected stays to the end: no garbage collection need look at it, now or later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -96,22 +113,32 @@ def widgets_closed() -> Iterator[None]:
 @pytest.fixture
 def toy() -> Backbone:
     """A fresh toy backbone, to be trained."""
+    from helpers import toy_backbone
+
     return toy_backbone()
 
 
 @pytest.fixture(scope="session")
 def still_toy() -> Backbone:
     """One toy backbone for all tests that only look."""
+    from helpers import toy_backbone
+
     return toy_backbone(seed=7)
 
 
 @pytest.fixture(scope="session")
 def split() -> Split:
+    from helpers import random_split
+
     return random_split(24)
 
 
 @pytest.fixture(scope="session")
 def pair() -> DomainPair:
+    from helpers import random_split
+
+    from tlkit.domains import Domain, DomainPair
+
     source, target = (
         Domain(name, random_split(24, seed=seed), random_split(15, seed=seed + 1), ("a", "b", "c"))
         for name, seed in (("source", 1), ("target", 3))
@@ -136,6 +163,8 @@ def data_with(collection: Collection, folder: Callable[[], Path], fetch: Callabl
     try:
         return folder().parents[1]
     except NotFetchedError as error:
+        from helpers import ROOT
+
         copy = ROOT.parent / "shared" / "data" / f"{next(iter(collection.files))}.tar.gz"
         if not copy.is_file():
             pytest.skip(f"{error} Nor is there a copy of the archive, {copy}.")
@@ -187,6 +216,8 @@ def fetched_cells(data_with_cells: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Every attempt to reach the network raises, as on a machine without one."""
     import socket
+
+    from helpers import NO_NETWORK
 
     saved = {name: getattr(socket, name) for name in ("create_connection", "getaddrinfo", "gethostbyname")}
     connect, connect_ex = socket.socket.connect, socket.socket.connect_ex

@@ -6,10 +6,9 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import ipywidgets
 import numpy as np
@@ -25,29 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # Keras 3.15 hands its variables to h5py in a way that NumPy 2 is going to drop; nothing that tlkit could do.
 KERAS_SAVES_WITH_A_WARNING = "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
 
-# Every test that was found, those included that -m leaves out: tests/conftest.py notes them.
-COLLECTED = pytest.StashKey[set[str]]()
-
-# `make test` runs these, however long they take: each notebook once, and the class on which most of grading is tested.
-LONG_AND_KEPT = (
-    "test_strict_nbval_within_binders_memory",
-    "test_strict_nbval_where_nothing_was_fetched",
-    "test_a_class_is_graded_whatever_it_hands_in",
-)
-
 TOY_STAGE_ENDS = ("one_out", "two_out")
-
-
-def in_bank(values: Iterable[Any], *, but: Collection[Any], names: int = 1) -> list[Any]:
-    """Values for ``parametrize``, of which `make test` takes a sample, those of ``but``, and `make bank` the rest.
-
-    With several names each value is a tuple, one for each name.
-    """
-    values = list(values)
-    assert set(but) <= set(values)
-    marks = [pytest.mark.slow, pytest.mark.bank]
-    cases = [(each,) if names == 1 else each for each in values]
-    return [each if each in but else pytest.param(*case, marks=marks) for each, case in zip(values, cases, strict=True)]
 
 
 def with_fewer_tests(pair: DomainPair, n: int) -> DomainPair:

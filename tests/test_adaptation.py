@@ -7,7 +7,8 @@ from typing import Any
 import build_notebooks
 import numpy as np
 import pytest
-from helpers import in_bank, raises_one_line, random_split, same_weights, toy_backbone
+from helpers import raises_one_line, random_split, same_weights, toy_backbone
+from marks import in_bank
 from scipy import linalg
 
 import tlkit

@@ -4,7 +4,8 @@ import adaptation_tables as tables
 import build_notebooks
 import numpy as np
 import pytest
-from helpers import assert_says_how_it_was_made, in_bank, same_accuracy
+from helpers import assert_says_how_it_was_made, same_accuracy
+from marks import in_bank
 
 from tlkit._keras import keras
 from tlkit.tables import FOLDER, read_table

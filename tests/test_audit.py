@@ -11,7 +11,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import in_bank, raises_one_line, random_split, run_python, same_weights, toy_backbone
+from helpers import raises_one_line, random_split, run_python, same_weights, toy_backbone
+from marks import in_bank
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 from traps import (

@@ -8,7 +8,6 @@ import pytest
 from helpers import (
     KERAS_SAVES_WITH_A_WARNING,
     TOY_STAGE_ENDS,
-    in_bank,
     largest_difference,
     raises_one_line,
     random_split,
@@ -16,6 +15,7 @@ from helpers import (
     toy_backbone,
     toy_model,
 )
+from marks import in_bank
 
 from tlkit._keras import keras
 from tlkit.audit import audit_fit, diagnose

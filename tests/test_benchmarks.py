@@ -6,7 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from helpers import ROOT, in_bank, run_python
+from helpers import ROOT, run_python
+from marks import in_bank
 from typer.testing import CliRunner
 
 sys.path.insert(0, str(ROOT))  # benchmarks/ lies in the checkout, not in the installed package

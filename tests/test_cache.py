@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import ROOT, in_bank, largest_difference, raises_one_line, random_split, same_weights, toy_backbone
+from helpers import ROOT, largest_difference, raises_one_line, random_split, same_weights, toy_backbone
+from marks import in_bank
 
 from tlkit._keras import keras, tf
 from tlkit._keras.code import Code

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import KERAS_SAVES_WITH_A_WARNING, in_bank, raises_one_line, toy_backbone
+from helpers import KERAS_SAVES_WITH_A_WARNING, raises_one_line, toy_backbone
+from marks import in_bank
 from rich.console import Console
 from traps import (
     CLASSES,

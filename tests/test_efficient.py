@@ -6,15 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from helpers import (
-    KERAS_SAVES_WITH_A_WARNING,
-    in_bank,
-    raises_one_line,
-    random_split,
-    same_weights,
-    toy_backbone,
-    weights_of,
-)
+from helpers import KERAS_SAVES_WITH_A_WARNING, raises_one_line, random_split, same_weights, toy_backbone, weights_of
+from marks import in_bank
 from scipy.special import erf
 
 from tlkit._keras import keras, tf

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from helpers import (
     KERAS_SAVES_WITH_A_WARNING,
-    in_bank,
     largest_difference,
     raises_one_line,
     random_split,
     run_python,
     same_weights,
 )
+from marks import in_bank
 from test_backbones import answers, global_random_states, kernels_of
 
 import tlkit

@@ -8,7 +8,6 @@ import pytest
 from helpers import (
     KERAS_SAVES_WITH_A_WARNING,
     TOY_STAGE_ENDS,
-    in_bank,
     raises_one_line,
     random_split,
     run_python,
@@ -16,6 +15,7 @@ from helpers import (
     toy_backbone,
     weights_of,
 )
+from marks import in_bank
 
 import tlkit
 from tlkit._keras import keras

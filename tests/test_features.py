@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from helpers import in_bank, largest_difference, raises_one_line, random_split, same_weights, toy_backbone
+from helpers import largest_difference, raises_one_line, random_split, same_weights, toy_backbone
+from marks import in_bank
 
 from tlkit._keras import keras
 from tlkit.backbones import Backbone, load_backbone

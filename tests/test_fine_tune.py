@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import in_bank, raises_one_line, random_split, same_weights, toy_backbone, weights_of
+from helpers import raises_one_line, random_split, same_weights, toy_backbone, weights_of
+from marks import in_bank
 
 from tlkit._keras import keras
 from tlkit.backbones import Backbone, load_backbone

@@ -17,7 +17,6 @@ from helpers import (
     control,
     controls,
     html_of,
-    in_bank,
     largest_difference,
     raises_one_line,
     random_split,
@@ -27,6 +26,7 @@ from helpers import (
     weights_of,
     with_fewer_tests,
 )
+from marks import in_bank
 from matplotlib.figure import Figure
 from PIL import Image
 

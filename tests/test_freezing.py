@@ -2,16 +2,8 @@
 
 import numpy as np
 import pytest
-from helpers import (
-    TOY_STAGE_ENDS,
-    in_bank,
-    raises_one_line,
-    random_split,
-    same_weights,
-    toy_backbone,
-    toy_model,
-    weights_of,
-)
+from helpers import TOY_STAGE_ENDS, raises_one_line, random_split, same_weights, toy_backbone, toy_model, weights_of
+from marks import in_bank
 
 from tlkit._keras import keras
 from tlkit.backbones import Backbone, layers_up_to, load_backbone, wrap_backbone

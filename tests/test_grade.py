@@ -23,7 +23,8 @@ from threading import Thread
 from urllib.parse import unquote
 
 import pytest
-from helpers import ROOT, in_bank, raises_one_line, run_python
+from helpers import ROOT, raises_one_line, run_python
+from marks import in_bank
 
 from tlkit import cli
 from tlkit.grading import submissions

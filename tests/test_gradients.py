@@ -5,10 +5,11 @@ import math
 import numpy as np
 import pytest
 import sympy
-from helpers import in_bank, raises_one_line, run_python
+from helpers import raises_one_line, run_python
 from hypothesis import given as with_random
 from hypothesis import settings
 from hypothesis import strategies as st
+from marks import in_bank
 
 from tlkit._keras import keras, tf
 from tlkit.gradients import GradientTriangle, gradient_triangle

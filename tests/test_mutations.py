@@ -8,7 +8,8 @@ from pathlib import Path
 
 import build_notebooks
 import pytest
-from helpers import ROOT, in_bank
+from helpers import ROOT
+from marks import in_bank
 
 sys.path.insert(0, str(Path(__file__).parent / "exercises"))
 

@@ -7,7 +7,8 @@ import numpy as np
 import pretrain
 import pretraining_tables
 import pytest
-from helpers import assert_says_how_it_was_made, in_bank, raises_one_line, same_accuracy, same_weights
+from helpers import assert_says_how_it_was_made, raises_one_line, same_accuracy, same_weights
+from marks import in_bank
 
 import tlkit
 from tlkit.backbones import small_resnet

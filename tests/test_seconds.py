@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 import seconds_of_tests
-from helpers import COLLECTED, ROOT
+from helpers import ROOT
+from marks import COLLECTED
 from seconds_of_tests import RECORDED_FROM
 
 # A test of each kind: seconds in the record, and what it is marked as then.

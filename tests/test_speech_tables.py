@@ -5,7 +5,8 @@ import itertools
 import numpy as np
 import pytest
 import speech_tables
-from helpers import assert_says_how_it_was_made, in_bank
+from helpers import assert_says_how_it_was_made
+from marks import in_bank
 from speech_tables import CHOSEN_AT, DRAWS, EPOCHS, PAIRS, PER_CLASS, PROBED, RATES, TRAINED
 from table_rows import Rows, best_setting
 

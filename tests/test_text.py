@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 import text_reference
-from helpers import KERAS_SAVES_WITH_A_WARNING, in_bank, largest_difference, raises_one_line, same_weights
+from helpers import KERAS_SAVES_WITH_A_WARNING, largest_difference, raises_one_line, same_weights
+from marks import in_bank
 from test_backbones import global_random_states
 
 from tlkit._keras import keras

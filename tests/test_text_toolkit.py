@@ -14,12 +14,12 @@ from helpers import (
     KERAS_SAVES_WITH_A_WARNING,
     control,
     html_of,
-    in_bank,
     largest_difference,
     raises_one_line,
     run_python,
     same_weights,
 )
+from marks import in_bank
 from PIL import Image
 
 import tlkit

@@ -11,7 +11,8 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import ROOT, in_bank, raises_one_line, random_split, run_python, same_weights, toy_backbone, weights_of
+from helpers import ROOT, raises_one_line, random_split, run_python, same_weights, toy_backbone, weights_of
+from marks import in_bank
 
 from tlkit._keras import keras, tf
 from tlkit._steps import interrupts_held

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import in_bank
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from marks import in_bank
 from traps import Given, compiled, images, one_hot, predictions, state_of
 
 from tlkit._keras import keras, tf

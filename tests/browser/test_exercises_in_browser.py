@@ -3,19 +3,19 @@
 import re
 import shutil
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Any
-
-import pytest
-
-pytest.importorskip("nbgrader", reason="pip install 'tlkit[exercises]'")
 
 import build_exercises
 import nbformat
+import pytest
 from lab_in_browser import Server, jupyterlab, open_notebook
 from playwright.sync_api import expect
 
-# nbgrader's own: SQLAlchemy's sessions, nbconvert's templates.
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [
+    pytest.mark.skipif(find_spec("nbgrader") is None, reason="pip install 'tlkit[exercises]'"),
+    pytest.mark.filterwarnings("ignore"),  # nbgrader's own: SQLAlchemy's sessions, nbconvert's templates
+]
 
 ASSIGNMENT, NOTEBOOK = "ps1", "ps1_gradients"
 

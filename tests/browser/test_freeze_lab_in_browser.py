@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from helpers import in_bank
 from lab_in_browser import (
     Server,
     ask_kernel,
@@ -17,6 +16,7 @@ from lab_in_browser import (
     set_theme,
     write_notebook,
 )
+from marks import in_bank
 from playwright.sync_api import expect
 
 from browser.looks import look_at

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import build_exercises
 import runner
-from helpers import in_bank
+from marks import in_bank
 
 from tlkit.text import text_status
 

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import build_exercises
 import runner
-from helpers import in_bank
+from marks import in_bank
 from test_banks import ANSWERS, ASSIGNMENTS, of_kind, solutions_of
 
 pytest.importorskip("nbgrader", reason="needs tlkit[exercises]")

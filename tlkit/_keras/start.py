@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO
 
-__all__ = ["check_process", "keras", "start_up_lines_dropped", "tf"]
+__all__ = ["check_process", "keras", "not_collected", "start_up_lines_dropped", "tf"]
 
 _START_UP_LINE = re.compile(
     r"^(WARNING: All log messages before absl::InitializeLog"
@@ -57,7 +57,7 @@ def start_up_lines_dropped() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _not_collected() -> Iterator[None]:
+def not_collected() -> Iterator[None]:
     """Within it no garbage is looked for: an import makes a million objects, and nearly all of them stay."""
     on = gc.isenabled()
     gc.disable()
@@ -68,7 +68,7 @@ def _not_collected() -> Iterator[None]:
             gc.enable()
 
 
-with start_up_lines_dropped(), _not_collected():
+with start_up_lines_dropped(), not_collected():
     import keras
     import tensorflow as tf
 
