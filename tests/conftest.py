@@ -97,6 +97,7 @@ def pytest_collection() -> Iterator[object]:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(10_000, 10, 10)  # a traced step is thousands of objects that stay, and garbage all at once
         gc.enable()
 
 

@@ -7,7 +7,6 @@ import sys
 
 import pytest
 from helpers import ROOT, run_python
-from marks import in_bank
 from typer.testing import CliRunner
 
 sys.path.insert(0, str(ROOT))  # benchmarks/ lies in the checkout, not in the installed package
@@ -138,6 +137,7 @@ MEASURED = set(startup.COMMANDS) | ({"tlkit demo, first output"} if sys.platform
 
 
 @pytest.mark.slow
+@pytest.mark.bank
 def test_startup() -> None:
     results = startup.run(repeats=1)
     assert set(results) == MEASURED
@@ -240,7 +240,8 @@ def test_all_ways_are_measured_on_the_same_data() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("job", in_bank(["frozen", "conv5"], but=["frozen"]))
+@pytest.mark.bank
+@pytest.mark.parametrize("job", ["frozen", "conv5"])
 def test_plain_keras_trains_what_tlkit_trains(job: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from tlkit._keras import keras
     from tlkit._steps import Steps

@@ -76,6 +76,8 @@ def run(tmp_path):
     return run
 
 
+@pytest.mark.slow
+@pytest.mark.bank
 def test_the_peak_is_seen_after_the_memory_was_given_back(run, tmp_path):
     # The kernel writes down its own high-water mark, as the kernel of the system counts it.
     array = 300 * MB
@@ -99,6 +101,7 @@ def test_a_notebook_that_wants_too_much_memory_is_caught(run):
 
 
 @pytest.mark.slow
+@pytest.mark.bank
 def test_without_a_cgroup_looking_is_enough(run, monkeypatch):
     monkeypatch.setattr(check_binder, "_set_limit", lambda *args: False)
     result = run("import numpy as np; numbers = np.ones(10**9, np.uint8)", "import time; time.sleep(60)", memory_mb=400)
@@ -112,6 +115,7 @@ def test_a_failing_notebook_says_why(run):
 
 
 @pytest.mark.slow
+@pytest.mark.bank
 def test_a_notebook_without_an_end_is_ended(run):
     result = run("while True: pass", seconds=1, stop_after=4)
     assert result.outcome == "too long"

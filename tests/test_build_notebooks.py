@@ -50,6 +50,8 @@ def test_where_tlkit_is_there_setting_up_says_and_does_nothing(capfd, no_network
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
+@pytest.mark.bank
 def test_after_setting_up_a_plain_import_of_keras_says_nothing():
     run = run_python("-c", f"{build_notebooks.SETUP}\nimport keras, tensorflow as tf\ntf.constant(1)")
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")

@@ -210,6 +210,8 @@ def shortened(monkeypatch: pytest.MonkeyPatch) -> None:
     control_tables.source_training.cache_clear()
 
 
+@pytest.mark.slow
+@pytest.mark.bank
 def test_a_run_that_was_stopped_goes_on_and_finds_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     shortened(monkeypatch)
     control_tables.main(tmp_path)

@@ -250,6 +250,7 @@ def test_trainable_weights_are_what_keras_counts(mnist: dict[str, dict[str, floa
 
 
 @pytest.mark.slow
+@pytest.mark.bank
 def test_optdigits_frozen_is_at_least_96_percent_and_6_points_above_raw_pixels(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from federated_tables import CHOOSING, CLIENTS, DRAWS, HEAD_RATES, METHODS, NAMES, PER_CLASS, ROUNDS, SCENARIOS, STARTS
 from helpers import assert_says_how_it_was_made
+from marks import in_bank
 from table_rows import Rows
 
 from tlkit.federated import HANDS
@@ -54,7 +55,7 @@ def test_clients_of_a_choice_are_tested_on_training_images_that_are_no_labels() 
         assert not labels & {image.tobytes() for _, test in clients for image in test.x}
 
 
-@pytest.mark.parametrize("method", ["federated", "alone"])
+@pytest.mark.parametrize("method", in_bank(["federated", "alone"], but=["federated"]))
 def test_a_figure_measured_anew(method: str, tmp_path) -> None:
     table = Rows(tmp_path / "federated.csv", "", "", *NAMES, "draw", "round", "client")
     choices = Rows(FOLDER / "federated_choices.csv", "", "", *NAMES, "rate")

@@ -79,6 +79,8 @@ def test_no_label_comes_from_a_tested_speaker(fetched_speech: None, monkeypatch:
     assert all(not labelled & tested and len(tested) == 2 for labelled, tested in seen)
 
 
+@pytest.mark.slow
+@pytest.mark.bank
 def test_real_speakers_without_one_label(fetched_speech: None) -> None:
     backbone = tlkit.load_backbone("resnet_voices")
     whole = tlkit.join(backbone.model, tlkit.load_source_head(backbone))

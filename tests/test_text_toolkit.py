@@ -538,6 +538,8 @@ def test_a_part_of_the_tests_is_an_even_part_and_said(pair: DomainPair, monkeypa
     assert "Scored on 15 of 60 target test texts and 15 of 60 source test texts." in lab.sentence
 
 
+@pytest.mark.slow
+@pytest.mark.bank
 def test_head_first_begins_with_the_best_head(lab: FreezeLab, pair: DomainPair) -> None:
     for stage in (1, 3):
         lab.freeze_to(stage)
@@ -562,6 +564,8 @@ def test_the_raw_baseline_is_that_of_words_and_called_so(lab: FreezeLab, pair: D
     assert "None" not in shown
 
 
+@pytest.mark.slow
+@pytest.mark.bank
 def test_source_and_target_may_be_padded_to_different_lengths(pair: DomainPair) -> None:
     """Padding is nothing: the lab reads the same scores from a source that has more of it."""
     longer = [

@@ -613,7 +613,7 @@ from tlkit.training import fit
 
 two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 cases = {  # examples, size of a batch, optimizer
-    "odd batches": (23, 5, "sgd"), "a last batch of one, adam, a penalty": (25, 8, "adam"), "BatchNorm": (24, 6, "sgd"),
+    "odd batches, the last of one, adam, a penalty": (22, 7, "adam"), "BatchNorm": (24, 6, "sgd"),
 }
 results = {}
 for name, (n, batch_size, optimizer) in cases.items():
@@ -623,7 +623,7 @@ for name, (n, batch_size, optimizer) in cases.items():
         model = tail_and_head(train_batchnorm=name == "BatchNorm")
         if "penalty" in name:
             model.layers[-1].get_layer("logits").kernel.regularizer = keras.regularizers.L2(0.1)
-        held_out = random_split(9, seed=5) if name == "odd batches" else None
+        held_out = random_split(9, seed=5) if "odd" in name else None
         history = fit(model, random_split(n), **arguments, validation=held_out, progress=False, strategy=strategy)
         runs.append((model.get_weights(), history))
     (one, rows), (other, other_rows) = runs
@@ -652,13 +652,11 @@ ANOTHER_ORDER_OF_SUMMING = 1e-5
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", ["odd batches", "a last batch of one, adam, a penalty"])
-def test_two_devices_give_the_weights_and_the_history_of_one(
-    two_devices: dict[str, dict[str, float]], case: str
-) -> None:
-    assert two_devices[case]["weights"] < ANOTHER_ORDER_OF_SUMMING
-    assert two_devices[case]["history"] < ANOTHER_ORDER_OF_SUMMING
-    assert two_devices[case]["rows"]
+def test_two_devices_give_the_weights_and_the_history_of_one(two_devices: dict[str, dict[str, float]]) -> None:
+    found = two_devices["odd batches, the last of one, adam, a penalty"]
+    assert found["weights"] < ANOTHER_ORDER_OF_SUMMING
+    assert found["history"] < ANOTHER_ORDER_OF_SUMMING
+    assert found["rows"]
 
 
 @pytest.mark.slow
