@@ -128,6 +128,7 @@ def test_a_draw_that_notebook_08_does_not_train_live_gives_its_stored_row():
 
 
 @pytest.mark.slow
+@pytest.mark.bank
 def test_a_draw_of_the_photographs_is_measured_again(monkeypatch):
     """Of raw pixels; what the network computes has an oracle of its own."""
     monkeypatch.setattr(photo_tables, "DRAWS", 1)

@@ -622,6 +622,8 @@ def test_from_scratch_nothing_of_what_was_pretrained_is_left(pair: DomainPair, m
         assert np.abs(weight.numpy() - known).min() > 0.5, weight.path
 
 
+@pytest.mark.slow
+@pytest.mark.bank
 def test_stop_and_reset(lab: FreezeLab) -> None:
     start = lab.model.get_weights()
     lab.freeze_to(0)
