@@ -72,6 +72,26 @@ def cells_of(number, needed):
 
 @pytest.mark.slow
 @pytest.mark.bank
+def test_a_target_that_notebook_02_does_not_read_live_gives_its_stored_rows():
+    before = ("import hashlib", "from scipy import", "SEED = ", "pair = ", "backbone = ", "head = ", "def embed(")
+    framing = ("def cropped(", "def boxed(", "framings = ", "def reframed(", "images = ")
+    after = ("def power(", "copy = ", "def tried(", "tests = ", "def one_draw(")
+    names = {}
+    exec("\n".join(cells_of("02", (*before, *framing, *after))), names)
+    assert {target for target, _ in names["live"]} == {"mnist"}
+    names["live"] = [key for key in names["tests"] if key[0] == "optdigits"]
+    made = names["pd"].DataFrame(names["one_draw"](0))
+    names["limits"].restore_original_limits()
+    at = ["draw", "target", "framing"]
+    stored = tlkit.stored_table("framing_and_methods", draws=[0]).query("target == 'optdigits'")
+    both = made.merge(stored, on=at, suffixes=("", ", stored"), validate="one_to_one")
+    assert len(both) == len(stored) == 2
+    for method in stored.columns.drop(at):
+        assert abs(both[method] - both[f"{method}, stored"]).max() < 0.02  # as in the notebook
+
+
+@pytest.mark.slow
+@pytest.mark.bank
 def test_a_draw_that_notebook_03_does_not_train_live_gives_its_stored_row():
     (cell,) = cells_of("03", ("def small_source(",))
     pair = tlkit.load_pair("printed", "mnist")

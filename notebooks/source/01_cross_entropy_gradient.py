@@ -450,7 +450,7 @@ def head_loss(W, b, X, Y):
 
 
 # %%
-K, D, N = 3, 4, 2
+K, D, N, POINTS = 3, 4, 2, 5
 W_, b_, X_, Y_ = map(sympy.IndexedBase, ("W", "b", "X", "Y"))
 rows = [[sum(W_[k, d] * X_[j, d] for d in range(D)) + b_[k] for k in range(K)] for j in range(N)]
 head_formula = sum(
@@ -463,7 +463,7 @@ head_formula = head_formula / N
 # numbers does each column of the comparison hold? The sizes are in the cell above.
 
 # %% tags=["summary-1"]
-for seed in range(SEEDS):
+for seed in range(POINTS):
     rng = np.random.default_rng(seed)
     point = {"W": rng.normal(size=(K, D)), "b": rng.normal(size=K), "X": rng.normal(size=(N, D))}
     labels = {"Y": np.eye(K)[rng.integers(K, size=N)]}
@@ -562,17 +562,20 @@ assert np.allclose(head_gradients(**start, X=X, Y=Y)["b"], 0)
 
 # %% [markdown]
 # Gradient descent, written out: $\theta \leftarrow \theta - \alpha\, \partial L/\partial \theta$, again and again. The
-# function takes what you *believe* $\partial L/\partial z$ to be, so that you can try beliefs.
+# function takes what you *believe* $\partial L/\partial z$ to be, so that you can try beliefs. It stops early when a
+# number overflows, or when `enough` of the training images are read right.
 
 
 # %%
-def train(X, Y, belief, learning_rate, steps=STEPS, W=start["W"], b=start["b"]):
+def train(X, Y, belief, learning_rate, steps=STEPS, W=start["W"], b=start["b"], enough=np.inf):
     log = []  # before each step: training loss, training accuracy, mean size of the push on an image's logits
     for _ in range(steps):
         Z = X @ W.T + b  # (n, K)
         push = belief(softmax(Z), Y)
         hits = Z.argmax(axis=1) == Y.argmax(axis=1)
         log.append((loss_from_logits(Z, Y).mean(), hits.mean(), np.abs(push).sum(axis=1).mean()))
+        if hits.mean() >= enough or not np.isfinite(log[-1][0]):  # nothing comes after an overflow
+            break
         W, b = W - learning_rate * push.T @ X / len(X), b - learning_rate * push.mean(axis=0)
     return W, b, np.array(log)
 
@@ -591,7 +594,7 @@ RATES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 
 @np.errstate(all="ignore")  # a wrong belief may overflow: it is then not chosen
 def best_rate(belief):
-    losses = [np.mean([train(*draw, belief, rate)[2][:, 0] for draw in draws]) for rate in RATES]
+    losses = [np.mean([train(*draw, belief, rate)[2][:, 0].mean() for draw in draws]) for rate in RATES]
     return RATES[int(np.argmin(np.nan_to_num(losses, nan=np.inf)))]
 
 
@@ -777,7 +780,7 @@ figure, axes = plt.subplots(1, 2, figsize=(8.5, 3.2), layout="constrained")
 for (name, logs), color in zip(long_logs.items(), (SOURCE_COLOR, TARGET_COLOR), strict=True):
     for i, log in enumerate(logs):
         for column, ax in zip((0, 2), axes, strict=True):
-            ax.loglog(np.arange(LONG) + 1, log[:, column], color=color, alpha=0.6, label=name if i == 0 else None)
+            ax.loglog(np.arange(len(log)) + 1, log[:, column], color=color, alpha=0.6, label=name if i == 0 else None)
 axes[0].set(xlabel="step", ylabel="training cross-entropy (nats)")
 axes[1].set(xlabel="step", ylabel=r"push on an image: sum of $|\partial L/\partial z_i|$")
 legend = axes[1].legend(frameon=False)
@@ -874,9 +877,8 @@ PUSH_RATES = (0.3, 1.0, 3.0, 10.0)
 # %%
 def steps_to_learn(belief, rate, scale, seed):
     W = np.random.default_rng(seed).normal(size=start["W"].shape) * scale
-    *_, log = train(*draws[seed], belief, rate, steps=LIMIT, W=W)
-    reached = np.flatnonzero(log[:, 1] >= 19 / 20)
-    return int(reached[0]) if reached.size else LIMIT
+    *_, log = train(*draws[seed], belief, rate, steps=LIMIT, W=W, enough=19 / 20)
+    return len(log) - 1 if log[-1, 1] >= 19 / 20 else LIMIT
 
 
 def fastest(belief, scale):
@@ -1162,7 +1164,9 @@ kernel_gradient.shape
 # %% tags=["nbval-ignore-output"]
 plain.set_weights([start["W"].T, start["b"]])
 plain.compile(keras.optimizers.SGD(rates["ŷ − y"]), keras_loss)
-plain.fit(X, Y.argmax(axis=1), batch_size=len(X), epochs=STEPS, verbose=0)
+plain.optimizer.build(plain.trainable_variables)
+batches = tf.data.Dataset.from_tensors((X, Y.argmax(axis=1))).repeat(STEPS)  # one epoch of STEPS equal batches
+plain.fit(batches, verbose=0)
 W, b, _ = runs[SEED]
 kernel, bias = plain.get_weights()
 np.testing.assert_allclose(kernel.T, W, atol=1e-3)

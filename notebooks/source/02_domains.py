@@ -65,8 +65,8 @@ from tlkit.widgets import DomainCompare
 # %%
 SEED = 0
 DRAWS = 10  # how often labels and images of section 8 are drawn anew
-LIVE = 1  # so many of these draws are made here; the others come from a stored table
-TEST_IMAGES = 800  # of each domain in sections 7 and 8: as many as optdigits has
+LIVE = 1  # so many of these draws are made here, on mnist alone; the others come from a stored table
+TEST_IMAGES = {"printed": 400, "mnist": 800, "optdigits": 800}  # in sections 7 and 8; optdigits has no more
 COLORS = dict(zip(("printed", "mnist", "optdigits"), plots.PALETTE, strict=False))
 SHAPES = dict(zip(COLORS, "oX^", strict=True))
 plt.rcParams["image.interpolation"] = "nearest"  # show pixels as they are
@@ -412,7 +412,8 @@ def right(features, kernel=kernel, bias=bias):
 
 
 # %% tags=["nbval-ignore-output"]
-embedded = {name: embed(domain.test) for name, domain in domains.items()}
+pooled = {n: tlkit.pool_features(tlkit.cache_features(backbone.model, d.test)) for n, d in domains.items()}
+embedded = {name: tlkit.Split(pooled[name], domain.test.y) for name, domain in domains.items()}
 zero_shot = pd.DataFrame({name: tlkit.mean_interval(right(test)) for name, test in embedded.items()})
 zero_shot.index = ["accuracy", "± (95 %)"]
 zero_shot.round(3)
@@ -536,7 +537,7 @@ guess_stretched = Predict("How many points does the accuracy on mnist lose from 
 guess_stretched
 
 # %% tags=["nbval-ignore-output"]
-images = {(n, f): reframed(domain.test[:TEST_IMAGES], f) for n, domain in domains.items() for f in framings}
+images = {(n, f): reframed(domain.test[: TEST_IMAGES[n]], f) for n, domain in domains.items() for f in framings}
 framed = {key: embed(split) for key, split in images.items()}
 cells = {key: right(test) for key, test in framed.items()}
 zero = pd.DataFrame({n: {f: cells[n, f].mean() for f in framings} for n in domains})
@@ -561,7 +562,7 @@ for name in domains:  # stretching costs on every domain
 for name in ("printed", "optdigits"):  # and more on mnist than on the others; their images are others, too
     apart = np.subtract(lost[name]["stretched"], lost["mnist"]["stretched"])[0]
     assert apart > np.hypot(lost[name]["stretched"][1], lost["mnist"]["stretched"][1])
-bundled = {name: right(test)[:TEST_IMAGES].mean() for name, test in embedded.items()}
+bundled = {name: right(test)[: TEST_IMAGES[name]].mean() for name, test in embedded.items()}
 assert all(abs(zero.loc["box", name] - bundled[name]) < 0.01 for name in domains)
 
 # %% [markdown]
@@ -664,6 +665,7 @@ def tried(source, from_source, unlabelled, labelled, key):
 
 # %%
 tests = {(name, f): framed[name, f] for name in ("mnist", "optdigits") for f in ("box", "stretched")}
+live = [key for key in tests if LIVE == DRAWS or key[0] == "mnist"]
 printed = pair.source.train
 
 
@@ -671,7 +673,7 @@ printed = pair.source.train
 def one_draw(draw):
     source = embed(printed[np.random.default_rng(draw).choice(len(printed), 1000, replace=False)])
     from_source = logistic_regression(source)
-    for name, framing in tests:
+    for name, framing in live:
         pool = domains[name].train
         unlabelled = pool[np.random.default_rng(draw).choice(len(pool), 500, replace=False)]  # alike in both framings
         parts = (reframed(part, framing) for part in (unlabelled, pool.take(10, seed=draw)))
@@ -680,13 +682,14 @@ def one_draw(draw):
 
 
 # %% [markdown]
-# One draw is made here. The other nine come from a stored table, which `tools/course_tables.py` made with this
-# notebook's own cells and `LIVE = 10`.
+# One draw is made here, on mnist. All others, and those on `optdigits`, come from a stored table, which
+# `tools/course_tables.py` made with this notebook's own cells and `LIVE = 10`.
 
 # %% tags=["nbval-ignore-output"]
 here = [row for draw in range(LIVE) for row in one_draw(draw)]
-stored = tlkit.stored_table("framing_and_methods", draws=range(LIVE, DRAWS))
-draws = pd.concat([pd.DataFrame(here), stored]).set_index(["target", "framing"])
+stored = tlkit.stored_table("framing_and_methods", draws=range(DRAWS if LIVE < DRAWS else 0))
+draws = pd.concat([pd.DataFrame(here), stored]).drop_duplicates(["draw", "target", "framing"])  # the first stays
+draws = draws.set_index(["target", "framing"])
 scores = draws.drop(columns="draw").groupby(level=[0, 1], sort=False).agg(tlkit.mean_interval)
 scores.map(lambda cell: f"{cell[0]:.3f} ± {cell[1]:.3f}")
 
@@ -796,10 +799,10 @@ float(apart)
 # ## 9. The same in plain Keras
 #
 # `embed` above is plain Keras already: a `GlobalAveragePooling2D` on the base, and `predict_on_batch`. In section 5
-# tlkit made the same features with `cache_features` and `pool_features`. Are they equal?
+# tlkit made the same features with `cache_features` and `pool_features`. Are they equal, for 50 images of each domain?
 
 # %% tags=["nbval-ignore-output"]
-largest = max(abs(embed(sample[name]).x - features[name]).max() for name in domains)
+largest = max(abs(embed(sample[name][:50]).x - features[name][:50]).max() for name in domains)
 assert largest < 1e-4
 float(largest)
 
@@ -811,8 +814,8 @@ float(largest)
 logits = keras.layers.Dense(10)
 zero_shot_model = keras.Model(reads.input, logits(reads.output))
 logits.set_weights([kernel, bias])
-answers = zero_shot_model.predict(pair.target.test.x, batch_size=100, verbose=0).argmax(axis=1)
-in_keras = {"zero-shot": float((answers == pair.target.test.y).mean())}
+answers = zero_shot_model.predict(pair.target.test.x[::4], batch_size=100, verbose=0).argmax(axis=1)
+in_keras = {"zero-shot, every fourth image": float((answers == pair.target.test.y[::4]).mean())}
 
 few = embed(pair.target.train.take(10, seed=SEED))
 centre, scale = few.x.mean(axis=0), few.x.std(axis=0)
@@ -822,9 +825,12 @@ in_keras["probe on 100 labels"] = probe.score((embedded["mnist"].x - centre) / s
 in_keras
 
 # %% tags=["nbval-ignore-output"]
-with_tlkit = {"zero-shot": by_labels[0]["target"], "probe on 100 labels": tlkit.linear_probe(few, embedded["mnist"])}
+with_tlkit = {
+    "zero-shot, every fourth image": right(embedded["mnist"])[::4].mean(),
+    "probe on 100 labels": tlkit.linear_probe(few, embedded["mnist"]),
+}
 compared = pd.DataFrame({"plain Keras and scikit-learn": in_keras, "tlkit": with_tlkit})
-assert np.allclose(compared.iloc[:, 0], compared.iloc[:, 1], atol=0.001)  # two of 2,000 images
+assert np.allclose(compared.iloc[:, 0], compared.iloc[:, 1], atol=0.001)  # two of 2,000 images, or none of 500
 compared
 
 # %% [markdown]

@@ -298,7 +298,7 @@ for name in ("without bypasses", "the chain"):
 # Three ways to turn a sentence into numbers, and the same logistic regression (`linear_probe`) on each:
 #
 # - the **pretrained** encoder, frozen: 384 numbers per sentence;
-# - the same encoder with **random weights**: what the architecture does without having read anything;
+# - the same encoder with **random weights**, on tweets: what the architecture does without having read anything;
 # - **TF-IDF** on the same word pieces: one column per piece, computed from no other sentences than yours.
 #
 # Sentences that stand next to each other in a file have much in common, so both the pool and the test sentences are
@@ -335,8 +335,7 @@ at_all_stages = {name: features(every_stage, name) for name in TEXT_DOMAINS}
 ways = {
     name: {"pretrained": cut(at_all_stages[name], 7), "TF-IDF": (pools[name], tests[name])} for name in TEXT_DOMAINS
 }
-for name in ("movies", "tweets"):
-    ways[name]["random weights"] = features(untrained.model, name)
+ways["tweets"]["random weights"] = features(untrained.model, "tweets")
 ways["tweets"]["pretrained"][0]
 
 # %% [markdown]
@@ -388,9 +387,8 @@ for name in TEXT_DOMAINS:
     assert mean - half > 0  # no accident of the draw
     means = curves.query("domain == @name").pivot_table(index="per_class", columns="method", values="accuracy")
     assert means.loc[25, "pretrained"] > means.loc[100, "TF-IDF"]
-for name in ("movies", "tweets"):
-    mean, half = tlkit.mean_interval(level[name]["TF-IDF"] - level[name]["random weights"])
-    assert mean - half > 0  # worse than counting
+mean, half = tlkit.mean_interval(level["tweets"]["TF-IDF"] - level["tweets"]["random weights"])
+assert mean - half > 0  # worse than counting
 assert level.mean()[:, "pretrained"].idxmin() == "movies"
 
 # %% tags=["nbval-ignore-output"]
@@ -399,8 +397,7 @@ points.compare(100 * (level["tweets"]["pretrained"] - level["tweets"]["TF-IDF"])
 # %% [markdown]
 # - The pretrained encoder wins in each domain, and with a *quarter* of the labels: 25 of each class do more than 100
 #   with TF-IDF.
-# - The architecture alone is worth little: with random weights, tried on movies and tweets, it is worse than counting
-#   words.
+# - The architecture alone is worth little: with random weights, tried on tweets alone, it is worse than counting words.
 # - Movies are the hardest of the four. Section 8 has more to say about them.
 
 # %% [markdown]
@@ -679,10 +676,10 @@ class WarmUpThenCosine(keras.callbacks.Callback):
 # Here it is tried once, with the last block alone, on 100 labels of tweets. `fine_tune` freezes, cuts, caches and trains,
 # as for images.
 #
-# **Predict before you run:** how many of the 400 answers change, and do they get better?
+# **Predict before you run:** how many of 200 answers change, and do they get better?
 
 # %%
-changing = Predict("How many of the 400 answers change?", between=(0, 200))
+changing = Predict("How many of the 200 answers change?", between=(0, 100))
 changing
 
 # %%
@@ -692,29 +689,31 @@ steps = EPOCHS * -(-len(few) // BATCH)
 pretrained = backbone.model.get_weights()
 head = tlkit.build_head(backbone, 2)
 tlkit.fit_probe(head, ways["tweets"]["pretrained"][0].take(PER_CLASS, seed=SEED))  # of the same sentences
-answers = {"probe": tlkit.predict_classes(head, ways["tweets"]["pretrained"][1])}
+READ_AGAIN = tests["tweets"][:200]
+known = ways["tweets"]["pretrained"][1][: len(READ_AGAIN)]  # section 5 has read them all
+answers = {"probe": tlkit.predict_classes(head, known)}
 
 # %%
 schedule, size = [WarmUpThenCosine(RATE, steps)], {"epochs": EPOCHS, "learning_rate": RATE, "batch_size": BATCH}
 options = {"callbacks": schedule, "optimizer": "adamw", "seed": SEED, "progress": False, **size}
 history = tlkit.fine_tune(backbone, head, few, stage=STAGE, **options)
-answers["tuned"] = tlkit.predict_classes(head, tlkit.cache_features(backbone.model, tests["tweets"]))
+answers["tuned"] = tlkit.predict_classes(head, tlkit.cache_features(backbone.model, READ_AGAIN))
 backbone.model.set_weights(pretrained)
 
 # %% tags=["nbval-ignore-output"]
 changed = int((answers["probe"] != answers["tuned"]).sum())
-right = {name: round(float(np.mean(found == tests["tweets"].y)), 3) for name, found in answers.items()}
+right = {name: round(float(np.mean(found == READ_AGAIN.y)), 3) for name, found in answers.items()}
 {"answers that change": changed, **right}
 
 # %% tags=["nbval-ignore-output"]
 changing.compare(changed)
 
 # %%
-assert 5 < changed < 100
+assert 2 < changed < 50
 assert history["loss"].iloc[-1] < history["loss"].iloc[0]
 
 # %% [markdown]
-# The training loss falls, and some answers change. For better or worse? One draw of 100 labels and 400 test sentences
+# The training loss falls, and some answers change. For better or worse? One draw of 100 labels and 200 test sentences
 # cannot say. That takes more trainings than this notebook has time for.
 
 # %% [markdown]
@@ -988,7 +987,6 @@ staying = Predict("How many of the 200 answers stay when all six blocks are made
 staying
 
 # %%
-READ_AGAIN = tests["tweets"][:200]
 few = ways["tweets"]["pretrained"][0].take(PER_CLASS, seed=SEED)
 kernel, bias = logistic_regression(few)
 
@@ -1003,8 +1001,7 @@ def make_uniform(block_number):  # queries of 0: all scores are alike
 
 
 # %%
-known = ways["tweets"]["pretrained"][1]  # section 5 has read them all
-given = (known.x[: len(READ_AGAIN)] @ kernel + bias).argmax(axis=1)
+given = (known.x @ kernel + bias).argmax(axis=1)
 uniform = {}
 for name, block_numbers in {"first block": [1], "last block": [6], "all blocks": range(1, 7)}.items():
     for number in block_numbers:
@@ -1072,11 +1069,12 @@ sentence = keras.Input((None,), dtype="int32")
 whole = keras.Model(sentence, head(encoder(sentence)))  # token ids in, one logit out
 
 # %% tags=["nbval-ignore-output"]
-length = np.count_nonzero(READ_AGAIN.x, axis=1).max()
-answers = whole.predict(READ_AGAIN.x[:, :length], verbose=0)[:, 0] > 0
-agree = np.mean(answers == given)  # `given` are the probe's answers in section 10
+asked = READ_AGAIN[::2]
+length = np.count_nonzero(asked.x, axis=1).max()
+answers = whole.predict(asked.x[:, :length], verbose=0)[:, 0] > 0
+agree = np.mean(answers == given[::2])  # `given` are the probe's answers in section 10
 assert agree > 0.97
-print(f"{agree:.1%} of {len(answers)} answers are the probe's; accuracy {np.mean(answers == READ_AGAIN.y):.3f}")
+print(f"{agree:.1%} of {len(answers)} answers are the probe's; accuracy {np.mean(answers == asked.y):.3f}")
 
 # %% [markdown]
 # The dense layer gives the probe's answers, but for a few at most: 200 steps end near the optimum, not at it.
@@ -1110,8 +1108,8 @@ Predict.report()
 # ## Summary
 #
 # - With 100 labels a pretrained encoder, frozen, beats counting words in each of four domains, and on average over ten
-#   draws a quarter of the labels is enough for that. With random weights it is worse than counting. On tweets the word
-#   vectors alone are ahead of counting, too, on average.
+#   draws a quarter of the labels is enough for that. On tweets it is worse than counting when its weights are random,
+#   and the word vectors alone are ahead of counting, too, on average.
 # - Labels of another domain cost points, and on average not the same in both directions. Even so the pretrained encoder
 #   is, over all targets, better with them than TF-IDF with the target's own; on one target of four no difference shows.
 # - With 100 labels fine-tuning gains on the probe in one case of six, on tweets when everything learns; with 500 labels
