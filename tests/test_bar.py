@@ -1,11 +1,11 @@
 """A bar is a notebook's where a kernel runs the code, and a terminal's everywhere else."""
 
-import subprocess
 import sys
 import types
 
 import pytest
 import tqdm as terminal
+from helpers import run_python
 from tqdm import notebook
 
 from tlkit._bar import in_kernel, progress_bar
@@ -28,8 +28,8 @@ def test_a_process_that_has_imported_a_kernel_is_none() -> None:
         "import ipykernel.zmqshell; from tlkit._bar import progress_bar\n"
         "with progress_bar(3, 'reading', 'image') as bar: bar.update()"
     )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ran.stdout == ""
+    ran = run_python("-c", code)
+    assert (ran.returncode, ran.stdout) == (0, ""), ran.stderr
     assert "reading" in ran.stderr
 
 

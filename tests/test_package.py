@@ -594,7 +594,7 @@ import tlkit.training
 def test_everything_works_with_no_network(tmp_path: Path) -> None:
     code = """
 import tlkit
-from tlkit._keras.start import not_collected, start_up_lines_dropped
+from tlkit._keras.start import start_up_lines_dropped
 pair = tlkit.load_pair()
 for name in ("optdigits", "fashion"):
     tlkit.load_domain(name)

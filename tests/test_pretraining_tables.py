@@ -144,7 +144,7 @@ def test_its_log_has_a_row_per_epoch_and_a_loss_that_falls() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.bank  # tests/test_control_tables.py stops a tool, too
+@pytest.mark.bank  # tests/test_table_rows.py stops and resumes what the tools share
 def test_the_tool_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pretrain, "WIDTHS", (4, 4, 4, 4))
     images = tlkit.load_domain("printed").train.x[:300]

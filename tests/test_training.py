@@ -620,10 +620,11 @@ for name, (n, batch_size, optimizer) in cases.items():
     arguments = {"epochs": 2, "learning_rate": 0.01, "batch_size": batch_size, "optimizer": optimizer}
     runs = []
     for strategy in (None, two):
-        model = tail_and_head(train_batchnorm=name == "BatchNorm")
-        if "penalty" in name:
+        batchnorm = name == "BatchNorm"
+        model = tail_and_head(train_batchnorm=batchnorm)
+        if not batchnorm:
             model.layers[-1].get_layer("logits").kernel.regularizer = keras.regularizers.L2(0.1)
-        held_out = random_split(9, seed=5) if "odd" in name else None
+        held_out = None if batchnorm else random_split(9, seed=5)
         history = fit(model, random_split(n), **arguments, validation=held_out, progress=False, strategy=strategy)
         runs.append((model.get_weights(), history))
     (one, rows), (other, other_rows) = runs
