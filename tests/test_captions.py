@@ -264,7 +264,7 @@ def test_folds_are_disjoint_by_family_and_seeded(seed: int) -> None:
     again = emoji_folds(emoji, seed=seed)
     assert np.array_equal(again[1], kept)
     assert not np.array_equal(emoji_folds(emoji, seed=seed + 2)[1], kept)
-    with raises_one_line(ValueError, "held_out must be above 0 and below 1, got 1"):
+    with raises_one_line(ValueError, "held_out must be between 0 and 1, both excluded, got 1"):
         emoji_folds(emoji, seed=0, held_out=1)
 
 

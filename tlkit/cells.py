@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from tlkit import files
-from tlkit.domains import Domain, Split
+from tlkit.domains import Domain, Split, check_share
 from tlkit.files import Collection, PinnedFolder, github_archive
-from tlkit.folders.loading import check_fraction, picture_shape, split_files
+from tlkit.folders.loading import picture_shape, split_files
 from tlkit.folders.pictures import read_picture
 from tlkit.words import nearest_name
 
@@ -91,7 +91,7 @@ def load_cells(name: str, *, image_size: int = 96, test_fraction: float = 0.5, s
     if name not in tuple(_PARTS):
         raise ValueError(f"name must be {nearest_name(name, tuple(_PARTS))}")
     side = picture_shape(image_size, 3)[:2]
-    check_fraction(test_fraction)
+    check_share("test_fraction", test_fraction)
     folder = cells_folder()
     of_class: dict[str, list[Path]] = {each: [] for each in CLASSES}
     with (folder / f"Class Labels of {_PARTS[name]}.csv").open(newline="", encoding="utf-8") as table:

@@ -54,6 +54,13 @@ def check_not_negative(name: str, value: Any) -> None:
         raise ValueError(f"{name} must be 0 or more (a finite number), got {one_line(repr(value), 80)}.")
 
 
+def check_share(name: str, value: Any) -> None:
+    """Raise ``ValueError`` unless ``value`` is a number between 0 and 1, which takes a part and leaves one."""
+    known = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if not known or not 0 < value < 1:
+        raise ValueError(f"{name} must be between 0 and 1, both excluded, got {one_line(repr(value), 80)}.")
+
+
 def check_split(name: str, value: object) -> None:
     """Raise ``ValueError`` unless ``value`` is a :class:`Split`."""
     if not isinstance(value, Split):

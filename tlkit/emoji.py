@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tlkit.assets import asset_path
-from tlkit.domains import Array, check_count
+from tlkit.domains import Array, check_count, check_share
 
 __all__ = ["Emoji", "emoji_folds", "load_emoji"]
 
@@ -73,7 +73,7 @@ def emoji_folds(emoji: Emoji, *, seed: int, held_out: float = 0.2) -> tuple[Arra
 
     Args:
         seed: Draws the families.
-        held_out: Share of the families that are kept, above 0 and below 1.
+        held_out: Share of the families that are kept, between 0 and 1.
 
     Returns:
         Two sorted arrays of places among the emoji.
@@ -82,8 +82,7 @@ def emoji_folds(emoji: Emoji, *, seed: int, held_out: float = 0.2) -> tuple[Arra
         ValueError: ``seed`` or ``held_out`` is out of range.
     """
     check_count("seed", seed, least=0)
-    if not 0 < held_out < 1:
-        raise ValueError(f"held_out must be above 0 and below 1, got {held_out}.")
+    check_share("held_out", held_out)
     families = np.unique(emoji.family)
     drawn = np.random.default_rng(seed).permutation(families)[: max(1, round(held_out * len(families)))]
     kept = np.isin(emoji.family, drawn)

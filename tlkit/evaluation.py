@@ -12,7 +12,7 @@ import pandas as pd
 
 from tlkit._keras import keras
 from tlkit.backbones import Backbone
-from tlkit.domains import Array, DomainPair, Split, check_count
+from tlkit.domains import Array, DomainPair, Split, check_count, check_share
 from tlkit.features import batches, check_shape, fitting_batch_size
 from tlkit.heads import join
 from tlkit.probe import few_shot_curve as few_shot_curve  # they were here
@@ -217,10 +217,8 @@ def _bootstrap(
     """Both ends of the interval of a statistic of the indices ``0..n-1``, drawn with replacement."""
     from scipy import stats
 
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must be between 0 and 1, both excluded, got {confidence}.")
-    if isinstance(resamples, bool) or not isinstance(resamples, (int, np.integer)) or resamples < 2:
-        raise ValueError(f"resamples must be an integer of 2 or more, got {resamples!r}.")
+    check_share("confidence", confidence)
+    check_count("resamples", resamples, least=2)
     if method not in ("percentile", "BCa"):
         raise ValueError(f"method must be {nearest_name(method, ('percentile', 'BCa'))}")
     # Without variation BCa divides 0 by 0: the warnings become the error below.

@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from tlkit._bar import progress_bar
-from tlkit.domains import Array, Domain, Split
+from tlkit.domains import Array, Domain, Split, check_share
 from tlkit.files.store import MAX_BYTES, Store, open_store
 from tlkit.folders.groups import Groups, name_groups, split_groups
 from tlkit.folders.listing import NO_TEXT, OUTSIDE, Listing, list_folder
 from tlkit.folders.pictures import READING, PictureError, check_pixels, read_picture
 from tlkit.words import printable, some_of
 
-__all__ = ["check_fraction", "in_one_array", "load_folder", "passing", "picture_shape", "split_files", "stamps"]
+__all__ = ["in_one_array", "load_folder", "passing", "picture_shape", "split_files", "stamps"]
 
 _NAMED = 10  # files that a warning names
 
@@ -72,7 +72,7 @@ def load_folder(
         OSError: The disk cannot hold the decoded images.
     """
     shape = picture_shape(image_size, channels)
-    check_fraction(test_fraction)
+    check_share("test_fraction", test_fraction)
     listing = list_folder(path)
     for name in (name for name, reason in listing.ignored.items() if reason == NO_TEXT):
         raise ValueError(f"a class folder must have a name that is text in UTF-8, got {printable(name)!r}: rename it.")
@@ -143,12 +143,6 @@ def _check_counts(listing: Listing, skipped: dict[Path, str]) -> None:
 def _warn(names: Sequence[str], what: str) -> None:
     if names:
         warnings.warn(f"{len(names)} {what} left out: {printable(some_of(names, _NAMED))}", stacklevel=3)
-
-
-def check_fraction(test_fraction: float) -> None:
-    """Raise ``ValueError`` for a share of the test part that leaves one part empty."""
-    if not 0 < test_fraction < 1:
-        raise ValueError(f"test_fraction must be between 0 and 1, both excluded, got {test_fraction}.")
 
 
 def split_files(
