@@ -19,10 +19,8 @@ from typing import Any
 
 import numpy as np
 from build_assets import write_domain
-from make_voices import GREY
+from make_voices import stored_picture
 from numpy.typing import NDArray
-
-from tlkit.speech import read_sound, sound_picture
 
 TONES = ("", "2", "3", "4")
 CLASSES = ("tone 1", "tone 2", "tone 3", "tone 4")
@@ -39,7 +37,7 @@ def syllables(folder: Path) -> list[str]:
 
 def picture(path: Path, wav: Path) -> NDArray[np.uint8]:
     subprocess.run(["oggdec", "-Q", "-o", str(wav), str(path)], check=True)
-    return (np.rint(sound_picture(*read_sound(wav)) / GREY) * GREY).astype(np.uint8)
+    return stored_picture(wav)
 
 
 def build(folder: Path) -> dict[str, NDArray[Any]]:
