@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers import assert_says_how_it_was_made
+from marks import in_bank
 from table_rows import best_setting
 
 import tlkit
@@ -143,7 +144,7 @@ def test_an_advantage_is_the_sum_of_the_surprises_until_the_episode_ends() -> No
         assert np.isclose(found[t, cart], wanted)
 
 
-@pytest.mark.parametrize("stage", [0, 1, 2])
+@pytest.mark.parametrize("stage", in_bank([0, 1, 2], but=[0, 2]))
 def test_frozen_weights_stay_to_the_bit_and_all_others_move(stage: int) -> None:
     before = control_tables.fresh_weights(1)
     after = control_tables.train(before, WORLDS["long pole"], stage=stage, rate=1e-2, seed=1, updates=2).weights
@@ -156,7 +157,8 @@ def test_learning_from_kept_features_is_learning_with_frozen_layers() -> None:
     start, order = control_tables.fresh_weights(3), np.arange(1024).reshape(4, 256)
     ended = []
     for stage in (2, 0):
-        learner, moving = control_tables.prepare(stage), control_tables.Carts(World(), 5)
+        # Not the learner that other tests go on with, and each step by itself: compiling takes longer than four.
+        learner, moving = control_tables.prepare.__wrapped__(stage), control_tables.Carts(World(), 5)
         learner.whole.set_weights(start)
         control_tables.reset_optimizer(learner.model)
         rollout, model = moving.drive(start, stage), learner.model
@@ -164,10 +166,9 @@ def test_learning_from_kept_features_is_learning_with_frozen_layers() -> None:
             tlkit.freeze_to(learner.backbone, 2)
             model = learner.whole
         model.compile(optimizer=control_tables.keras.optimizers.Adam(1e-2, global_clipnorm=0.5))
-        update = control_tables.updater(model)
+        update = control_tables.updater(model).python_function
         update(*map(control_tables.tf.constant, rollout), control_tables.tf.constant(order))
         ended.append(learner.whole.get_weights())
-        control_tables.prepare.cache_clear()
     assert all(np.array_equal(*pair) for pair in zip(ended[0][:4], start[:4], strict=True))
     assert all(np.allclose(*pair, atol=1e-5) for pair in zip(*ended, strict=True))
     assert not np.allclose(ended[0][4], start[4], atol=1e-3)

@@ -14,13 +14,14 @@ from tlkit.widgets import FeatureMap
 HOSTILE = "<img src=x onerror=alert(1)>"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def domain() -> Domain:
     return Domain(HOSTILE, random_split(40, seed=1), random_split(9, seed=2), ("a", HOSTILE, "$c$"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def shown(domain: Domain, still_toy: Backbone) -> FeatureMap:
+    """For tests that only look."""
     return FeatureMap(domain, still_toy, images=24, seed=3)
 
 
@@ -60,7 +61,8 @@ def test_a_picture_beside_its_copy_finds_it(still_toy: Backbone) -> None:
         assert np.isclose(np.sort(shown.likeness(stage), axis=1)[:, -2], 1).all()
 
 
-def test_a_press_picks_and_the_slider_compares(shown: FeatureMap) -> None:
+def test_a_press_picks_and_the_slider_compares(domain: Domain, still_toy: Backbone) -> None:
+    shown = FeatureMap(domain, still_toy, images=24, seed=3)
     before = shown._map.value
     shown._pressed("7")
     assert (shown.picked, shown._map.value != before) == (7, True)
@@ -74,9 +76,8 @@ def test_a_press_picks_and_the_slider_compares(shown: FeatureMap) -> None:
     assert shown.picked == 7
 
 
-def test_two_maps_of_one_seed_are_alike(domain: Domain, still_toy: Backbone) -> None:
-    first, second = (FeatureMap(domain, still_toy, images=24, seed=3) for _ in range(2))
-    assert first._map.value == second._map.value
+def test_two_maps_of_one_seed_are_alike(domain: Domain, shown: FeatureMap, still_toy: Backbone) -> None:
+    assert FeatureMap(domain, still_toy, images=24, seed=3)._map.value == shown._map.value
 
 
 def test_hostile_names_are_text(shown: FeatureMap) -> None:

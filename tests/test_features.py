@@ -24,10 +24,10 @@ def small_resnet() -> Backbone:
 def test_tail_after_trunk_is_the_whole(make) -> None:
     backbone = make()
     x = random_split(5, shape=backbone.model.input_shape[1:]).x
-    whole = backbone.model.predict(x, verbose=0)
+    whole = np.asarray(backbone.model(x, training=False))
     for stage in range(backbone.n_stages + 1):
         trunk, tail = split_at(backbone, stage)
-        np.testing.assert_array_equal(tail.predict(trunk.predict(x, verbose=0), verbose=0), whole)
+        np.testing.assert_array_equal(np.asarray(tail(trunk(x, training=False), training=False)), whole)
 
 
 def test_first_trunk_and_last_tail_pass_on(still_toy: Backbone) -> None:
@@ -89,7 +89,7 @@ def assert_cached_equals_full(make, stage: int, data: Split, optimizer: str, **h
     ("stage", "optimizer"),
     in_bank(
         [(stage, optimizer) for stage in range(3) for optimizer in ("sgd", "adam")],
-        but=[(0, "adam"), (1, "sgd"), (1, "adam"), (2, "adam")],
+        but=[(0, "adam"), (1, "adam"), (2, "adam")],
         names=2,
     ),
 )

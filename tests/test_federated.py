@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import tlkit
+from tlkit.backbones import Backbone, small_resnet
 from tlkit.domains import Split
 from tlkit.federated import HANDS, Member, Plan, average, deal, hand, payload_bytes, refusal
 from tlkit.federated.running import APPS, QUIET, NodeProcess, federate
@@ -136,7 +137,8 @@ def test_a_pretrained_network_travels_without_batchnorm_unless_it_learns() -> No
 
 
 def test_local_batchnorm_stays_with_its_client() -> None:
-    member = Member(Plan(share="all", batchnorm="local"), 10)
+    small = Backbone("small", small_resnet(widths=(4, 4)), ("stage1_out", "stage2_out", "stage3_out"))
+    member = Member(Plan(share="all", batchnorm="local"), 10, small)
     start, own = member.shared(), member.own()
     found = []
     for name in ("printed", "mnist-m"):

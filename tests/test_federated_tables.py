@@ -1,6 +1,8 @@
 """The tables of tools/federated_tables.py: their form, who holds what, and some figures measured anew."""
 
 import itertools
+from pathlib import Path
+from types import SimpleNamespace
 
 import federated_tables
 import numpy as np
@@ -10,8 +12,11 @@ from helpers import assert_says_how_it_was_made
 from marks import in_bank
 from table_rows import Rows
 
+from tlkit.domains import Split
 from tlkit.federated import HANDS
 from tlkit.tables import FOLDER, read_table
+
+whole_pool = federated_tables.pool
 
 
 @pytest.mark.parametrize("name", ["federated", "federated_choices", "federated_all", "federated_all_choices"])
@@ -55,11 +60,18 @@ def test_clients_of_a_choice_are_tested_on_training_images_that_are_no_labels() 
         assert not labels & {image.tobytes() for _, test in clients for image in test.x}
 
 
+def drawn_alone(kind: str, name: str) -> tuple[SimpleNamespace, Split]:
+    """The tool's pool for a single draw: of the training images only those that it takes go through the network."""
+    prepare, (train, test) = federated_tables.head_member(kind).prepare, whole_pool("images", name)
+    return SimpleNamespace(take=lambda n, seed: prepare(train.take(n, seed=seed))), prepare(test)
+
+
 @pytest.mark.parametrize("method", in_bank(["federated", "alone"], but=["federated"]))
-def test_a_figure_measured_anew(method: str, tmp_path) -> None:
+def test_a_figure_measured_anew(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = Rows(tmp_path / "federated.csv", "", "", *NAMES, "draw", "round", "client")
     choices = Rows(FOLDER / "federated_choices.csv", "", "", *NAMES, "rate")
     cell = ("head", "dirichlet 1", "pretrained", method)
+    monkeypatch.setattr(federated_tables, "pool", drawn_alone)
     federated_tables.measure(federated_tables.head_member("pretrained"), cell, 1, table, choices)
     stored = read_table(FOLDER / "federated.csv").query("scenario == @cell[1] and start == @cell[2] and draw == 1")
     stored = stored[stored["method"] == method].sort_values(["round", "client"])

@@ -34,7 +34,7 @@ import tlkit
 from tlkit._keras import keras
 from tlkit.backbones import Backbone
 from tlkit.domains import Domain, DomainPair
-from tlkit.experiment import Baselines, Experiment, Run, Settings
+from tlkit.experiment import Baselines, Experiment, Settings
 from tlkit.widgets import FreezeLab
 from tlkit.widgets.pictures import Curve, draw_curves, draw_strip
 
@@ -53,12 +53,44 @@ def pair() -> DomainPair:
     return signal_pair()
 
 
-@pytest.fixture
-def lab(pair: DomainPair) -> FreezeLab:
-    lab = FreezeLab(pair, toy_backbone())
-    lab.epochs, lab.per_class = 3, 5
+def lab_of(pair: DomainPair, backbone: Backbone | None = None) -> FreezeLab:
+    """A lab that measures nothing in the background: that would go on beside the tests that follow."""
+    lab = FreezeLab(pair, backbone or toy_backbone())
     lab.measures_scratch = False
     return lab
+
+
+def short_lab(pair: DomainPair) -> FreezeLab:
+    lab = lab_of(pair)
+    lab.epochs, lab.per_class = 3, 5
+    return lab
+
+
+@pytest.fixture
+def lab(pair: DomainPair) -> FreezeLab:
+    return short_lab(pair)
+
+
+@pytest.fixture(scope="module")
+def still_lab(pair: DomainPair) -> FreezeLab:
+    """Nothing is trained in it: for tests that only look."""
+    return short_lab(pair)
+
+
+@pytest.fixture(scope="module")
+def trained_lab(pair: DomainPair) -> FreezeLab:
+    """After two equal runs: for tests that only look."""
+    lab = short_lab(pair)
+    lab.train()
+    lab.train()
+    return lab
+
+
+@pytest.fixture(scope="module")
+def measured(pair: DomainPair) -> tuple[FreezeLab, float]:
+    """A lab in which the training from scratch was measured, and what was found."""
+    lab = short_lab(pair)
+    return lab, lab.measure_scratch()
 
 
 # A target alone ------------------------------------------------------------------------------------------------------
@@ -78,7 +110,7 @@ def test_a_lab_without_the_sources_data_says_what_its_second_curve_is() -> None:
     lab.train()
     assert "30 of 30 old answers stay (agreement 1.000)" in lab.sentence
     assert "forgetting" not in lab.sentence
-    lab.freeze_to(3)
+    lab.freeze_to(4)
     lab.base_rate = 3e-3
     run = lab.train()
     assert f"{round(30 * run.source)} of 30 old answers stay (agreement {run.source:.3f})" in lab.sentence
@@ -100,7 +132,7 @@ def test_a_lab_without_the_sources_data_says_what_its_second_curve_is() -> None:
 )
 def test_a_run_is_the_training_of_tlkit_fit(pair: DomainPair, stage: int, batchnorm: bool) -> None:
     """Same labels, head, batches and rate: the weights come out equal, to the rounding of another graph."""
-    lab = FreezeLab(pair, toy_backbone())
+    lab = lab_of(pair)
     lab.per_class, lab.epochs, lab.head_rate, lab.base_rate, lab.train_batchnorm = 15, 4, 1e-2, 1e-2, batchnorm
     lab.freeze_to(stage)
     lab.train()
@@ -115,8 +147,8 @@ def test_a_run_is_the_training_of_tlkit_fit(pair: DomainPair, stage: int, batchn
     assert not same_weights(start, model)
 
 
-def test_the_scores_are_those_of_score_pair(lab: FreezeLab, pair: DomainPair) -> None:
-    run = lab.train()
+def test_the_scores_are_those_of_score_pair(trained_lab: FreezeLab, pair: DomainPair) -> None:
+    lab, run = trained_lab, trained_lab.runs[-1]
     scores = tlkit.score_pair(lab.backbone, lab.experiment.source_head, lab.experiment.head, pair)
     assert (run.source, run.target) == (scores.source, scores.target)
     assert run.history.iloc[-1][["target", "source"]].tolist() == [run.target, run.source]
@@ -130,15 +162,24 @@ def test_scores_before_any_training_are_the_pretrained_ones(pair: DomainPair, st
     assert (experiment.source_before, experiment.zero_shot) == (before.source, before.target)
 
 
-def test_only_what_is_meant_moves(lab: FreezeLab) -> None:
-    for frozen in (set(), {"one_conv"}, {"two_a_conv"}, {"one_conv", "two_b_conv"}, set(lab.layers)):
+def test_only_what_is_meant_moves_and_the_boundary_is_the_last_whole_stage(lab: FreezeLab) -> None:
+    assert lab.layers == {"one_conv": 1, "two_a_conv": 2, "two_b_conv": 2}
+    for names, boundary in (
+        ((), 0),
+        (("one_conv",), 1),
+        (("two_a_conv",), 0),
+        (("two_a_conv", "two_b_conv"), 0),
+        (("one_conv", "two_b_conv"), 1),
+        (tuple(lab.layers), 2),
+    ):
         lab.freeze_layers(*lab.layers, frozen=False)
-        lab.freeze_layers(*frozen)
+        lab.freeze_layers(*names)
+        assert lab.stage == boundary
         before = weights_of(lab.backbone.model)
-        lab.train()
+        assert lab.train().boundary == boundary
         after = weights_of(lab.backbone.model)
         moved = {path.split("/")[0] for path in before if not np.array_equal(before[path], after[path])}
-        assert moved == set(lab.layers) - frozen
+        assert moved == set(lab.layers) - set(names)
         assert lab.audit["verdict"].str.endswith("as meant").all()
         audited = set(lab.audit.loc[lab.audit["weights_moved"], "layer"].str.split("/").str[0])
         assert audited == moved | {"head"}
@@ -152,15 +193,6 @@ def test_batchnorm_follows_its_own_switch(lab: FreezeLab) -> None:
     moved = lab.audit.set_index("layer")["statistics_moved"]
     assert moved["two_a_bn"]
     assert not moved["one_bn"]  # its stage is frozen
-
-
-def test_the_boundary_is_the_last_whole_stage(lab: FreezeLab) -> None:
-    assert lab.layers == {"one_conv": 1, "two_a_conv": 2, "two_b_conv": 2}
-    for names, boundary in (((), 0), (("one_conv",), 1), (("two_a_conv", "two_b_conv"), 0), (tuple(lab.layers), 2)):
-        lab.freeze_layers(*lab.layers, frozen=False)
-        lab.freeze_layers(*names)
-        assert lab.stage == boundary
-        assert lab.train().boundary == boundary
 
 
 def test_a_run_can_go_on_from_the_last(lab: FreezeLab, pair: DomainPair) -> None:
@@ -211,28 +243,26 @@ def test_views_are_more_images(lab: FreezeLab) -> None:
 # Stop, reset, locks --------------------------------------------------------------------------------------------------
 
 
-def run_stopped_after(experiment: Experiment, settings: Settings, batches: int) -> Run:
-    stop = threading.Event()
-
-    def report(kind: str, value: object) -> None:
-        if kind == "progress" and value[0] == batches:
-            stop.set()
-
-    return experiment.run(settings, stop=stop, callbacks=[report])
-
-
 @pytest.mark.parametrize("moments", in_bank([10, 50], but=[10]))
 def test_stopped_at_random_moments_the_weights_are_those_of_the_last_whole_batch(
     pair: DomainPair, moments: int
 ) -> None:
-    """Pressed from another thread; replayed batch by batch; and the next run is right."""
-    lab = FreezeLab(pair, toy_backbone())
-    lab.measures_scratch = False
-    lab.per_class, lab.epochs = 15, 40
+    """Pressed from another thread; beside a run that nobody stops, noted batch by batch; and the next run is right."""
+    lab = lab_of(pair)
+    lab.per_class, lab.epochs = 15, 20  # 40 batches
     lab.freeze_to(1)
     whole = lab.train()
     reference = lab.model.get_weights()
     replay = Experiment(pair, toy_backbone())
+    states = {0: replay.model.get_weights()}
+
+    def noted(kind: str, value: object) -> None:
+        if kind == "progress":
+            states[value[0]] = replay.model.get_weights()
+
+    replay.run(whole.settings, callbacks=[noted])
+    assert len(states) == whole.batches + 1
+    assert same_weights(states[whole.batches], reference)
     rng = np.random.default_rng(0)
     moment, come = 0, threading.Event()
 
@@ -241,7 +271,7 @@ def test_stopped_at_random_moments_the_weights_are_those_of_the_last_whole_batch
             come.set()
 
     lab.callbacks.append(reported)
-    lengths, states = set(), {0: replay.model.get_weights()}
+    lengths = set()
     for _ in range(moments):
         moment = int(rng.integers(0, whole.batches))
         come.clear()
@@ -252,11 +282,8 @@ def test_stopped_at_random_moments_the_weights_are_those_of_the_last_whole_batch
         lab.wait()
         run = lab.runs[-1]
         assert run.stopped == (run.batches < whole.batches)
-        assert lab.model.predict(pair.target.test.x, verbose=0).shape == (60, 3)
+        assert np.shape(lab.model(pair.target.test.x, training=False)) == (60, 3)
         lengths.add(run.batches)
-        if run.batches not in states:
-            run_stopped_after(replay, run.settings, run.batches)
-            states[run.batches] = replay.model.get_weights()
         assert same_weights(lab.model.get_weights(), states[run.batches])
     assert len(lengths) > moments / 10
     again = lab.train()
@@ -412,25 +439,29 @@ def test_two_hundred_cycles_leave_neither_memory_nor_threads(tmp_path: Path) -> 
 # Baselines -----------------------------------------------------------------------------------------------------------
 
 
-def test_baselines_are_those_of_the_package(lab: FreezeLab, pair: DomainPair) -> None:
+def test_baselines_are_those_of_the_package(
+    still_lab: FreezeLab, measured: tuple[FreezeLab, float], pair: DomainPair
+) -> None:
     few = pair.target.train.take(5, seed=0)
-    assert lab.baselines.raw == tlkit.linear_probe(few, pair.target.test)
-    assert np.isnan(lab.baselines.scratch)
-    score = lab.measure_scratch()
+    assert still_lab.baselines.raw == tlkit.linear_probe(few, pair.target.test)
+    assert np.isnan(still_lab.baselines.scratch)
+    lab, score = measured
     assert lab.baselines.scratch == score
 
 
-def test_from_scratch_can_pause_and_does_not_touch_the_backbone(pair: DomainPair) -> None:
-    one, two = Experiment(pair, toy_backbone()), Experiment(pair, toy_backbone())
-    start = two.backbone.model.get_weights()
+def test_from_scratch_can_pause_and_does_not_touch_the_backbone(
+    measured: tuple[FreezeLab, float], pair: DomainPair
+) -> None:
+    experiment = Experiment(pair, toy_backbone())
+    start = experiment.backbone.model.get_weights()
     pause = threading.Event()
     pause.set()
     paused = 0
-    while (score := two.measure_scratch(5, interrupt=pause)) is None:
+    while (score := experiment.measure_scratch(5, interrupt=pause)) is None:
         paused += 1
     assert paused > 30
-    assert score == one.measure_scratch(5)
-    assert same_weights(two.backbone.model, start)
+    assert score == measured[1]
+    assert same_weights(experiment.backbone.model, start)
 
 
 def test_train_answers_before_a_measurement_in_the_background_has_ended(
@@ -490,16 +521,16 @@ def test_works_with_every_bundled_pair(names: tuple[str, str]) -> None:
 
 
 ENDS_EARLY = """
-import sys
+import sys, threading
 sys.path.insert(0, sys.argv[1])
-from test_freeze_lab import FreezeLab, control, signal_pair, toy_backbone
+from test_freeze_lab import FreezeLab, signal_pair, toy_backbone
 
 lab = FreezeLab(signal_pair(), toy_backbone())
 lab.epochs = 10_000
+begun = threading.Event()
+lab.callbacks.append(lambda kind, value: begun.set() if kind == "progress" else None)
 lab.train(wait=False)
-progress = control(lab, "tlkit-progress")
-while not progress.value:
-    pass
+assert begun.wait(60)
 print("the program ends")
 """
 
@@ -536,7 +567,7 @@ def test_works_with_a_folder_of_ones_own(tmp_path: Path) -> None:
                 Image.fromarray(rng.integers(low, low + 128, (8, 8), dtype=np.uint8)).save(folder / f"{i}.png")
     domains = [tlkit.load_folder(tmp_path / name, image_size=8, test_fraction=0.25, seed=0) for name in ("near", "far")]
     channels = domains[0].train.x.shape[-1]
-    lab = FreezeLab(DomainPair(*domains), Backbone("toy", toy_model_of(channels), TOY_STAGE_ENDS))
+    lab = lab_of(DomainPair(*domains), Backbone("toy", toy_model_of(channels), TOY_STAGE_ENDS))
     lab.epochs = 2
     assert lab.train().target >= 0
     assert lab.per_class == 9  # fewer than ten of a class
@@ -549,14 +580,14 @@ def toy_model_of(channels: int) -> keras.Model:
 
 
 def test_works_with_one_stage(pair: DomainPair) -> None:
-    lab = FreezeLab(pair, Backbone("flat", toy_backbone().model, ("two_out",)))
+    lab = lab_of(pair, Backbone("flat", toy_backbone().model, ("two_out",)))
     for stage in (0, 1):
         lab.freeze_to(stage)
         assert lab.train().boundary == stage
 
 
 def test_works_with_two_classes() -> None:
-    lab = FreezeLab(signal_pair(("no", "yes")), toy_backbone())
+    lab = lab_of(signal_pair(("no", "yes")))
     lab.head_first, lab.epochs = True, 2
     assert lab.train().target > 0.6
 
@@ -648,8 +679,8 @@ def test_the_table_shows_what_differs_between_runs(lab: FreezeLab) -> None:
     assert control(lab, "tlkit-runs").shown()[0] == 2
 
 
-def test_results_export(lab: FreezeLab, tmp_path: Path) -> None:
-    lab.train()
+def test_results_export(trained_lab: FreezeLab, tmp_path: Path) -> None:
+    lab = trained_lab
     lab.to_csv(tmp_path / "runs.csv")
     read = pd.read_csv(tmp_path / "runs.csv")
     assert read["target"].tolist() == pytest.approx(lab.results["target"].tolist())
@@ -658,13 +689,14 @@ def test_results_export(lab: FreezeLab, tmp_path: Path) -> None:
     assert lab.history.columns.tolist() == ["run", "epoch", "target", "source"]
 
 
-def test_many_runs_are_all_kept_and_a_few_shown(lab: FreezeLab) -> None:
+def test_many_runs_are_all_kept_and_a_few_shown(lab: FreezeLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tlkit.widgets.runs_table.SHOWN_RUNS", 3)
     lab.epochs = 1
-    for _ in range(15):
+    for _ in range(5):
         lab.train()
-    assert len(lab.results) == 15
-    assert len(control(lab, "tlkit-runs").shown()) == 12
-    assert "12 of 15 runs" in control(lab, "tlkit-csv").value
+    assert len(lab.results) == 5
+    assert control(lab, "tlkit-runs").shown() == [5, 4, 3]
+    assert "3 of 5 runs" in control(lab, "tlkit-csv").value
 
 
 def test_names_are_shown_as_text_everywhere() -> None:
@@ -672,7 +704,7 @@ def test_names_are_shown_as_text_everywhere() -> None:
     pair = signal_pair(classes)
     source = Domain(HOSTILE, pair.source.train, pair.source.test, classes)
     toy = toy_backbone()
-    lab = FreezeLab(DomainPair(source, pair.target), Backbone(HOSTILE, toy.model, toy.stage_ends))
+    lab = lab_of(DomainPair(source, pair.target), Backbone(HOSTILE, toy.model, toy.stage_ends))
     lab.epochs = 1
     lab.train()
     control(lab, "tlkit-more-1").value = True
@@ -717,8 +749,8 @@ def test_what_moved_is_said_as_the_strip_counts_it(lab: FreezeLab) -> None:
 
 
 def test_a_stopped_run_says_the_epochs_done(pair: DomainPair) -> None:
-    lab = FreezeLab(pair, toy_backbone())
-    lab.measures_scratch, lab.per_class, lab.epochs = False, 15, 40  # two batches an epoch
+    lab = lab_of(pair)
+    lab.per_class, lab.epochs = 15, 40  # two batches an epoch
 
     def stop(kind: str, value: object) -> None:
         if kind == "progress" and value[0] >= 7:
@@ -738,17 +770,19 @@ def test_a_stopped_run_says_the_epochs_done(pair: DomainPair) -> None:
     assert control(lab, "tlkit-runs").shown() == [2, 1]
 
 
-@pytest.mark.parametrize(
-    ("epochs", "moments"),
-    [(3, [0, 1, 2, 3]), (15, [*range(11), 12, 14, 15]), (200, [*range(11), *range(20, 201, 20)])],
-)
-def test_early_epochs_are_looked_at_one_by_one(lab: FreezeLab, epochs: int, moments: list[int]) -> None:
-    lab.epochs = epochs
+def test_early_epochs_are_looked_at_one_by_one(lab: FreezeLab) -> None:
     lab.freeze_to(2)
     seen: list[float] = []
     lab.callbacks.append(lambda kind, value: seen.append(value[0]) if kind == "point" else None)
-    assert lab.train().history["epoch"].tolist() == moments
-    assert seen == moments[:-1]  # the last ones are the scores on the test examples
+    for epochs, moments in (
+        (3, [0, 1, 2, 3]),
+        (15, [*range(11), 12, 14, 15]),
+        (60, [*range(11), *range(12, 61, 6)]),
+    ):
+        seen.clear()
+        lab.epochs = epochs
+        assert lab.train().history["epoch"].tolist() == moments
+        assert seen == moments[:-1]  # the last ones are the scores on the test examples
 
 
 def test_a_run_that_only_guesses_is_not_shown_as_one_that_went_well(lab: FreezeLab) -> None:
@@ -768,23 +802,19 @@ def test_a_run_that_only_guesses_is_not_shown_as_one_that_went_well(lab: FreezeL
     assert "tlkit-not-well" not in box._dom_classes
 
 
-def test_the_static_picture_and_words(lab: FreezeLab) -> None:
-    before = lab._repr_mimebundle_()
-    lab.train()
-    after = lab._repr_mimebundle_()
+def test_the_static_picture_and_words(still_lab: FreezeLab, trained_lab: FreezeLab) -> None:
+    before, after = still_lab._repr_mimebundle_(), trained_lab._repr_mimebundle_()
     for bundle in (before, after):
         with Image.open(io.BytesIO(base64.b64decode(bundle["image/png"]))) as picture:
             assert picture.width > 800
     assert before["text/plain"].endswith("0 runs")
-    assert f"{lab.runs[0].target:.3f}" in after["text/plain"]
+    assert f"{trained_lab.runs[0].target:.3f}" in after["text/plain"]
     assert "application/vnd.jupyter.widget-view+json" in after
 
 
-def test_the_static_picture_names_earlier_runs_and_its_table_can_be_read(lab: FreezeLab) -> None:
-    lab.train()
-    lab.train()
+def test_the_static_picture_names_earlier_runs_and_its_table_can_be_read(trained_lab: FreezeLab) -> None:
     figure = Figure(figsize=(10, 7))
-    lab._draw(figure)
+    trained_lab._draw(figure)
     curves, runs, strip = figure.axes
     assert [text.get_text() for text in curves.texts].count("run 1") == 2  # one at the end of each grey line
     assert {"target, earlier runs", "source, earlier runs"} < {
@@ -805,14 +835,17 @@ def test_the_static_picture_names_earlier_runs_and_its_table_can_be_read(lab: Fr
         ("frozen", frozenset({"nothing"}), ("frozen", "lab.layers", "'nothing'")),
     ],
 )
-def test_settings_out_of_range_are_refused(lab: FreezeLab, name: str, value: object, words: tuple[str, ...]) -> None:
-    before = getattr(lab, name)
+def test_settings_out_of_range_are_refused(
+    still_lab: FreezeLab, name: str, value: object, words: tuple[str, ...]
+) -> None:
+    before = getattr(still_lab, name)
     with raises_one_line(traitlets.TraitError, *words):
-        setattr(lab, name, value)
-    assert getattr(lab, name) == before
+        setattr(still_lab, name, value)
+    assert getattr(still_lab, name) == before
 
 
-def test_other_bad_input(lab: FreezeLab, pair: DomainPair) -> None:
+def test_other_bad_input(still_lab: FreezeLab) -> None:
+    lab = still_lab
     with raises_one_line(ValueError, "stage must be in 0..2", "got 3"):
         lab.freeze_to(3)
     with raises_one_line(ValueError, "one_conv", "'stem'"):
@@ -852,8 +885,8 @@ def test_labels_do_not_cover_each_other() -> None:
     assert np.all(np.diff(heights) >= 14.9)
 
 
-def test_the_strip_marks_what_was_not_meant(lab: FreezeLab) -> None:
-    lab.train()
+def test_the_strip_marks_what_was_not_meant(trained_lab: FreezeLab) -> None:
+    lab = trained_lab
     good = draw_strip(lab.audit)
     assert "×" not in good
     assert "0 not as meant" in good
@@ -865,11 +898,11 @@ def test_the_strip_marks_what_was_not_meant(lab: FreezeLab) -> None:
 
 def test_a_second_lab_takes_the_memory_of_the_first(pair: DomainPair) -> None:
     """A cell that is run again leaves its lab behind, since ipywidgets keeps every widget."""
-    first = FreezeLab(pair, toy_backbone())
+    first = lab_of(pair)
     first.epochs = 1
     run = first.train()
     assert first.experiment.kept_bytes
-    second = FreezeLab(pair, toy_backbone())
+    second = lab_of(pair)
     assert not first.experiment.kept_bytes
     second.train()
     again = first.train()  # and it still works
@@ -882,6 +915,7 @@ def test_a_second_lab_takes_the_memory_of_the_first(pair: DomainPair) -> None:
 def test_nothing_is_left_when_a_lab_is_dropped(pair: DomainPair) -> None:
     before = set(threading.enumerate())  # not their number: a thread of an earlier test may end meanwhile
     lab = FreezeLab(pair, toy_backbone())
+    lab.freeze_to(2)
     lab.epochs = 1
     lab.train()
     lab.close()

@@ -6,6 +6,8 @@ import tensorflow as tf
 
 from tlkit import build_head, join, load_backbone, multiply_adds, split_at
 from tlkit.backbones import Backbone
+from tlkit.domains import DomainPair
+from tlkit.experiment import Experiment
 
 
 def profiled_multiply_adds(model: keras.Model) -> int:
@@ -53,6 +55,12 @@ def test_trunk_and_tail_add_up(stage: int) -> None:
     backbone = load_backbone("resnet_printed", weights=None)
     trunk, tail = split_at(backbone, stage)
     assert multiply_adds(trunk) + multiply_adds(tail) == multiply_adds(backbone.model)
+
+
+def test_stages_of_an_experiment_have_what_lies_between_their_ends(pair: DomainPair, still_toy: Backbone) -> None:
+    up_to = [multiply_adds(split_at(still_toy, stage)[0]) for stage in (1, 2)]
+    stages = Experiment(pair, still_toy).stages
+    assert [stage.multiply_adds for stage in stages] == [up_to[0], up_to[1] - up_to[0]]
 
 
 def test_images_of_any_size_cannot_be_counted() -> None:

@@ -14,7 +14,7 @@ import math
 import pickle
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ __all__ = [
     "lengths",
     "longest",
     "multiply_adds",
+    "multiply_adds_of",
     "padded_alike",
     "pool_features",
     "split_at",
@@ -96,8 +97,13 @@ def multiply_adds(model: keras.Model, *, length: int | None = None) -> int:
     Raises:
         ValueError: A layer's output size is not known, as with images of any size, or texts without ``length``.
     """
+    return multiply_adds_of(layers_within(model), length=length)
+
+
+def multiply_adds_of(layers: Iterable[keras.layers.Layer], *, length: int | None = None) -> int:
+    """The same of these layers alone, not of those within them."""
     total = 0
-    for layer in layers_within(model):
+    for layer in layers:
         if isinstance(layer, keras.layers.Dense):
             inner = [length if size is None else size for size in layer.output.shape[1:-1]]
             if None in inner:

@@ -9,15 +9,15 @@ import numpy as np
 from tlkit._keras import keras
 from tlkit.assets import asset_names, asset_path
 from tlkit.backbones import Backbone
-from tlkit.backbones.efficientnet_lite import imagenet_classes, load_efficientnet_lite0
+from tlkit.backbones.efficientnet_lite import FILE, imagenet_classes
 from tlkit.backbones.graph import check_channels_last, check_model
 from tlkit.domains import Array, load_domain
 from tlkit.words import nearest_name
 
 __all__ = ["build_head", "join", "load_source_head", "source_classes"]
 
-_HEAD_FILE = "_head.weights.h5"  # a file of its own; efficientnet_lite0's lies in the file of the network
-_IMAGENET = "efficientnet_lite0"
+_HEAD_FILE = "_head.weights.h5"
+_IMAGENET = "efficientnet_lite0"  # its head lies in the file of the network, where it is the only dense layer
 
 
 def build_head(
@@ -130,10 +130,7 @@ def load_source_head(backbone: Backbone, classes: Sequence[str] | None = None) -
 
 def _source_logits(backbone: Backbone, n_classes: int) -> list[Array]:
     """Kernel ``(c, n_classes)`` and bias of the last layer of the pretraining."""
-    if backbone.name == _IMAGENET:
-        whole = load_efficientnet_lite0()
-    else:
-        whole = build_head(backbone, n_classes)
-        whole.load_weights(asset_path(f"{backbone.name}{_HEAD_FILE}"))
-    weights: list[Array] = whole.get_layer("logits").get_weights()
+    head = build_head(backbone, n_classes)
+    head.load_weights(asset_path(FILE if backbone.name == _IMAGENET else f"{backbone.name}{_HEAD_FILE}"))
+    weights: list[Array] = head.get_layer("logits").get_weights()
     return weights

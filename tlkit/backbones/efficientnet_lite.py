@@ -137,13 +137,13 @@ def _block(x: Any, group: _Group, strides: int, part: str, seeds: Iterator[int])
 def load_efficientnet_lite0(
     input_shape: tuple[int, int, int] = (224, 224, 3), image_size: int | None = None
 ) -> keras.Model:
-    """The bundled network with its own head, from raw pixels to ImageNet's 1,000 logits; see `efficientnet_lite0`.
+    """The bundled network without its head, which stays in the file; see `efficientnet_lite0`.
 
     Raises:
         tlkit.assets.AssetError: The bundled file is missing or altered.
     """
     path = asset_path(FILE)
-    model = efficientnet_lite0(input_shape, image_size, top=True)
+    model = efficientnet_lite0(input_shape, image_size)
     model.load_weights(path)  # in half precision there, in single here
     return model
 

@@ -117,9 +117,7 @@ def _load_efficientnet_lite0(
 ) -> Backbone:
     shape = input_shape or (image_size, image_size, 3)
     if weights == "imagenet":
-        whole = load_efficientnet_lite0(shape, image_size)
-        end = whole.get_layer(EFFICIENTNET_LITE0_STAGE_ENDS[-1])
-        model = keras.Model(whole.input, end.output, name=whole.name)
+        model = load_efficientnet_lite0(shape, image_size)
     else:
         model = efficientnet_lite0(shape, image_size, seed=seed)
         if weights is not None:

@@ -30,7 +30,7 @@ from tlkit.features import (
     check_shape,
     lengths,
     longest,
-    multiply_adds,
+    multiply_adds_of,
     padded_alike,
     split_at,
     without_padding,
@@ -165,18 +165,12 @@ class Experiment:
                     end=self.backbone.stage_ends[stage - 1],
                     shape=tuple(self.backbone.boundary(stage).shape[1:]),
                     weights=sum(int(np.prod(weight.shape)) for weight in own),
-                    multiply_adds=self._multiply_adds_between(stage - 1, stage),
+                    multiply_adds=multiply_adds_of(layers, length=self._mean_length),
                     layers=tuple(path for path, of in self.layers.items() if of == stage),
                     batchnorms=sum(is_batchnorm(layer) for layer in layers),
                 )
             )
         return tuple(infos)
-
-    def _multiply_adds_between(self, low: int, high: int) -> int:
-        def up_to(stage: int) -> int:
-            return multiply_adds(split_at(self.backbone, stage)[0], length=self._mean_length) if stage else 0
-
-        return up_to(high) - up_to(low)
 
     def frozen_to(self, stage: int) -> frozenset[str]:
         """The layers of stages 1 to ``stage``.
