@@ -1,6 +1,7 @@
 """The audit: what a training step moves, that it is what a real step moves, and that nothing is left behind."""
 
 import functools
+import itertools
 import sys
 import threading
 from collections.abc import Callable
@@ -81,7 +82,7 @@ def optimizer_built() -> keras.Model:
 
 
 def already_fitted() -> keras.Model:
-    return fitted(compiled(dropout_classifier()))
+    return fitted(compiled(dropout_classifier()), batch_size=8)  # which the audit has to find
 
 
 def fitted_with_a_schedule() -> keras.Model:
@@ -247,9 +248,15 @@ def changes_in(table: pd.DataFrame) -> dict[str, float]:
     return {row["layer"].split("/")[-1]: row["max_abs_change"] for row in table.to_dict("records")}
 
 
-@pytest.mark.parametrize("build", [residual, sequential, nested_and_frozen, wrapped])
-@pytest.mark.parametrize("steps", [1, 3])
-def test_the_changes_are_those_of_a_real_fit(build: Callable[[], keras.Model], steps: int) -> None:
+@pytest.mark.parametrize(
+    ("steps", "build"),
+    in_bank(
+        itertools.product((1, 3), (residual, sequential, nested_and_frozen, wrapped)),
+        but=[(3, residual), (1, sequential), (3, nested_and_frozen), (1, wrapped)],
+        names=2,
+    ),
+)
+def test_the_changes_are_those_of_a_real_fit(steps: int, build: Callable[[], keras.Model]) -> None:
     # A step proportional to the gradient: Adam's first step is its sign, which rounding may turn.
     model, twin = (compiled(build(), optimizer=keras.optimizers.SGD(0.1)) for _ in range(2))
     twin.set_weights(model.get_weights())
@@ -381,6 +388,8 @@ def columns() -> tuple[np.ndarray, np.ndarray]:
 def test_frozen_after_a_fit_still_moves_and_the_table_says_so(data: Callable[[], Any]) -> None:
     base = small_base()
     model = compiled(with_head(base))
+    if data is not images:  # once as learners do, whose step is traced twice
+        model.optimizer.build(model.trainable_variables)
     model.fit(*data(), batch_size=8, verbose=0)
     base.trainable = False
     table = rows_of(audit_fit(model, data(), batch_size=8))
@@ -405,6 +414,7 @@ def test_frozen_after_tlkit_fit_still_moves_and_the_table_says_so() -> None:
 def test_frozen_after_a_fit_on_a_data_set_still_moves_and_the_table_says_so() -> None:
     base = small_base()
     model = compiled(with_head(base))
+    model.optimizer.build(model.trainable_variables)
     data = tf.data.Dataset.from_tensor_slices(images()).batch(8)
     model.fit(data, shuffle=False, verbose=0)
     base.trainable = False
@@ -696,7 +706,7 @@ def test_watching_tlkit_fit() -> None:
 
 
 def test_watching_a_keras_fit() -> None:
-    model = compiled(dropout_classifier())
+    model = optimizer_built()
     before = model.get_weights()
     callback = watch()
     model.fit(*images(), batch_size=8, epochs=2, verbose=0, callbacks=[callback])
@@ -709,14 +719,14 @@ def test_watching_tells_of_a_flag_that_came_too_late() -> None:
     model = fitted(compiled(with_head(base)))
     base.trainable = False
     callback = watch()
-    model.fit(*images(), batch_size=8, verbose=0, callbacks=[callback])
+    model.fit(*images(), batch_size=10, verbose=0, callbacks=[callback])
     assert rows_of(callback.table)["base/conv"]["verdict"] == "moved, though meant to be frozen"
 
 
 def test_watching_changes_nothing() -> None:
     def trained(callbacks: list[Any]) -> list[np.ndarray]:
         keras.utils.set_random_seed(3)
-        model = compiled(dropout_classifier())
+        model = optimizer_built()
         model.fit(*images(), batch_size=8, epochs=2, verbose=0, callbacks=callbacks)
         return model.get_weights()
 
@@ -751,6 +761,7 @@ def test_watching_a_training_that_is_stopped() -> None:
 
 def test_the_last_word_is_that_of_the_training() -> None:
     model = compiled(with_head(small_base()))
+    model.optimizer.build(model.trainable_variables)
     callback = watch()
     model.fit(*images(), verbose=0, callbacks=[callback])
     table = callback.table
@@ -762,6 +773,7 @@ def test_the_last_word_is_that_of_the_training() -> None:
 
 def test_a_second_training_begins_anew() -> None:
     model = compiled(with_head(small_base()))
+    model.optimizer.build(model.trainable_variables)
     callback = watch()
     model.fit(*images(), verbose=0, callbacks=[callback])
     before = model.get_weights()

@@ -18,6 +18,7 @@ import pytest
 from helpers import ROOT, largest_difference, raises_one_line, random_split, same_weights, toy_backbone
 from marks import in_bank
 
+from tlkit import features as compute
 from tlkit._keras import keras, tf
 from tlkit._keras.code import Code
 from tlkit.backbones import Backbone, load_backbone
@@ -44,16 +45,15 @@ def files(folder: Path) -> list[str]:
 
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Grows whenever a convolution is built into a graph, which running a trunk cannot do without."""
+    """Grows by the type of each batch of features that a trunk has computed."""
     seen: list[str] = []
-    call = keras.layers.Conv2D.call
+    as_stored = compute._as_stored
 
-    @functools.wraps(call)  # Keras looks at the signature
-    def noted(self, *args: object, **kwargs: object):
-        seen.append(self.name)
-        return call(self, *args, **kwargs)
+    def noted(rows: np.ndarray, dtype: str) -> np.ndarray:
+        seen.append(dtype)
+        return as_stored(rows, dtype)
 
-    monkeypatch.setattr(keras.layers.Conv2D, "call", noted)
+    monkeypatch.setattr(compute, "_as_stored", noted)
     return seen
 
 

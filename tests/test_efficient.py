@@ -251,8 +251,9 @@ def test_batchnorm_is_held_where_biases_learn(toy: Backbone) -> None:
     assert "one_bn_bias" in added.added
 
 
-@WAYS
-def test_training_on_the_cache_equals_full_training(add: Add, plain: Backbone) -> None:
+@pytest.mark.parametrize("way", in_bank(ADDING, but=["lora"]))
+def test_training_on_the_cache_equals_full_training(way: str, plain: Backbone) -> None:
+    add = ADDING[way]
     logits = []
     for stage in (0, 2):
         added = add(plain)

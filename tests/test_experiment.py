@@ -1,6 +1,7 @@
 """The experiment without a screen: what learns, draws, what is kept, and the same in plain Keras."""
 
 import re
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -86,11 +87,12 @@ def test_from_scratch_depends_on_the_seed_alone(pair: DomainPair, monkeypatch: p
     """A depthwise kernel keeps its initializer under another name, and was left to Keras' global seed."""
     clone, clones = keras.models.clone_model, []
     monkeypatch.setattr(keras.models, "clone_model", lambda model: clones.append(clone(model)) or clones[-1])
-    monkeypatch.setattr("tlkit.experiment.experiment.SCRATCH_EPOCHS", 1)
     monkeypatch.setattr("tlkit.experiment.experiment.SCRATCH_RATE", 1e-30)  # the start weights stay
+    after_one_step = threading.Event()
+    after_one_step.set()
     for seed, global_seed in ((3, 0), (3, 1), (4, 1)):
         keras.utils.set_random_seed(global_seed)
-        Experiment(pair, depthwise(), seed=seed).measure_scratch(5)
+        assert Experiment(pair, depthwise(), seed=seed).measure_scratch(5, interrupt=after_one_step) is None
     assert same_weights(clones[0], clones[1])
     kernels = [[weight for weight in each.get_weights() if weight.ndim == 4] for each in clones[1:]]
     assert len(kernels[0]) == 3
@@ -159,9 +161,16 @@ def old_answers(backbone: Backbone, model: keras.Model, domain: Domain) -> np.nd
     return np.asarray(head(model(domain.test.x, training=False))).argmax(axis=-1)
 
 
-def test_old_answers_stay_while_the_network_does(digits: Domain) -> None:
+@pytest.fixture(scope="module")
+def all_frozen(digits: Domain) -> Experiment:
+    """After one run of the head alone; for tests that only look."""
     experiment = Experiment(digits, tlkit.load_backbone("resnet_printed"))
-    run = experiment.run(Settings(5, per_class=5, epochs=2))
+    experiment.run(Settings(5, per_class=5, epochs=2))
+    return experiment
+
+
+def test_old_answers_stay_while_the_network_does(all_frozen: Experiment) -> None:
+    experiment, (run,) = all_frozen, all_frozen.runs
     assert (run.source, experiment.source_before) == (1.0, 1.0)
     assert (run.history["source"] == 1).all()
     assert np.isnan(experiment.zero_shot)
@@ -192,10 +201,9 @@ def test_random_weights_keep_old_answers_by_chance_alone(digits: Domain) -> None
     assert run.source <= np.bincount(experiment.tests[1].y).max() / len(digits.test) + 0.1
 
 
-def test_old_answers_are_asked_for_on_examples_that_nothing_learns_from(digits: Domain) -> None:
-    experiment = Experiment(digits, tlkit.load_backbone("resnet_printed"))
+def test_old_answers_are_asked_for_on_examples_that_nothing_learns_from(digits: Domain, all_frozen: Experiment) -> None:
     learnt = {image.tobytes() for image in digits.train.x}
-    for watched in (experiment.tests[1], experiment.held_out(5)[1]):
+    for watched in (all_frozen.tests[1], all_frozen.held_out(5)[1]):
         assert learnt.isdisjoint(image.tobytes() for image in watched.x)
 
 

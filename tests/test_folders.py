@@ -743,7 +743,7 @@ import numpy, PIL.Image  # what every run loads
 import tlkit
 
 folder, store, max_bytes = sys.argv[1:]
-domain = tlkit.load_folder(folder, image_size=64, cache_dir=store, max_bytes=int(max_bytes))
+domain = tlkit.load_folder(folder, image_size=128, cache_dir=store, max_bytes=int(max_bytes))
 assert len(domain.train) > len(domain.test) > 0
 status = dict(line.split(":", 1) for line in pathlib.Path("/proc/self/status").read_text().splitlines())
 print(1024 * int(status["VmHWM"].split()[0]))  # ru_maxrss would start at the peak of the process that ran this one
@@ -753,7 +753,7 @@ print(1024 * int(status["VmHWM"].split()[0]))  # ru_maxrss would start at the pe
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
 def test_memory_stays_flat_while_a_large_folder_is_streamed(tmp_path: Path) -> None:
-    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8))
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (128, 128, 3)).astype(np.uint8))
     kinds = {"png": {}, "jpg": {}, "bmp": {}, "gif": {}, "webp": {}}
     for suffix, options in kinds.items():
         picture.save(tmp_path / f"one.{suffix}", **options)
@@ -771,8 +771,8 @@ def test_memory_stays_flat_while_a_large_folder_is_streamed(tmp_path: Path) -> N
         assert run.returncode == 0, run.stderr
         return int(run.stdout)
 
-    few, many = 1000, 4000
-    decoded = (many - few) * 64 * 64 * 3
+    few, many = 250, 1000
+    decoded = (many - few) * 128 * 128 * 3
     held = peak(many, 2**40) - peak(few, 2**40)
     streamed = peak(many, 1) - peak(few, 1)
     assert held > 0.9 * decoded  # the measure sees what is held in memory

@@ -53,7 +53,7 @@ def test_fit_moves_the_unfrozen_weights_and_no_other(
     ("stage", "train_batchnorm"),
     in_bank(
         [(stage, train) for stage in range(6) for train in (False, True)],
-        but=[(0, True), (2, False), (4, True), (5, False)],
+        but=[(2, False), (4, True)],  # the toy has all stages
         names=2,
     ),
 )
@@ -82,7 +82,7 @@ def test_batchnorm_statistics_are_bit_identical_unless_asked(toy: Backbone, spli
 
 def test_each_fit_honours_the_latest_freeze(toy: Backbone, split: Split) -> None:
     model = join(toy.model, build_head(toy, 3))
-    for stage in (0, 2, 1, 0, 2):
+    for stage in (0, 2, 1, 0):  # each way between all, some and nothing that learns
         freeze_to(toy, stage)
         before = weights_of(toy.model)
         fit(model, split, epochs=1, learning_rate=0.1, batch_size=8, optimizer="sgd", progress=False)

@@ -15,6 +15,7 @@ from scipy import stats
 import tlkit
 from tlkit.tables import read_table
 from tlkit.text import load_text_backbone, load_text_domain
+from tlkit.text.fetching import NotFetchedError
 
 TUNING, FORGETTING = (text_tables.TABLES / f"text_{name}.csv" for name in ("fine_tuning", "forgetting"))
 (SOURCE,) = build_notebooks.sources(["11"])
@@ -90,7 +91,18 @@ def test_the_notebook_shows_the_figures_of_forgetting():
     assert [figure for figure in wanted if figure not in text] == []
 
 
+def test_where_nothing_was_fetched_the_first_cell_says_so_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("TLKIT_DATA_DIR", str(tmp_path))
+    first, *_ = build_notebooks.code_cells(build_notebooks.read_source(SOURCE))
+    with pytest.raises(NotFetchedError) as caught:
+        exec(first.source, {})
+    (line,) = caught.value._render_traceback_()  # what Jupyter shows
+    assert "tlkit fetch text" in line
+    assert "\n" not in line
+
+
 @pytest.mark.slow
+@pytest.mark.bank  # in `make test` the first cell without a kernel, and kernels that fetched nothing in other notebooks
 def test_where_nothing_was_fetched_the_first_cell_says_so_in_one_line_and_no_other_runs(tmp_path, monkeypatch):
     monkeypatch.setenv("TLKIT_DATA_DIR", str(tmp_path))
     notebook = build_notebooks.read_source(SOURCE)

@@ -1,5 +1,6 @@
 """Training: the history, what the batches depend on, and stopping at any batch."""
 
+import functools
 import itertools
 import json
 import os
@@ -138,13 +139,17 @@ class Seen(keras.Model):
         return super().train_step(data)
 
 
-def batches(n: int, seed: int, *, n_features: int = 2, batch_size: int = 4, epochs: int = 2) -> list[list[int]]:
+def trained_anew(n: int, seed: int, *, n_features: int = 2, batch_size: int = 4) -> list[list[int]]:
+    """The examples of each batch of two epochs."""
     x = np.zeros((n, n_features), np.float32)
     x[:, 0] = np.arange(n)  # each example is its own number
     model = Seen(n_features)
     data = Split(x, np.arange(n) % 2)
-    fit(model, data, epochs=epochs, learning_rate=1e-3, batch_size=batch_size, seed=seed, progress=False)
+    fit(model, data, epochs=2, learning_rate=1e-3, batch_size=batch_size, seed=seed, progress=False)
     return model.batches
+
+
+batches = functools.cache(trained_anew)  # for tests that only look
 
 
 def test_each_epoch_sees_every_example_once_in_a_new_order() -> None:
@@ -156,13 +161,13 @@ def test_each_epoch_sees_every_example_once_in_a_new_order() -> None:
 
 
 def test_order_depends_on_the_seed_and_the_number_of_examples_alone() -> None:
-    def order(*args: int, **kwargs: int) -> list[int]:
-        return list(itertools.chain(*batches(*args, **kwargs)))
+    def order(found: list[list[int]]) -> list[int]:
+        return list(itertools.chain(*found))
 
-    assert order(10, seed=1) == order(10, seed=1)
-    assert order(10, seed=1) == order(10, seed=1, n_features=5)
-    assert order(10, seed=1) == order(10, seed=1, batch_size=3)
-    assert order(10, seed=1) != order(10, seed=2)
+    first = order(batches(10, seed=1))
+    assert first == order(trained_anew(10, seed=1, n_features=5))
+    assert first == order(trained_anew(10, seed=1, batch_size=3))
+    assert first != order(trained_anew(10, seed=2))
 
 
 def test_order_does_not_depend_on_the_global_seed() -> None:
@@ -170,7 +175,7 @@ def test_order_does_not_depend_on_the_global_seed() -> None:
     plain = batches(10, seed=1)
     tf.random.set_seed(123)
     try:
-        assert batches(10, seed=1) == plain
+        assert trained_anew(10, seed=1) == plain
     finally:
         tf.random.set_seed(None)
 
@@ -181,8 +186,9 @@ def test_seed_makes_the_weights(split: Split) -> None:
         fit(model, split, epochs=2, learning_rate=0.1, batch_size=5, seed=seed, progress=False)
         return model
 
-    assert same_weights(trained(1), trained(1))
-    assert not same_weights(trained(1), trained(2))
+    first = trained(1)
+    assert same_weights(first, trained(1))
+    assert not same_weights(first, trained(2))
 
 
 def test_global_random_states_are_left_alone(split: Split) -> None:
@@ -241,8 +247,18 @@ def after_each(split: Split) -> list[list[np.ndarray]]:
     return recorder.weights
 
 
-@pytest.mark.parametrize("k", [1, 3, 5, 7])
-@pytest.mark.parametrize("how", ["event", "event in another thread", "interrupt"])
+HOW_TO_STOP = ("event", "event in another thread", "interrupt")
+
+
+# In `make test` an event before the first batch and at the end of an epoch, the other two ways elsewhere.
+@pytest.mark.parametrize(
+    ("how", "k"),
+    in_bank(
+        itertools.product(HOW_TO_STOP, (1, 3, 5, 7)),
+        but=[(HOW_TO_STOP[0], 1), (HOW_TO_STOP[0], 5), (HOW_TO_STOP[1], 3), *((HOW_TO_STOP[2], k) for k in (3, 5, 7))],
+        names=2,
+    ),
+)
 def test_stopping_keeps_the_weights_of_batch_k(
     split: Split, after_each: list[list[np.ndarray]], how: str, k: int
 ) -> None:
@@ -505,6 +521,19 @@ def tail_and_head(*, train_batchnorm: bool = False, dropout: float = 0.0) -> ker
     return join(backbone.model, head)
 
 
+def one_conv(*, train_batchnorm: bool) -> keras.Model:
+    """A convolution, BatchNorm that learns or keeps still, and a dense layer."""
+    starts = [keras.initializers.GlorotUniform(seed=seed) for seed in (0, 1)]
+    layers = [
+        keras.layers.Conv2D(4, 3, kernel_initializer=starts[0]),
+        keras.layers.BatchNormalization(momentum=0.9, trainable=train_batchnorm),
+        keras.layers.ReLU(),
+        keras.layers.GlobalAveragePooling2D(),
+        keras.layers.Dense(3, kernel_initializer=starts[1]),
+    ]
+    return keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Rescaling(1 / 255), *layers])
+
+
 @pytest.mark.parametrize(("optimizer", "dropout"), in_bank([("sgd", 0.0), ("adam", 0.3)], but=[("adam", 0.3)], names=2))
 def test_mirrored_on_one_device_is_the_plain_training(split: Split, optimizer: str, dropout: float) -> None:
     arguments = {"epochs": 2, "learning_rate": 0.01, "batch_size": 5, "validation": random_split(9)}
@@ -542,7 +571,7 @@ def test_mirrored_trains_the_weights_of_the_caller_and_moves_no_flag(split: Spli
     np.testing.assert_array_equal(backbone.model.get_layer("two_a_conv").get_weights()[0], after["two_a_conv/kernel"])
 
 
-@pytest.mark.parametrize("k", [1, 3, 7])
+@pytest.mark.parametrize("k", in_bank([1, 3, 7], but=[7]))
 def test_stopping_a_mirrored_training_keeps_the_weights_of_batch_k(
     split: Split, after_each: list[list[np.ndarray]], k: int
 ) -> None:
@@ -608,7 +637,7 @@ from tlkit._keras import keras, tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from helpers import random_split
-from test_training import tail_and_head
+from test_training import one_conv
 from tlkit.training import fit
 
 two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
@@ -621,9 +650,9 @@ for name, (n, batch_size, optimizer) in cases.items():
     runs = []
     for strategy in (None, two):
         batchnorm = name == "BatchNorm"
-        model = tail_and_head(train_batchnorm=batchnorm)
+        model = one_conv(train_batchnorm=batchnorm)
         if not batchnorm:
-            model.layers[-1].get_layer("logits").kernel.regularizer = keras.regularizers.L2(0.1)
+            model.layers[-1].kernel.regularizer = keras.regularizers.L2(0.1)
         held_out = None if batchnorm else random_split(9, seed=5)
         history = fit(model, random_split(n), **arguments, validation=held_out, progress=False, strategy=strategy)
         runs.append((model.get_weights(), history))
@@ -638,12 +667,25 @@ print(json.dumps(results))
 """
 
 
+SOME_INTERRUPTS, MANY_INTERRUPTS = 5, 500
+
+
 @pytest.fixture(scope="module")
-def two_devices() -> dict[str, dict[str, float]]:
-    """Largest differences between one device and two, which must be set up before TensorFlow's first use."""
-    run = run_python("-c", TWO_DEVICES, env={"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])})
+def fresh_process() -> list[str]:
+    """What one process printed of two devices, which must be set up before TensorFlow's first use, and of real Ctrl-C.
+
+    Two of them would load TensorFlow twice.
+    """
+    code = TWO_DEVICES + (interrupted(SOME_INTERRUPTS) if os.name == "posix" else "")
+    run = run_python("-c", code, env={"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])})
     assert run.returncode == 0, run.stderr
-    results: dict[str, dict[str, float]] = json.loads(run.stdout.splitlines()[-1])
+    return run.stdout.splitlines()
+
+
+@pytest.fixture
+def two_devices(fresh_process: list[str]) -> dict[str, dict[str, float]]:
+    """Largest differences between one device and two."""
+    results: dict[str, dict[str, float]] = json.loads(fresh_process[0])
     return results
 
 
@@ -855,11 +897,21 @@ print(lost, np.isfinite(model.get_weights()[0]).all())
 """
 
 
+def interrupted(times: int) -> str:
+    """A program that prints how many of so many real interrupts were lost, and whether the weights are sound."""
+    return INTERRUPTED.replace("SEED", str(times)).replace("TIMES", str(times))
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal as a terminal does")
-@pytest.mark.parametrize("times", in_bank([5, 500], but=[5]))
-def test_no_interrupt_is_lost_at_whatever_moment_it_comes(times: int) -> None:
+def test_no_interrupt_is_lost_at_whatever_moment_it_comes(fresh_process: list[str]) -> None:
     """In Keras some are, swallowed in a ``__del__``; here each of them ends its training, and nothing else happens."""
-    code = INTERRUPTED.replace("SEED", str(times)).replace("TIMES", str(times))
-    run = run_python("-c", code, timeout=1800)
+    assert fresh_process[1:] == ["0 True"]
+
+
+@pytest.mark.slow
+@pytest.mark.bank
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal as a terminal does")
+def test_no_interrupt_of_many_is_lost() -> None:
+    run = run_python("-c", interrupted(MANY_INTERRUPTS), timeout=1800)
     assert (run.returncode, run.stdout) == (0, "0 True\n"), run.stderr[-2000:]

@@ -295,9 +295,10 @@ def make(plan: Plan) -> Given:
     compiled(model, loss_of(plan), optimizer)
     if plan.fit:
         x, y = labelled(plan, N, 10 * plan.seed)
+        optimizer.build(model.trainable_variables)  # or the step would be traced twice
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*received `from_logits=True`", UserWarning)  # Keras sees that trap too
-            model.fit(x, for_loss(plan, y), batch_size=8, verbose=0)
+            model.fit(x, for_loss(plan, y), batch_size=10, verbose=0)  # which does not divide 24: see fitted in traps
     if plan.flip:
         layer = next(layer for layer in weighted(model) if not is_batchnorm(layer) and layer.name != "head")
         layer.trainable = not layer.trainable

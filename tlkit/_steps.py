@@ -16,6 +16,7 @@ import numpy as np
 
 from tlkit._keras import keras, tf
 from tlkit._keras.graph import all_layers, own_statistics
+from tlkit._keras.tracing import as_written, graph_of
 from tlkit.domains import Split
 from tlkit.features import batches
 from tlkit.freezing import copy_flags
@@ -219,7 +220,7 @@ class TaskSteps:
         model.compile(optimizer=keras.optimizers.get(optimizer))
         model.optimizer.build(model.trainable_variables)
         self._loss, self._accuracy = keras.metrics.Mean(name="loss"), keras.metrics.Mean(name="accuracy")
-        self.step, self.score = tf.function(self._train_step), tf.function(self._score_step)
+        self.step, self.score = graph_of(self._train_step), graph_of(self._score_step)
 
     def batches(self, split: Split, batch_size: int, seed: int | None) -> Any:
         return batches(split, batch_size, shuffle_seed=seed)
@@ -289,7 +290,7 @@ class Mirrored:
             self._accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
             self.model.compile(optimizer=keras.optimizers.get(optimizer))
             self.model.optimizer.build(self.model.trainable_variables)
-        self.step, self.score = tf.function(self._train_step), tf.function(self._score_step)
+        self.step, self.score = graph_of(self._train_step), graph_of(self._score_step)
 
     def copy_back(self) -> None:
         """Give the original the clone's weights."""
@@ -300,6 +301,7 @@ class Mirrored:
         """The batches of :func:`tlkit.features.batches`, in the same order, each in parts, one for each device."""
         parts = self._parts
 
+        @as_written
         def in_parts(x: Any, y: Any) -> tf.data.Dataset:
             size = tf.shape(y, out_type=tf.int64)[0]
 
@@ -387,14 +389,14 @@ class PairSteps(OneDevice):
             self._groups.append((optimizer, extra.trainable_weights))
         self._done, self._per_epoch, self._epochs = 0, *steps
         self.alignment: dict[int, float] = {}  # what the term was in the mean of each epoch, without its weight
-        self._train = tf.function(self._step)
+        self._train = graph_of(self._step)
 
     def batches(self, split: Split, batch_size: int, seed: int | None) -> Any:
         if seed is not None:
             size = min(batch_size, len(self._target))
             own = int(np.random.SeedSequence([seed, 1]).generate_state(1)[0])  # not the order of the source
-            dealt = batches(self._target, size, shuffle_seed=own).filter(lambda x, _: tf.shape(x)[0] == size)
-            self._others = iter(dealt.repeat())
+            whole = as_written(lambda x, _: tf.shape(x)[0] == size)
+            self._others = iter(batches(self._target, size, shuffle_seed=own).filter(whole).repeat())
         return super().batches(split, batch_size, seed)
 
     def step(self, parts: Any) -> None:
@@ -435,7 +437,7 @@ class EntropySteps(OneDevice):
     def __init__(self, model: keras.Model) -> None:
         super().__init__(model)
         self._mean = keras.metrics.Mean()
-        self._train = tf.function(self._step)
+        self._train = graph_of(self._step)
 
     def step(self, parts: Any) -> None:
         self._now = self._train(parts) | {"accuracy": 0.0}

@@ -17,6 +17,7 @@ import pandas as pd
 
 from tlkit._keras import keras, tf
 from tlkit._keras.graph import all_layers
+from tlkit._keras.tracing import graph_of
 from tlkit._steps import EntropySteps, PairSteps
 from tlkit.backbones.graph import check_model
 from tlkit.domains import Array, Split, check_count, check_not_negative, check_split
@@ -91,7 +92,6 @@ def adapt_batchnorm(model: keras.Model, target: Array, *, batch_size: int = 512)
     momenta = [layer.momentum for layer in layers]
     sizes, found = list[int](), list[list[tuple[Array, Array]]]()
 
-    @tf.function  # type: ignore[untyped-decorator]  # a graph frees what it needs no more; called directly, nothing is
     def forward(x: Any) -> None:
         model(x, training=True)
 
@@ -99,8 +99,9 @@ def adapt_batchnorm(model: keras.Model, target: Array, *, batch_size: int = 512)
         try:
             for layer in layers:
                 layer.momentum = 0.0  # the old statistics are forgotten in one step
+            run = graph_of(forward)  # a graph frees what it needs no more; called directly, nothing is
             for x, _ in batches(examples, batch_size):
-                forward(x)
+                run(x)
                 sizes.append(len(x))
                 found.append([(mean.numpy(), variance.numpy()) for mean, variance in statistics])
         finally:

@@ -15,6 +15,7 @@ import pickle
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ import numpy as np
 from tlkit._keras import keras, tf
 from tlkit._keras.code import Code
 from tlkit._keras.graph import all_layers, calls_of, layers_within
+from tlkit._keras.tracing import as_written, graph_of
 from tlkit.backbones import Backbone
 from tlkit.backbones.graph import as_graph, check_model
 from tlkit.domains import Array, Split, check_count, check_split
@@ -278,7 +280,12 @@ def _keep_small(store: Store, key: str, shape: tuple[int, ...], dtype: str, rows
     return x
 
 
-def _compiled(trunk: keras.Model, x: Array, augment: keras.layers.Layer | None = None) -> Any:
+def _batch_of(x: Any) -> Any:
+    """What a graph takes: any number of what ``x`` holds, of texts of any length."""
+    return tf.TensorSpec((None, None) if x.dtype == np.int32 else (None, *x.shape[1:]), x.dtype)
+
+
+def _compiled(trunk: keras.Model, x: Any, augment: keras.layers.Layer | None = None) -> Any:
     """From a batch of what ``x`` holds to its features, as a graph."""
 
     def forward(batch: Any) -> Any:
@@ -286,8 +293,32 @@ def _compiled(trunk: keras.Model, x: Array, augment: keras.layers.Layer | None =
             batch = augment(tf.cast(batch, "float32"), training=True)
         return tf.cast(trunk(batch, training=False), "float32")
 
-    shape = (None, None) if x.dtype == np.int32 else (None, *x.shape[1:])
-    return tf.function(forward, input_signature=[tf.TensorSpec(shape, x.dtype)])
+    return graph_of(forward, [_batch_of(x)])
+
+
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """A graph that stays with its model, and what the model was when it was made."""
+
+    key: tuple[Any, ...]
+    variables: list[Any]
+    run: Any
+
+
+def _kept_run(trunk: keras.Model, x: Any) -> Any:
+    """:func:`_compiled`, made once for a model as it is: the next call finds it, whatever the weights are by then.
+
+    Code of somebody's own may read what no key shows: its graph is made in each call.
+    """
+    code = Code(trunk)
+    if code.foreign:
+        return _compiled(trunk, x)
+    attributes, variables = vars(trunk), list(trunk.variables)  # set there, Keras does not see it as a part
+    key = (_batch_of(x), _architecture(trunk), code.settings)
+    kept = attributes.get("_tlkit_features")
+    if kept is None or kept.key != key or [*map(id, kept.variables)] != [*map(id, variables)]:
+        kept = attributes["_tlkit_features"] = _Kept(key, variables, _compiled(trunk, x))
+    return kept.run
 
 
 def _feature_rows(
@@ -301,7 +332,7 @@ def _feature_rows(
     run: Any = None,
 ) -> Iterator[Array]:
     """Features batch by batch: the whole of one view before the next. ``run`` is :func:`_compiled`, if it is there."""
-    run = run or _compiled(trunk, x, augment)
+    run = run or (_kept_run(trunk, x) if augment is None else _compiled(trunk, x, augment))
     if x.dtype == np.int32:
         if augment is not None:
             raise ValueError("augment must be None for texts, got a layer: it changes images.")
@@ -553,6 +584,7 @@ def batches(split: Split, batch_size: int, *, shuffle_seed: int | None = None) -
         # Not Dataset.shuffle: its order also depends on TensorFlow's global seed.
         rng = np.random.default_rng(shuffle_seed)
 
+        @as_written
         def new_order(_: Any) -> Any:
             return tf.ensure_shape(tf.numpy_function(lambda: rng.permutation(n), [], tf.int64), (n,))
 
@@ -564,6 +596,7 @@ def batches(split: Split, batch_size: int, *, shuffle_seed: int | None = None) -
     if isinstance(split.x, np.memmap) or split.x.nbytes > _CONSTANT_BYTES:
         read = _reader(split.x, dtype)
 
+        @as_written
         def pick(chosen: Any) -> Any:
             rows = tf.numpy_function(read, [chosen], dtype, stateful=False)
             return cut(tf.ensure_shape(rows, (None, *split.x.shape[1:]))), tf.gather(y, chosen)
@@ -571,6 +604,7 @@ def batches(split: Split, batch_size: int, *, shuffle_seed: int | None = None) -
     else:
         x = tf.constant(split.x.astype(dtype, copy=False))
 
+        @as_written
         def pick(chosen: Any) -> Any:
             return cut(tf.gather(x, chosen)), tf.gather(y, chosen)
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from tlkit._keras import keras, tf
 from tlkit._keras.graph import own_weights
-from tlkit.audit.graph import has_graph, last_operations
+from tlkit.audit.graph import before_padding, first_weighted, has_graph, last_operations
 from tlkit.audit.moved import Data, arrays, audit_fit, stage_by_layer
 from tlkit.backbones import Backbone
 from tlkit.domains import Array, Split
@@ -207,6 +207,38 @@ class Case:
                 except Exception as error:
                     raise Unknown("the model cannot be called on the data") from error
         raise Unknown("no data given")
+
+    @functools.cached_property
+    def entering(self) -> tuple[Array, Array, list[Any]]:
+        """Raw examples, what enters the first layer with weights, and the operations in between."""
+        self.needs_graph()
+        if len(self.model.inputs) != 1:
+            raise Unknown("the model has several inputs")
+        part = next(iter(self.data), None)
+        if part is None:
+            raise Unknown("no data given")
+        raw = self.examples(part).some(64)
+        values, model, passed = tf.constant(raw), self.model, []
+        while True:
+            found = first_weighted(model)
+            if found is None:
+                raise Unknown("the model has no layers with weights")
+            operation, tensor = found
+            if isinstance(operation, keras.layers.Embedding):
+                raise Unknown("the model takes tokens, not pixels")
+            nested = isinstance(operation, keras.Model) and operation is not model and hasattr(operation, "inputs")
+            if not nested:  # zeros at the border would lower the means; what enters a nested network has to fit it
+                tensor = before_padding(tensor)
+            before = keras.Model(model.inputs[0], tensor, name="before_weights")
+            try:
+                values = before(values, training=False)
+            except Exception as error:
+                raise Unknown("the model cannot be called on the data") from error
+            passed += [inner for inner in before.operations if not isinstance(inner, keras.layers.InputLayer)]
+            if not nested:
+                break
+            model = operation
+        return np.asarray(raw, np.float64), np.asarray(values, np.float64), passed
 
     @functools.cached_property
     def loss(self) -> tuple[str, bool]:

@@ -14,12 +14,11 @@ import numpy as np
 from tlkit._keras import keras, tf
 from tlkit._keras.graph import own_weights
 from tlkit._keras.state import built_for
+from tlkit._keras.tracing import graph_of
 from tlkit.audit.case import Case, Unknown
 from tlkit.audit.graph import (
     Placed,
-    before_padding,
     entering,
-    first_weighted,
     has_graph,
     most_on_a_path,
     placed_layers,
@@ -318,7 +317,7 @@ def _logits_found_again(case: Case, *, sparse: bool) -> str:
 
     try:
         # In a graph, as in fit, Keras also looks for the operation that gave the output.
-        in_fit, in_a_loop = warns(tf.function(step)), warns(step)
+        in_fit, in_a_loop = warns(graph_of(step)), warns(step)
     except Exception:  # what the text adds must not cost the finding
         return ""
     return "in fit and in a loop of your own" if in_fit and in_a_loop else "in fit" if in_fit else ""
@@ -364,38 +363,6 @@ def _class_count(case: Case) -> str | None:
 # What enters the backbone -------------------------------------------------------------------------------------------
 
 
-def _entering(case: Case) -> tuple[Array, Array, list[Any]]:
-    """Raw examples, what enters the first layer with weights, and the operations in between."""
-    case.needs_graph()
-    if len(case.model.inputs) != 1:
-        raise Unknown("the model has several inputs")
-    part = next(iter(case.data), None)
-    if part is None:
-        raise Unknown("no data given")
-    raw = case.examples(part).some(64)
-    values, model, passed = tf.constant(raw), case.model, []
-    while True:
-        found = first_weighted(model)
-        if found is None:
-            raise Unknown("the model has no layers with weights")
-        operation, tensor = found
-        if isinstance(operation, keras.layers.Embedding):
-            raise Unknown("the model takes tokens, not pixels")
-        nested = isinstance(operation, keras.Model) and operation is not model and hasattr(operation, "inputs")
-        if not nested:  # zeros at the border would lower the means; what enters a nested network has to fit it
-            tensor = before_padding(tensor)
-        before = keras.Model(model.inputs[0], tensor, name="before_weights")
-        try:
-            values = before(values, training=False)
-        except Exception as error:
-            raise Unknown("the model cannot be called on the data") from error
-        passed += [inner for inner in before.operations if not isinstance(inner, keras.layers.InputLayer)]
-        if not nested:
-            break
-        model = operation
-    return np.asarray(raw, np.float64), np.asarray(values, np.float64), passed
-
-
 def _small_rescalings(operations: list[Any]) -> list[Any]:
     """Layers that divide pixels: Rescaling by a hundredth or less."""
     layers = [operation for operation in operations if isinstance(operation, keras.layers.Rescaling)]
@@ -416,7 +383,7 @@ def _rescaled_twice(case: Case) -> str | None:
 
 
 def _already_scaled(case: Case) -> str | None:
-    raw, values, passed = _entering(case)
+    raw, values, passed = case.entering
     wants_pixels = bool(_small_rescalings(passed)) or (
         isinstance(case.backbone, Backbone) and case.model.inputs[0] is case.backbone.model.input
     )
@@ -430,7 +397,7 @@ def _already_scaled(case: Case) -> str | None:
 
 def _input_statistics(case: Case) -> str | None:
     case.needs_graph()
-    raw, values, _ = _entering(case)
+    raw, values, _ = case.entering
     base = case.backbone.model if isinstance(case.backbone, Backbone) else case.backbone
     given = [] if base is None else [base]
     networks = [case.model, *given, *(p.layer for p in placed_layers(case.model) if isinstance(p.layer, keras.Model))]

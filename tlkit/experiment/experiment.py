@@ -16,6 +16,7 @@ import pandas as pd
 
 from tlkit._keras import keras, tf
 from tlkit._keras.graph import own_weights
+from tlkit._keras.tracing import graph_of
 from tlkit._steps import OneDevice, descend, interrupts_held, run_epochs
 from tlkit.audit.moved import watch
 from tlkit.backbones import Backbone, draw_weights, layers_up_to, stage_layers
@@ -127,7 +128,8 @@ class Experiment:
         self.runs: list[Run] = []
         self._pretrained = backbone.model.get_weights()
         self._steps: OrderedDict[Any, Step] = OrderedDict()
-        self._reader: Any = None  # from the input to answers, where no step has that graph
+        self._readers: dict[int, Any] = {}  # graphs from a boundary to answers, whatever learns behind it
+        self._trunks: dict[int, keras.Model] = {}
         self._features: OrderedDict[Any, Split] = OrderedDict()
         self._raw: dict[int, float] = {}
         self._scratch: dict[int, float] = {}
@@ -150,7 +152,8 @@ class Experiment:
         """Give back what can be computed again: features, graphs, and a training from scratch half done."""
         self._features.clear()
         self._steps.clear()
-        self._reader = None
+        self._readers.clear()
+        self._trunks.clear()
         self._scratch_work.clear()
 
     # What can be frozen ---------------------------------------------------------------------------------------------
@@ -299,9 +302,10 @@ class Experiment:
         return self._features[key]
 
     def _run_trunk(self, stage: int, split: Split, views: int = 1, seed: int = 0) -> Split:
-        trunk = split_at(self.backbone, stage)[0]
+        if stage not in self._trunks:  # one model for each stage, with which its graph stays
+            self._trunks[stage] = split_at(self.backbone, stage)[0]
         augment = _augmentation(seed) if views > 1 else None
-        return cache_features(trunk, split, views=views, augment=augment, seed=seed, cache_dir="memory")
+        return cache_features(self._trunks[stage], split, views=views, augment=augment, seed=seed, cache_dir="memory")
 
     def _trunk_is_pretrained(self, boundary: int) -> bool:
         before = {id(weight) for layer in layers_up_to(self.backbone, boundary) for weight in layer.weights}
@@ -459,6 +463,8 @@ class Experiment:
         self._steps.move_to_end(key)
         while len(self._steps) > KEPT_STEPS:
             self._steps.popitem(last=False)
+            kept = {0} | {at for at, _ in self._steps}
+            self._readers = {at: reader for at, reader in self._readers.items() if at in kept}
         return self._steps[key]
 
     def _build_step(self, boundary: int) -> Step:
@@ -475,19 +481,24 @@ class Experiment:
 
         signature = [self._input_of(tail, boundary, training=True), tf.TensorSpec((None,), tf.int64)]
         return Step(
-            train=tf.function(train, input_signature=signature).get_concrete_function(),
-            predict=self._build_reader(tail, boundary),
+            train=graph_of(train, signature).get_concrete_function(),
+            predict=self._reader(boundary),
             optimizers=tuple(optimizer for optimizer, _ in groups),
         )
 
-    def _build_reader(self, tail: keras.Model, boundary: int) -> Any:
-        head, source_head, cut = self.head, self.source_head, self._cut_at(boundary)
+    def _reader(self, boundary: int) -> Any:
+        """From what is at a boundary to both heads' answers: what learns does not matter, so one graph for all."""
+        if boundary not in self._readers:
+            tail, cut = split_at(self.backbone, boundary)[1], self._cut_at(boundary)
+            head, source_head = self.head, self.source_head
 
-        def predict(x: Any) -> Any:
-            features = tail(cut(x), training=False)
-            return tuple(tf.argmax(reader(features, training=False), axis=-1) for reader in (head, source_head))
+            def predict(x: Any) -> Any:
+                features = tail(cut(x), training=False)
+                return tuple(tf.argmax(reader(features, training=False), axis=-1) for reader in (head, source_head))
 
-        return tf.function(predict, input_signature=[self._input_of(tail, boundary)]).get_concrete_function()
+            signature = [self._input_of(tail, boundary)]
+            self._readers[boundary] = graph_of(predict, signature).get_concrete_function()
+        return self._readers[boundary]
 
     def _cut_at(self, boundary: int) -> Any:
         """What texts, as ids or as vectors of tokens, go through first: they are computed up to a batch's longest."""
@@ -519,9 +530,7 @@ class Experiment:
         size = sum(len(split) for split in tests) * 4 * int(np.prod(sizes))
         if boundary and size <= KEPT_BYTES:
             return self._answers(step.predict, self._all_at(boundary, tests, pretrained=pretrained))
-        if boundary and self._reader is None:  # scoring does not depend on what learns: one graph for all
-            self._reader = self._build_reader(self.backbone.model, 0)
-        return self._answers(self._reader if boundary else step.predict, list(tests))
+        return self._answers(self._reader(0), list(tests))
 
     def _scored_tests(self) -> tuple[Split, Split]:
         """The test examples that scores are taken on: all, or as many as a few seconds allow, spread evenly."""

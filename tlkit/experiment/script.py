@@ -65,6 +65,7 @@ model.compile(
     loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     metrics=["accuracy"],
 )
+model.optimizer.build(model.trainable_variables)  # or fit would prepare its first step twice
 rng = np.random.default_rng({seed})
 for epoch in range({epochs}):
     order = rng.permutation(len(data["x_train"]))

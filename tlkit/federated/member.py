@@ -11,6 +11,7 @@ import numpy as np
 
 from tlkit._keras import keras, tf
 from tlkit._keras.graph import all_layers
+from tlkit._keras.tracing import graph_of
 from tlkit._steps import descend
 from tlkit.backbones import Backbone, load_backbone
 from tlkit.domains import Array, Split, check_count, check_not_negative, check_rate
@@ -128,8 +129,8 @@ class Member:
         self._optimizer.build(self.model.trainable_weights)
         self._begin = [variable.numpy() for variable in self._optimizer.variables]
         x, y = tf.TensorSpec((None, *self.model.input_shape[1:]), "float32"), tf.TensorSpec((None,), "int64")
-        self._step = tf.function(self._one_step, input_signature=[x, y])
-        self._answer = tf.function(lambda x: tf.argmax(self.model(x, training=False), axis=1), input_signature=[x])
+        self._step = graph_of(self._one_step, [x, y])
+        self._answer = graph_of(lambda x: tf.argmax(self.model(x, training=False), axis=1), [x])
 
     def _one_step(self, x: Any, y: Any) -> None:
         """Down the batch's cross-entropy, with FedProx' term if there is one."""

@@ -1,0 +1,115 @@
+"""The graph of a model's features is made once, and anew where another one would give other features."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import random_split, toy_backbone
+
+from tlkit import features
+from tlkit._keras import keras
+from tlkit.features import cache_features, split_at
+
+
+@pytest.fixture
+def graphs(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The models of which a graph was made."""
+    made: list[Any] = []
+    compiled = features._compiled
+
+    def noting(trunk: keras.Model, *more: Any) -> Any:
+        made.append(trunk)
+        return compiled(trunk, *more)
+
+    monkeypatch.setattr(features, "_compiled", noting)
+    return made
+
+
+def small() -> keras.Model:
+    image = keras.Input((8, 8, 1))
+    start = keras.initializers.GlorotUniform(seed=1)
+    x = keras.layers.Rescaling(1 / 255)(image)
+    x = keras.layers.Conv2D(4, 3, activation="relu", kernel_initializer=start)(x)
+    return keras.Model(image, keras.layers.GlobalAveragePooling2D()(x))
+
+
+def read(model: keras.Model) -> np.ndarray:
+    return cache_features(model, random_split(6), cache_dir="memory").x
+
+
+def test_one_graph_for_all_examples_and_all_weights(graphs: list[Any]) -> None:
+    model = small()
+    first = read(model)
+    others = random_split(9, seed=1)
+    found = cache_features(model, others, cache_dir="memory").x
+    np.testing.assert_allclose(found, model(others.x, training=False), rtol=1e-5, atol=1e-6)
+    kernel = model.layers[2].kernel
+    kernel.assign(2 * kernel)
+    np.testing.assert_allclose(read(model), 2 * first, rtol=1e-6)  # without a bias a ReLU passes the factor on
+    model.trainable = False
+    read(model)
+    assert graphs == [model]
+
+
+def other_scale(model: keras.Model) -> None:
+    model.layers[1].scale = 1 / 127.5
+
+
+def other_activation(model: keras.Model) -> None:
+    model.layers[2].activation = keras.activations.tanh
+
+
+def other_stride(model: keras.Model) -> None:
+    model.layers[2].strides = (2, 2)
+
+
+@pytest.mark.parametrize("change", [other_scale, other_activation, other_stride])
+def test_a_layer_that_is_changed_counts(change: Callable[[keras.Model], None], graphs: list[Any]) -> None:
+    model, other = small(), small()
+    before = read(model)
+    for each in (model, other):
+        change(each)
+    changed = read(model)
+    assert not np.allclose(changed, before)
+    np.testing.assert_array_equal(changed, read(other))  # which has no graph of the time before
+    assert graphs == [model, model, other]
+
+
+def test_weights_that_are_other_variables_count() -> None:
+    model = small()
+    read(model)
+    layer = model.layers[2]
+    layer.enable_lora(2)
+    layer.lora_kernel_b.assign(np.ones(layer.lora_kernel_b.shape))
+    np.testing.assert_allclose(read(model), model(random_split(6).x), rtol=1e-5)
+
+
+class Switched(keras.layers.Layer):
+    """Somebody's own layer, which reads what Keras knows nothing of."""
+
+    factor = 1.0
+
+    def call(self, x: Any) -> Any:
+        return self.factor * x
+
+
+@pytest.mark.filterwarnings("ignore:features are computed in each call:UserWarning")
+def test_code_of_ones_own_is_run_anew(graphs: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = small()
+    model = keras.Model(inner.input, Switched()(inner.output))
+    once = read(model)
+    monkeypatch.setattr(Switched, "factor", 3.0)
+    np.testing.assert_allclose(read(model), 3 * once, rtol=1e-6)
+    assert graphs == [model, model]
+
+
+def test_images_of_another_kind_have_a_graph_of_their_own(graphs: list[Any]) -> None:
+    trunk = split_at(toy_backbone(), 1)[0]
+    pixels = random_split(6)
+    floats = type(pixels)(pixels.x.astype(np.float32), pixels.y)
+    for split in (pixels, floats, floats, pixels[:3]):
+        np.testing.assert_allclose(
+            cache_features(trunk, split, cache_dir="memory").x, trunk(split.x, training=False), rtol=1e-5, atol=1e-6
+        )
+    assert len(graphs) == 3  # the last kind alone is kept
