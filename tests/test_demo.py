@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import ROOT, raises_one_line, random_split, with_fewer_tests
+from helpers import ROOT, TOY_STAGE_ENDS, raises_one_line, random_split, toy_model
 from PIL import Image
 
 from tlkit import cli, demo
-from tlkit.backbones import load_backbone
+from tlkit.backbones import Backbone, load_backbone
 from tlkit.demo import METHODS, PHOTO_METHODS, run_demo, summarise
-from tlkit.domains import load_domain, load_pair
+from tlkit.domains import Domain, DomainPair, load_domain, load_pair
 from tlkit.evaluation import accuracy, mean_interval
 from tlkit.features import cache_features
 from tlkit.files import NotFetchedError
@@ -96,28 +96,43 @@ def test_seeds_out_of_range(no_training, seeds: int) -> None:
 # Photographs
 
 
+def toy(weights: str | None, seed: int = 0, *, channels: int = 1) -> Backbone:
+    """In the place of a network that takes seconds to trace: the wheel's demo runs one, and `make bank` the other."""
+    return Backbone("toy", toy_model(seed if weights is None else 7, channels=channels), TOY_STAGE_ENDS)
+
+
 def test_photographs_are_read_by_three_methods(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     for name, colour in (("green", (40, 200, 40)), ("red", (220, 30, 30)), ("white", (250, 250, 250))):
         (tmp_path / name).mkdir()
-        for i in range(5):
-            pixels = np.clip(rng.normal(colour, 30, (32, 32, 3)), 0, 255).astype(np.uint8)
+        for i in range(30):  # so noisy that each method reads others of them wrong
+            pixels = np.clip(rng.normal(colour, 200, (8, 8, 3)), 0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(tmp_path / name / f"{i}.png")
-    monkeypatch.setattr(demo, "SIDE", 32)
+    loaded: list[tuple[str, int, str | None]] = []
+
+    def load(name: str, *, image_size: int, weights: str | None = "pretrained", seed: int = 0) -> Backbone:
+        loaded.append((name, image_size, weights))
+        return toy(weights, seed, channels=3)
+
+    monkeypatch.setattr(demo, "SIDE", 8)
+    monkeypatch.setattr(demo, "load_backbone", load)
     monkeypatch.setattr(demo, "photos_folder", lambda: tmp_path)
     table = pd.DataFrame(run_demo("photos", per_class=2, seeds=1)).set_index(["method", "seed"])
     assert table.index.tolist() == [(method, 0) for method in PHOTO_METHODS]
     assert table["source_accuracy"].isna().all()
 
-    domain = load_folder(tmp_path, image_size=32)
-    backbone = load_backbone("efficientnet_lite0", image_size=32)
+    assert loaded == [("efficientnet_lite0", 8, weights) for weights in ("pretrained", None, "pretrained")]
+
+    domain = load_folder(tmp_path, image_size=8)
     few = domain.train.take(2, seed=0)
-    features = [cache_features(backbone.model, part, cache_dir="memory") for part in (few, domain.test)]
-    assert table["target_accuracy"]["frozen", 0] == linear_probe(*features)
+    for method, start in (("frozen", "pretrained"), ("random features", None)):
+        backbone = toy(start, channels=3)
+        features = [cache_features(backbone.model, part, cache_dir="memory") for part in (few, domain.test)]
+        assert table["target_accuracy"][method, 0] == linear_probe(*features)
     assert table["target_accuracy"]["raw pixels", 0] == linear_probe(few, domain.test)
     weights = table["trainable_weights"].xs(0, level="seed").to_dict()
     head = build_head(backbone, 3).count_params()
-    assert weights == {"raw pixels": 32 * 32 * 3 * 3 + 3, "random features": head, "frozen": head}
+    assert weights == {"raw pixels": 8 * 8 * 3 * 3 + 3, "random features": head, "frozen": head}
     assert len(plot_demo(summarise(table.reset_index())).get_legend_handles_labels()[1]) == 1  # no source accuracy
 
 
@@ -275,8 +290,17 @@ def test_each_method_learns_from_the_same_labels_and_a_seed_repeats(monkeypatch:
 
         return noting
 
-    pair = with_fewer_tests(load_pair("printed", "optdigits"), 200)
-    monkeypatch.setattr(demo, "load_pair", lambda *names: pair)
+    def load(name: str, *, weights: str | None = "pretrained", seed: int = 0) -> Backbone:
+        assert name == "resnet_printed"
+        return toy(weights, seed)
+
+    source, target = (
+        Domain(name, random_split(24, seed=seed), random_split(200, seed=seed + 1), ("a", "b", "c"))
+        for name, seed in (("printed", 1), ("optdigits", 3))
+    )
+    monkeypatch.setattr(demo, "load_pair", lambda *names: DomainPair(source, target))
+    monkeypatch.setattr(demo, "load_backbone", load)
+    monkeypatch.setattr(demo, "load_source_head", lambda backbone, classes: build_head(backbone, len(classes), seed=5))
     cheap = ("raw pixels", "random features", "zero-shot", "frozen")
     monkeypatch.setattr(demo, "_RUN", {name: note(name, demo._RUN[name]) for name in cheap})
     rows = [run_demo("optdigits", per_class=2, seeds=n, starting=lambda *run: started.append(run)) for n in (2, 1)]

@@ -192,9 +192,10 @@ MUTATIONS = {
 }
 
 
-# Long notebooks, of which only the cell that notices and those that bind what it needs are run. The bank runs these
-# cells without the mutation, too.
+# Of their notebooks only the cell that notices and those that bind what it needs are run. The bank runs these cells
+# without the mutation, too.
 NOTICED_BY = {
+    "pretrained weights are not loaded": 'last["train"] < 0.02',
     "the audit sees no change": '"trainable-changed-after-compile" in rules(late)',
     "the diagnosis finds nothing": '"misspelt-attribute" in rules(findings)',
 }

@@ -22,8 +22,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from helpers import NO_NETWORK, ROOT, run_python
-from marks import in_bank
+from helpers import NO_NETWORK, ROOT, raises_one_line, run_python
 
 import tlkit
 from tlkit._keras.start import not_collected, start_up_lines_dropped
@@ -133,9 +132,15 @@ def tree(name: str) -> ast.Module:
 
 
 def code_of(files: list[Path]) -> ast.Module:
-    return ast.Module([node for file in files for node in ast.parse(file.read_text(encoding="utf-8")).body], [])
+    return ast.Module([node for file in files for node in parsed(file).body], [])
 
 
+@functools.cache
+def parsed(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+@functools.cache
 def imports_within(name: str) -> set[str]:
     """The modules of tlkit that a module imports, wherever in its code the import stands."""
     found = set()
@@ -234,16 +239,33 @@ def without(*modules: str) -> str:
     return f"import sys; sys.modules.update(dict.fromkeys({modules}))\n"
 
 
-def test_the_ten_lines_need_no_extra(tmp_path: Path) -> None:
+# Asked for without a notebook, a network or an extra; the README's ten lines run before.
+THE_REST = """
+for name in ("optdigits", "fashion"):
+    tlkit.load_domain(name)
+print(len(history), tlkit.load_source_head(backbone, pair.source.classes).output_shape)
+assert tlkit.gradient_triangle(lambda x: x**2, {"x": 1.0}).agrees
+"""
+
+
+def test_the_ten_lines_and_more_need_no_extra_and_no_network_and_say_nothing(tmp_path: Path) -> None:
+    """One fresh process for all of it: to load TensorFlow in another takes longer than the rest."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (lines,) = re.findall(r"^## The package in ten lines\n+```python\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    lines = lines.replace("epochs=20", "epochs=1").replace("pair.target.test)", "pair.target.test.take(5, seed=0))")
     always = package_names(PROJECT["dependencies"])
     missing = package_names(of_extras()) - always | {name for name, by in COMES_WITH.items() if by not in always}
     modules = [{"ipython": "IPython"}.get(name, name.replace("-", "_")) for name in missing]
-    code = without(*modules) + lines.replace("epochs=20", "epochs=1")
-    run = run_python("-c", code, cwd=tmp_path, env={**os.environ, "TLKIT_CACHE_DIR": str(tmp_path)})
+    code = NO_NETWORK + without(*modules) + f"{QUIET_START}; tf.constant(1)\n" + lines + THE_REST
+    place, store = tmp_path / "place", tmp_path / "store"
+    place.mkdir()
+    run = run_python("-W", "error::ResourceWarning", "-c", code, cwd=place, env={"TLKIT_CACHE_DIR": str(store)})
     assert (run.returncode, run.stderr) == (0, "")
-    assert 0 < float(run.stdout) < 1
+    accuracy, *rest = run.stdout.splitlines()
+    assert 0 < float(accuracy) < 1
+    assert rest == ["1 (None, 10)"]
+    assert "sympy" in modules  # and gradients of a function need none
+    assert list(place.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -252,7 +274,6 @@ def test_the_ten_lines_need_no_extra(tmp_path: Path) -> None:
         ("ipywidgets", "lab", "from tlkit.widgets import FreezeLab"),
         ("anywidget", "lab", "from tlkit.widgets import PictureUpload"),
         ("tokenizers", "text", "from tlkit.text import tokenize; tokenize(['a'])"),
-        ("flwr", "federated", "from tlkit.federated.running import need_flower; need_flower()"),
         ("nbgrader", "exercises", "from tlkit.grading.notebook import need_extra; need_extra()"),
     ],
 )
@@ -260,6 +281,15 @@ def test_a_missing_package_is_named_with_the_extra_that_brings_it(package: str, 
     assert package in package_names(EXTRAS[extra])
     last = run_python("-c", without(package) + code).stderr.splitlines()[-1]
     assert last.endswith(f"{package} must be installed for this: pip install 'tlkit[{extra}]'.")
+
+
+def test_where_flower_is_missing_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tlkit.federated.running import need_flower  # it loads TensorFlow, so not in a fresh process
+
+    assert "flwr" in package_names(EXTRAS["federated"])
+    monkeypatch.setitem(sys.modules, "flwr", None)
+    with raises_one_line(ValueError, "flwr must be installed for this: pip install 'tlkit[federated]'."):
+        need_flower()
 
 
 # Private names of others
@@ -309,9 +339,8 @@ def is_self(node: ast.AST) -> bool:
     return isinstance(node, ast.Name) and node.id in ("self", "cls")
 
 
-def borrowed(source: str) -> list[str]:
+def borrowed(module: ast.Module) -> list[str]:
     """The private names of other libraries that a module uses, one for each place."""
-    module = ast.parse(source)
     own = defined_in_classes(module) | set(NOT_OF_KERAS)
     endings = {id(part) for node in ast.walk(module) if isinstance(node, ast.JoinedStr) for part in node.values}
     found = []
@@ -329,7 +358,7 @@ def borrowed(source: str) -> list[str]:
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_private_names_of_keras_stand_in_one_room(path: Path) -> None:
-    found = borrowed(path.read_text(encoding="utf-8"))
+    found = borrowed(parsed(path))
     if path.parent != ROOM:
         assert found == [], "ask tlkit._keras, or let it know one name more"
     assert len(found) == len(set(found)), "one place for each"
@@ -350,14 +379,14 @@ def test_private_names_of_keras_stand_in_one_room(path: Path) -> None:
     ],
 )
 def test_a_private_name_of_keras_is_found(code: str) -> None:
-    assert len(borrowed(code)) == 1
+    assert len(borrowed(ast.parse(code))) == 1
 
 
 @pytest.mark.parametrize(
     "code", ["os._exit(0)", "self._model", "class A:\n    def _run(self): ...\n    def __lt__(self, o): o._run()"]
 )
 def test_what_is_not_of_keras_may_stay(code: str) -> None:
-    assert borrowed(code) == []
+    assert borrowed(ast.parse(code)) == []
 
 
 COURSE = sorted([*ROOT.glob("notebooks/source/*.py"), *ROOT.glob("exercises/source/*/*.py")])
@@ -476,11 +505,7 @@ def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_no_function_is_longer_than_a_screen(path: Path) -> None:
-    functions = [
-        node
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    ]
+    functions = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     assert {each.name: n for each in functions if (n := body_lines(each)) > LONGEST_BODY} == {}
 
 
@@ -532,16 +557,12 @@ def test_import_loads_nothing_but_itself_and_the_standard_library() -> None:
     assert set(run.stdout.split()) - set(sys.stdlib_module_names) == {"tlkit"}
 
 
-@pytest.mark.parametrize(
-    "load",
-    in_bank(
-        [
-            "from tlkit._tensorflow import keras, tf",  # as notebooks do that were handed in before; from tlkit._keras
-            "import tlkit; tlkit.quiet_start(); import keras, tensorflow as tf",
-        ],
-        but=["import tlkit; tlkit.quiet_start(); import keras, tensorflow as tf"],
-    ),
-)
+QUIET_START = "import tlkit; tlkit.quiet_start(); import keras, tensorflow as tf"  # as notebooks begin
+
+
+@pytest.mark.slow
+@pytest.mark.bank  # in `make test` the ten lines start as the first does; as the second, notebooks handed in before
+@pytest.mark.parametrize("load", [QUIET_START, "from tlkit._tensorflow import keras, tf"])
 def test_loading_tensorflow_says_nothing(load: str) -> None:
     run = run_python("-c", f"{load}; tf.constant(1)")
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
@@ -577,38 +598,15 @@ def test_start_up_lines_explain_a_failure_and_no_interrupt(
     assert capfd.readouterr().err == f"{noise if kept else ''}something else\n"
 
 
-def test_another_keras_backend_is_refused() -> None:
+def test_another_keras_backend_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     # Keras imports its backend with itself, so with one that is not installed it would fail before tlkit could speak.
-    code = """
-import keras
-keras.backend.backend = lambda: "jax"
-import tlkit.training
-"""
-    run = run_python("-c", code)
-    assert run.returncode != 0
-    last = run.stderr.strip().splitlines()[-1]
-    for fragment in ("ImportError", "'tensorflow'", "got 'jax'", "unset KERAS_BACKEND"):
-        assert fragment in last
+    import keras
 
-
-def test_everything_works_with_no_network(tmp_path: Path) -> None:
-    code = """
-import tlkit
-from tlkit._keras.start import start_up_lines_dropped
-pair = tlkit.load_pair()
-for name in ("optdigits", "fashion"):
-    tlkit.load_domain(name)
-backbone = tlkit.load_backbone("resnet_printed")
-tlkit.freeze_to(backbone, backbone.n_stages)
-trunk, tail = tlkit.split_at(backbone, backbone.n_stages)
-few = tlkit.cache_features(trunk, pair.target.train.take(2, seed=0))
-head = tlkit.build_head(backbone, 10)
-history = tlkit.fit(tlkit.join(tail, head), few, epochs=1, learning_rate=1e-3)
-print(len(history), tlkit.load_source_head(backbone, pair.source.classes).output_shape)
-"""
-    run = run_python("-W", "error::ResourceWarning", "-c", NO_NETWORK + code, cwd=tmp_path)
-    assert (run.returncode, run.stdout, run.stderr) == (0, "1 (None, 10)\n", "")
-    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    for name in ("tlkit.training", "tlkit._keras", "tlkit._keras.start"):  # as if nobody had imported them
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    with raises_one_line(ImportError, "'tensorflow'", "got 'jax'", "unset KERAS_BACKEND"):
+        importlib.import_module("tlkit.training")
 
 
 # The wheel
@@ -679,6 +677,7 @@ def test_installed_wheel_runs_the_demo_outside_the_checkout_without_a_network(
     scripts = home / ("Scripts" if os.name == "nt" else "bin")
     python = scripts / Path(sys.executable).name
     install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", "--no-index"]
+    install.append("--no-compile")  # what is imported below is compiled then
     done = subprocess.run([*install, str(distributions[0])], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     # The dependencies are those of the environment that runs the tests; tlkit is the wheel's.
@@ -697,6 +696,12 @@ def test_installed_wheel_runs_the_demo_outside_the_checkout_without_a_network(
 
     info = run(str(scripts / "tlkit"), "info", "--no-devices")
     assert info.returncode == 0, info.stdout + info.stderr
+    classes = sorted(folder for folder in (site / "tlkit/course/notebooks/photos").iterdir() if folder.is_dir())
+    for number, folder in enumerate(classes):  # three classes of ten are enough
+        for photo in sorted(folder.iterdir())[10 if number < 3 else 0 :]:
+            photo.unlink()
+        if number >= 3:
+            folder.rmdir()
     options = "--seeds 1 --per-class 2 --json --target photos"  # the wheel's own photographs and network
     demo = run(str(scripts / "tlkit"), "demo", *options.split())
     assert demo.returncode == 0, demo.stderr

@@ -30,7 +30,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 # this thread, also under other folders' tests.
 @pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lab_in_browser.Server]:
-    with lab_in_browser.jupyterlab(tmp_path_factory.mktemp("jupyterlab")) as running:
+    import build_exercises
+
+    folder = tmp_path_factory.mktemp("jupyterlab")
+    config = (build_exercises.EXERCISES / "nbgrader_config.py").read_text(encoding="utf-8")
+    config += (
+        f"\nc.CourseDirectory.root = {str(folder / 'work' / 'class')!r}\n"  # test_exercises_in_browser.py makes it
+    )
+    with lab_in_browser.jupyterlab(folder, nbgrader_config=config) as running:
         yield running
 
 
@@ -71,6 +78,28 @@ def page(new_page: Callable[[], Any], request: pytest.FixtureRequest, shots: Pat
     page.screenshot(path=shots / f"{request.node.name}.png")
     lab_in_browser.end_kernel(page)
     page.close()
+
+
+@pytest.fixture(scope="package")
+def one_lab(new_page: Callable[[], Any], server: lab_in_browser.Server) -> Iterator[Any]:
+    """A page whose JupyterLab the tests share: to load it takes four seconds, and a notebook in it half of one."""
+    page = new_page()
+    lab_in_browser.write_notebook(server, "first.ipynb", [])
+    lab_in_browser.open_notebook(page, server, "first.ipynb")
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def lab_alone(one_lab: Any, request: pytest.FixtureRequest, shots: Path) -> Iterator[Any]:
+    """That page, as :func:`shared_page` has it, for a test that opens notebooks by ``lab_in_browser.turn_to``."""
+    page = one_lab
+    page.shots = shots
+    page.set_viewport_size(WINDOW)
+    lab_in_browser.set_theme(page, "JupyterLab Light")
+    yield page
+    page.screenshot(path=shots / f"{request.node.name}.png")
+    lab_in_browser.close_all(page)
 
 
 @pytest.fixture(scope="package")

@@ -1,14 +1,12 @@
 """A learner's copy of the course in a real JupyterLab: notebooks open as saved, show their pictures, and lead on."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import build_notebooks
 import draw_ideas
 import nbformat
 import pytest
-from lab_in_browser import Server, end_kernel, open_notebook, run_all, set_theme
+from lab_in_browser import Server, run_all, set_theme, turn_to
 from nbclient import NotebookClient
 from playwright.sync_api import expect
 
@@ -26,8 +24,9 @@ def mine(server: Server) -> str:
     return "mine"
 
 
-def test_a_notebook_opens_as_saved_and_leads_to_its_exercise(page: Any, server: Server, mine: str) -> None:
-    open_notebook(page, server, f"{mine}/{FIRST_NOTEBOOK}")
+def test_a_notebook_opens_as_saved_and_leads_to_its_exercise(lab_alone: Any, mine: str) -> None:
+    page = lab_alone
+    turn_to(page, f"{mine}/{FIRST_NOTEBOOK}")
     page.wait_for_function(KNOWS_KERNEL)  # the kernel has said what it is, and JupyterLab has noted that
     page.wait_for_timeout(1_000)
     assert page.evaluate(IS_DIRTY) is False
@@ -56,9 +55,11 @@ guess.compare(0.5)
 
 
 def test_a_result_stays_hidden_until_its_cell_is_run_and_meets_the_guess(
-    page: Any, server: Server, monkeypatch: pytest.MonkeyPatch
+    lab_alone: Any, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    page = lab_alone
     monkeypatch.setattr("tlkit.files.course._PACKAGE", server.folder)
+    monkeypatch.setattr(build_notebooks, "SETUP", "import tlkit")  # nothing here needs TensorFlow
     (server.folder / "course" / "notebooks").mkdir(parents=True)
     source = server.folder / "00_prediction.py"
     source.write_text(PREDICTION, encoding="utf-8")
@@ -66,7 +67,7 @@ def test_a_result_stays_hidden_until_its_cell_is_run_and_meets_the_guess(
     NotebookClient(notebook).execute()
     nbformat.write(notebook, server.folder / "course" / FIRST_NOTEBOOK)
     copy_course(server.folder)
-    open_notebook(page, server, FIRST_NOTEBOOK)
+    turn_to(page, FIRST_NOTEBOOK)
     answer = page.get_by_text("the answer is 0.5")
     expect(page.get_by_text(FOLDED).first).to_be_visible()
     expect(answer).to_be_hidden()
@@ -86,13 +87,14 @@ SIZES = """() => [...document.querySelectorAll('.jp-RenderedMarkdown img')].map(
     img => [img.complete && img.naturalWidth, img.clientWidth, img.parentElement.clientWidth])"""
 
 
-def test_pictures_are_shown_whole_at_800_pixels(page: Any, server: Server, mine: str) -> None:
+def test_pictures_are_shown_whole_at_800_pixels(lab_alone: Any, server: Server, mine: str) -> None:
+    page = lab_alone
     shown = "\n\n".join(f"![{said}](pictures/{name}.svg)" for name, said in draw_ideas.descriptions().items())
     notebook = nbformat.read(server.folder / mine / FIRST_NOTEBOOK, as_version=4)
     notebook.cells = [nbformat.v4.new_markdown_cell(shown)]
     nbformat.write(notebook, server.folder / mine / "notebooks" / "ideas.ipynb")
     page.set_viewport_size({"width": 800, "height": 4_600})
-    open_notebook(page, server, f"{mine}/notebooks/ideas.ipynb")
+    turn_to(page, f"{mine}/notebooks/ideas.ipynb")
     page.wait_for_function(f"() => ({SIZES})().filter(([width]) => width).length === {len(draw_ideas.DRAW)}")
     for theme in ("Dark", "Light"):
         set_theme(page, f"JupyterLab {theme}")
@@ -109,32 +111,20 @@ NEAR = """heading => [...document.querySelectorAll('h2')].some(
 REVIEW = "notebooks/09_article_review.ipynb"
 
 
-@pytest.fixture(scope="module")
-def review(new_page: Callable[[], Any], server: Server, mine: str) -> Iterator[Any]:
-    """A page with notebook 09, at which both tests of its links look."""
-    page = new_page()
-    open_notebook(page, server, f"{mine}/{REVIEW}")
-    yield page
-    end_kernel(page)
-    page.close()
-
-
 @pytest.mark.parametrize(
     ("part", "label", "heading"),
     [("1", "10 § 4", "4. The article's program, as printed"), ("5", "09 § 5", "5. The program, § 5.2")],
 )
 def test_a_verdict_on_the_article_leads_to_the_section_that_shows_it(
-    review: Any, mine: str, shots: Path, part: str, label: str, heading: str
+    lab_alone: Any, mine: str, part: str, label: str, heading: str
 ) -> None:
     """The table is a stored output, and a link in it leads to a cell by its id."""
-    page = review
-    # The link of the test before may have led to another notebook.
-    again = "async path => { await window.jupyterapp.commands.execute('docmanager:open', {path}) }"
-    page.evaluate(again, f"{mine}/{REVIEW}")
+    page = lab_alone
+    turn_to(page, f"{mine}/{REVIEW}")
+    page.locator(".jp-NotebookPanel h1").first.wait_for()  # before its cells are drawn it does not scroll
     code = f'judged("{part}")'
     page.evaluate(f"() => {{ {WIDGETS}; notebook.scrollToItem(cells.findIndex(cell => cell.source === {code!r})) }}")
     page.get_by_role("link", name=label, exact=True).first.click()
     # JupyterLab scrolls by the heights that it guesses for cells it has not drawn: it may stop a little further down.
     page.get_by_role("heading", name=heading).wait_for()
     page.wait_for_function(NEAR, arg=heading)
-    page.screenshot(path=shots / f"verdict_{part}.png")

@@ -2,14 +2,13 @@
 
 import re
 import shutil
-from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any
 
 import build_exercises
 import nbformat
 import pytest
-from lab_in_browser import Server, jupyterlab, open_notebook
+from lab_in_browser import Server, turn_to
 from playwright.sync_api import expect
 
 pytestmark = [
@@ -28,27 +27,25 @@ TYPE = """([grade_id, text]) => {
 
 
 @pytest.fixture(scope="module")
-def course(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A course with ps1 released, two submissions graded: the reference solution, and nothing done."""
-    folder = tmp_path_factory.mktemp("class")
-    root = folder / "work" / "course"
+def course(server: Server) -> Server:
+    """A course with ps1 released; of two students one has handed in, the reference solution, and it is graded."""
+    root = server.folder / "class"
     source = root / "source" / ASSIGNMENT
     source.mkdir(parents=True)
     (original,) = build_exercises.sources([ASSIGNMENT])
     instructors = build_exercises.read_source(original)
     nbformat.write(instructors, source / f"{NOTEBOOK}.ipynb")
     released = build_exercises.release(ASSIGNMENT, root) / f"{NOTEBOOK}.ipynb"
-    for student, notebook in (("ada", source / f"{NOTEBOOK}.ipynb"), ("bob", released)):
-        hand_in = root / "submitted" / student / ASSIGNMENT
-        hand_in.mkdir(parents=True)
-        shutil.copy(notebook, hand_in)
-        result = build_exercises.course_api(root).autograde(ASSIGNMENT, student)
-        assert result["success"], result
-    shutil.copy(released, folder / "work")
-    config = (build_exercises.EXERCISES / "nbgrader_config.py").read_text(encoding="utf-8")
-    config += f"\nc.CourseDirectory.root = {str(root)!r}\n"
-    with jupyterlab(folder, nbgrader_config=config) as server:
-        yield server
+    hand_in = root / "submitted" / "ada" / ASSIGNMENT
+    hand_in.mkdir(parents=True)
+    shutil.copy(source / f"{NOTEBOOK}.ipynb", hand_in)
+    api = build_exercises.course_api(root)
+    result = api.autograde(ASSIGNMENT, "ada")
+    assert result["success"], result
+    with api.gradebook as gradebook:
+        gradebook.add_student("bob")
+    shutil.copy(released, server.folder)
+    return server
 
 
 def validate(page: Any) -> str:
@@ -62,8 +59,10 @@ def validate(page: Any) -> str:
     return words
 
 
-def test_a_student_solves_a_cell_and_validates(page: Any, course: Server) -> None:
-    open_notebook(page, course, f"{NOTEBOOK}.ipynb")
+@pytest.mark.usefixtures("course")
+def test_a_student_solves_a_cell_and_validates(lab_alone: Any) -> None:
+    page = lab_alone
+    turn_to(page, f"{NOTEBOOK}.ipynb")
     before = validate(page)
     (original,) = build_exercises.sources([ASSIGNMENT])
     cells = {c.metadata.get("nbgrader", {}).get("grade_id"): c for c in build_exercises.read_source(original).cells}

@@ -14,6 +14,7 @@ from lab_in_browser import (
     save,
     set_cells,
     set_theme,
+    turn_to,
     write_notebook,
 )
 from marks import in_bank
@@ -348,11 +349,13 @@ def test_the_csv_can_be_saved(lab_page: Any) -> None:
     assert re.match(r"run,frozen,.*target,source,stopped,seconds", header)
 
 
-def test_after_a_reload_the_view_comes_back(lab_page: Any, page: Any, server: Server) -> None:
-    page, other = lab_page, page
+def test_after_a_reload_the_view_comes_back(lab_page: Any, lab_alone: Any, server: Server) -> None:
+    page, other = lab_page, lab_alone
     ask_kernel(page, FEW)
     train(page)
+    expect(page.locator(".tlkit-still [role=img]")).to_have_attribute("aria-label", re.compile("1 run\n"))
     save(page)
+    shutil.copy(server.folder / page.notebook, server.folder / "lab_dead.ipynb")
     open_notebook(page, server, page.notebook, again=True)
     page.wait_for_selector("button.tlkit-train:not([disabled])")
     assert runs_shown(page) == ["1"]
@@ -360,13 +363,7 @@ def test_after_a_reload_the_view_comes_back(lab_page: Any, page: Any, server: Se
     page.wait_for_selector(".tlkit-row-2")
 
     # With a kernel that does not know it, it is a picture of its last run.
-    shown(page)
-    ask_kernel(page, FEW)
-    train(page)
-    expect(page.locator(".tlkit-still [role=img]")).to_have_attribute("aria-label", re.compile("1 run\n"))
-    save(page)
-    shutil.copy(server.folder / page.notebook, server.folder / "lab_dead.ipynb")
-    open_notebook(other, server, "lab_dead.ipynb")
+    turn_to(other, "lab_dead.ipynb")
     expect(other.get_by_role("img", name=re.compile("FreezeLab: .* 1 run"))).to_be_visible()
     expect(other.get_by_text("Error displaying widget")).to_be_hidden()
     other.screenshot(path=other.shots / "lab_dead.png")

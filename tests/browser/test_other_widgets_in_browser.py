@@ -5,7 +5,7 @@ import shutil
 from typing import Any
 
 import pytest
-from lab_in_browser import Server, ask_kernel, open_notebook, run_all, save, set_cells
+from lab_in_browser import Server, ask_kernel, run_all, save, set_cells, turn_to
 from playwright.sync_api import expect
 
 from browser.looks import look_at
@@ -42,7 +42,7 @@ from tlkit.widgets import DomainCompare
 backbone = tlkit.load_backbone("resnet_printed")
 bad = "<img src=x onerror=document.title='hacked'>"
 def few_tests(domain):
-    return tlkit.Domain(domain.name, domain.train, domain.test.take(20, seed=0), domain.classes)
+    return tlkit.Domain(domain.name, domain.train, domain.test.take(10, seed=0), domain.classes)
 pair = tlkit.load_pair()
 pair = tlkit.DomainPair(few_tests(pair.source), few_tests(pair.target))
 compare = DomainCompare(pair, {"printed ResNet": backbone, bad: backbone})
@@ -266,8 +266,9 @@ def test_domain_compare_shows_texts_as_texts(shared_page: Any) -> None:
     expect(page.locator(".tlkit-compare-cell")).to_contain_text(re.compile(r"one: \d+ texts of"))
 
 
-def test_a_widget_without_a_kernel_is_its_picture(shared_page: Any, page: Any, server: Server) -> None:
+def test_a_widget_without_a_kernel_is_its_picture(shared_page: Any, lab_alone: Any, server: Server) -> None:
     """Played with, saved, opened with another kernel: JupyterLab alone would say that its model is not found."""
+    page = lab_alone
     show(shared_page, EXPLORER, ".tlkit-explorer-view table")
     still = shared_page.locator(".tlkit-still")
     expect(still).to_be_hidden()
@@ -278,7 +279,7 @@ def test_a_widget_without_a_kernel_is_its_picture(shared_page: Any, page: Any, s
     save(shared_page)
 
     shutil.copy(server.folder / shared_page.notebook, server.folder / "dead.ipynb")
-    open_notebook(page, server, "dead.ipynb")
+    turn_to(page, "dead.ipynb")
     still = page.locator(".tlkit-still")
     expect(still).to_be_visible()
     expect(page.locator(".tlkit")).to_have_count(0)
