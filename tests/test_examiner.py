@@ -16,7 +16,7 @@ from helpers import raises_one_line
 
 import tlkit
 from tlkit.grading import check_same, limited
-from tlkit.grading.examiner import Cell, examine, last_to_run, outputs_of, started_student
+from tlkit.grading.examiner import Cell, _Examination, examine, last_to_run, outputs_of, started_student
 from tlkit.grading.limits import allowed_here, limits_elsewhere
 from tlkit.grading.notebook import KERNEL_GONE, lent_of, lent_words
 from tlkit.grading.peer import Peer, Unreadable
@@ -611,6 +611,15 @@ def test_a_visible_test_is_run_for_a_student_who_uses_its_names(tmp_path) -> Non
     first = Cell("double_any", "test", visible + test_of("double").source)
     outcomes = graded(tmp_path, SOLUTION, first, uses, test_of("triple"))
     assert [outcome.words for outcome in outcomes] == [""] * 4
+
+
+def test_a_visible_test_is_not_run_again_for_a_cell_that_is_not_run(tmp_path, monkeypatch) -> None:
+    run, ran = _Examination._run, []
+    monkeypatch.setattr(_Examination, "_run", lambda self, source: ran.append(source) or run(self, source))
+    first = Cell("double_any", "test", "five = double(2) + 1\n" + test_of("double").source)
+    outcomes = graded(tmp_path, SOLUTION, first, Cell("", "free", "print(five)"))  # below the last test
+    assert [outcome.error for outcome in outcomes] == ["", "", ""]
+    assert ran == [SOLUTION.source]
 
 
 def test_what_ends_the_process_costs_what_comes_after(tmp_path) -> None:

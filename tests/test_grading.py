@@ -1,5 +1,7 @@
 """Checks say what is wrong in one line, tell right from wrong, and survive whatever a student's function does."""
 
+import json
+import random
 import signal
 import sys
 import threading
@@ -380,20 +382,18 @@ def test_limits_are_checked(arguments, fragments):
 
 
 def test_seeds_reach_python_numpy_and_keras():
-    code = """
-import random, sys
-from tlkit.grading import seed_everything
-seed_everything(3)
-assert "keras" not in sys.modules
-import numpy as np
-from tlkit._keras import keras
-def draws():
-    seed_everything(3)
-    return [random.random(), np.random.rand(), float(keras.random.normal(()))]
-print(draws() == draws())
-"""
-    run = run_python("-c", code)
-    assert (run.returncode, run.stdout) == (0, "True\n"), run.stderr
+    import keras
+
+    def draws():
+        return [random.random(), np.random.rand(), float(keras.random.normal(()))]  # noqa: NPY002 (it is seeded too)
+
+    def seeded():
+        grading.seed_everything(3)
+        return draws()
+
+    first, others = seeded(), draws()
+    assert seeded() == first
+    assert all(one != other for one, other in zip(first, others, strict=True))
     with raises_one_line(ValueError, "seed must be in 0..4294967295, got -1."):
         grading.seed_everything(-1)
 
@@ -417,28 +417,56 @@ FORBIDDEN = {
     "sqlite": ("sqlite3.connect('gradebook.db')", "notebooks and gradebooks are closed"),
     "rename": ("import os; os.rename('ps1.ipynb', 'x')", "notebooks and gradebooks are closed"),
     "copy": ("shutil.copyfile('ps1.ipynb', 'x')", "notebooks and gradebooks are closed"),
-    "one long print": ("print('x' * 10_000_001)", "printed more than an exercise may print"),
-    "many prints": ("while True: print('x' * 1000)", "printed more than an exercise may print"),
 }
+TOO_MUCH = {"one long print": "print('x' * 10_000_001)", "many prints": "while True: print('x' * 1000)"}
 
 
-@pytest.mark.parametrize(("code", "reason"), FORBIDDEN.values(), ids=FORBIDDEN)
-def test_the_fence_forbids_with_a_reason(code, reason):
+@pytest.fixture(scope="module")
+def refusals():
+    """What came of each line of FORBIDDEN, one after the other in one process."""
+    code = f"""
+import json
+came = {{}}
+for name, (line, _) in {FORBIDDEN!r}.items():
+    try:
+        exec(line)
+    except OSError as error:  # urllib wraps it
+        came[name] = str(error)
+print(json.dumps(came))
+"""
+    run = fenced(code)
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout)
+
+
+@pytest.mark.parametrize(("name", "reason"), [(name, reason) for name, (_, reason) in FORBIDDEN.items()], ids=FORBIDDEN)
+def test_the_fence_forbids_with_a_reason(name, reason, refusals):
+    assert reason in refusals[name]
+
+
+@pytest.mark.parametrize("code", TOO_MUCH.values(), ids=TOO_MUCH)
+def test_the_fence_ends_who_prints_too_much(code):
     run = fenced(code)
     assert run.returncode == 1
-    assert reason in run.stderr.splitlines()[-1]
+    assert "printed more than an exercise may print" in run.stderr.splitlines()[-1]
     assert len(run.stdout) <= 1_000_000
 
 
-@pytest.mark.parametrize("leave", ["exit()", "quit()", "exit(True)", "import sys; sys.exit(3)"])
-def test_behind_the_fence_a_kernel_outlives_exit(leave, tmp_path):
-    client_of = pytest.importorskip("jupyter_client.manager", reason="needs tlkit[exercises]")
+@pytest.fixture(scope="module")
+def fenced_kernel(tmp_path_factory):
+    manager = pytest.importorskip("jupyter_client.manager", reason="needs tlkit[exercises]")
     lines = "--IPKernelApp.exec_lines=from tlkit.grading import fence; fence()"
-    with client_of.run_kernel(kernel_name="python3", extra_arguments=[lines], cwd=str(tmp_path)) as client:
-        client.execute_interactive(leave, timeout=60, output_hook=lambda message: None)
-        time.sleep(1)  # a kernel that is asked to leave stops a moment later
-        reply = client.execute_interactive("1 + 1", timeout=20, output_hook=lambda message: None)
-        assert reply["content"]["status"] == "ok"
+    folder = tmp_path_factory.mktemp("kernel")
+    with manager.run_kernel(kernel_name="python3", extra_arguments=[lines], cwd=str(folder)) as client:
+        yield client
+
+
+@pytest.mark.parametrize("leave", ["exit()", "quit()", "exit(True)", "import sys; sys.exit(3)"])
+def test_behind_the_fence_a_kernel_outlives_exit(leave, fenced_kernel):
+    fenced_kernel.execute_interactive(leave, timeout=60, output_hook=lambda message: None)
+    time.sleep(1)  # a kernel that is asked to leave stops a moment later
+    reply = fenced_kernel.execute_interactive("1 + 1", timeout=20, output_hook=lambda message: None)
+    assert reply["content"]["status"] == "ok"
 
 
 def test_the_fence_drops_what_is_too_much_on_stderr():
@@ -511,11 +539,12 @@ def test_logits():
         grading.check_logits(broken, x, 4, reread=REREAD)
 
 
-def test_checking_functions_loads_no_tensorflow():
+def test_checking_functions_and_seeds_load_no_tensorflow():
     code = """
 import sys
-from tlkit.grading import check_same
+from tlkit.grading import check_same, seed_everything
 check_same(lambda x: x, lambda x: x, lambda rng: (rng.normal(size=3),), reread="", seed=0)
+seed_everything(3)
 print("keras" in sys.modules, "tensorflow" in sys.modules)
 """
     run = run_python("-c", code)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -380,7 +381,10 @@ def test_a_path_with_a_blank_is_quoted() -> None:
 
 
 @pytest.mark.slow
-def test_a_real_kernel_trains_with_what_was_chosen(tlkit_command: Command) -> None:  # noqa: F811
+def test_a_real_kernel_trains_with_what_was_chosen(
+    tlkit_command: Command,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     chosen = ("--user", "--cpu", "--mixed-precision", "--xla", "--name", "mine")
     assert tlkit_command("kernel", "install", *chosen).code == 0
     result = tlkit_command("kernel", "check", "--name", "mine", "--json")
@@ -393,9 +397,17 @@ def test_a_real_kernel_trains_with_what_was_chosen(tlkit_command: Command) -> No
     assert Path(facts["python"]) == Path(sys.executable)
     for installed in ("tensorflow", "keras"):
         assert facts[installed] == kernels.importlib.metadata.version(installed)
+    # For people: of this kernel, and of one for a GPU that sees none.
+    for choices, words in ((facts["choices"], "as it was installed to"), (asdict(Choices()), "works, on the CPU")):
+        monkeypatch.setattr(kernels, "check_kernel", lambda name, chosen=choices, **_: facts | {"choices": chosen})
+        result = tlkit_command("kernel", "check", "--name", "mine")
+        assert result.code == 0
+        assert "training step    on CPU:0" in result.out
+        assert words in result.out
 
 
 @pytest.mark.slow
+@pytest.mark.bank
 def test_a_kernel_for_the_gpu_works_without_one(tlkit_command: Command) -> None:  # noqa: F811
     assert tlkit_command("kernel", "install", "--user").code == 0
     result = tlkit_command("kernel", "check")

@@ -1,6 +1,7 @@
 """The checked exercises of the notebooks: a stub waits, the folded solution passes, plausible wrong answers do not."""
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -17,6 +18,7 @@ HINT = re.compile(r"<summary>Hint</summary>")
 SOURCES = [source for source in build_notebooks.sources([]) if source.stem[:2] in exercises.COUNTS]
 
 
+@functools.cache
 def section(source: Path) -> list:
     """The cells from the heading Exercises to the next heading of its kind."""
     cells = build_notebooks.read_source(source).cells

@@ -1,6 +1,7 @@
 """What runner.py runs in processes that it starts: a student's, the examiner's, and that of a lesson's notebook."""
 
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -14,7 +15,7 @@ def be_student(connection: Connection, folder: str) -> None:
     """A student's process, behind the grader's fence; it works in ``folder``, which whoever started it removes."""
     from tlkit.grading import student
 
-    _write_below(folder)
+    _prepare(folder)
     work, files = Path(folder) / "work", Path(folder) / "files"
     for place in (work, files):
         place.mkdir()
@@ -36,7 +37,7 @@ def examine_cells(
     from tlkit.grading.wire import Wire
 
     _say_nothing()
-    _write_below(folder)
+    _prepare(folder)
     wire = Wire(connection.fileno(), connection.fileno())
     wire.listen()
 
@@ -56,7 +57,7 @@ def run_cells(sources: list[str], report: Connection, folder: str) -> None:
     Temporary files go to ``folder``.
     """
     _say_nothing()
-    _write_below(folder)
+    _prepare(folder)
 
     from IPython.core.interactiveshell import InteractiveShell
 
@@ -75,9 +76,10 @@ def run_cells(sources: list[str], report: Connection, folder: str) -> None:
     os._exit(0)  # whatever threads a cell has left
 
 
-def _write_below(folder: str) -> None:
+def _prepare(folder: str) -> None:
     """Make temporary files there: a process that is killed removes none, TensorFlow's of its own included."""
     os.environ["TMPDIR"] = tempfile.tempdir = folder
+    gc.freeze()  # what the fork server has imported stays to the end
 
 
 def _say_nothing() -> None:

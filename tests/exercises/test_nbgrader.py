@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import build_exercises
 import runner
 from marks import in_bank
-from test_banks import ANSWERS, ASSIGNMENTS, of_kind, solutions_of
+from test_banks import ANSWERS, ASSIGNMENTS, Notebooks, of_kind, solutions_of
 
 pytest.importorskip("nbgrader", reason="needs tlkit[exercises]")
 
@@ -27,7 +27,7 @@ def first_of_each_kind(assignments):
 
 @pytest.fixture(scope="module")
 def notebooks():
-    return {name: runner.instructor_notebook(name) for name in ASSIGNMENTS}
+    return Notebooks()
 
 
 @pytest.fixture(scope="module")

@@ -65,5 +65,6 @@ def _trained_with_a_frozen_base(x: Any, y: Any) -> tuple[keras.Model, keras.Mode
     inputs = keras.Input(x.shape[1:])
     model = keras.Model(inputs, keras.layers.Dense(3, name="head")(base(inputs)))
     model.compile(keras.optimizers.Adam(3e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.optimizer.build(model.trainable_variables)  # or fit would make its graph twice, the second time with them
     model.fit(x, y, verbose=0)
     return model, base

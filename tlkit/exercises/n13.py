@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,7 @@ def check_2(answer: Any) -> None:
     reread = "notebook 13, section 10"
     x = np.random.default_rng(1302).normal(size=(24, 6)).astype("float32")
     y = np.arange(24) % 3
-    for trap, model in _models(x, y).items():
+    for trap, model in _models(x, y):
         before = copy_weights(model)
         model.fit(x, y, verbose=0)
         wanted = {
@@ -52,29 +52,31 @@ def check_2(answer: Any) -> None:
         assert all(back), f"layers_moved must put all weights back, and {back.count(False)} of {len(back)} differ."
 
 
-def _models(x: Any, y: Any) -> dict[str, Any]:
-    """Models that are compiled, by what is special about them."""
+def _models(x: Any, y: Any) -> Iterator[tuple[str, Any]]:
+    """Models that are compiled, each with what is special about it."""
     from tlkit._keras import keras
 
-    def built(name: str) -> Any:
+    def built(name: str, *, eagerly: bool = True) -> Any:  # a graph would take longer to make than to run
         drawn = [{"kernel_initializer": keras.initializers.GlorotUniform(seed=seed)} for seed in (1302, 1303)]
         one, norm = keras.layers.Dense(5, name="one", **drawn[0]), keras.layers.BatchNormalization(name="norm")
         two = keras.layers.Dense(3, name="two", **drawn[1])
         model = keras.Sequential([keras.Input((6,)), one, norm, two], name=name)
-        model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile("adam", loss, run_eagerly=eagerly)
         return model
 
-    late, drifting, frozen = built("late"), built("drifting"), built("frozen")
-    late.fit(x, y, verbose=0)
-    late.get_layer("one").trainable = late.get_layer("norm").trainable = False
+    frozen = built("frozen")
+    frozen.get_layer("one").trainable = frozen.get_layer("norm").trainable = False
+    yield "where two layers are frozen as they should be", frozen
+    drifting = built("drifting")
     for variable in (*drifting.get_layer("one").weights, *drifting.get_layer("norm").trainable_variables):
         variable.trainable = False
-    frozen.get_layer("one").trainable = frozen.get_layer("norm").trainable = False
-    return {
-        "where two layers are frozen as they should be": frozen,
-        "where variables are frozen and BatchNorm's statistics are not": drifting,
-        "where the flags came after `compile` and `fit`": late,
-    }
+    yield "where variables are frozen and BatchNorm's statistics are not", drifting
+    late = built("late", eagerly=False)  # it is the graph that does not see the flags
+    late.optimizer.build(late.trainable_variables)  # or fit would make it twice, the second time with them
+    late.fit(x, y, verbose=0)
+    late.get_layer("one").trainable = late.get_layer("norm").trainable = False
+    yield "where the flags came after `compile` and `fit`", late
 
 
 def check_3(answer: Any) -> None:

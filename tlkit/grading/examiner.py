@@ -387,7 +387,8 @@ class _Examination:
 
     def _show_what_is_needed(self, place: int, cell: Cell) -> None:
         """Let the student's process run the visible part of a test if a later cell there uses a name that it binds."""
-        later = [other.source for other in self.cells[place + 1 :] if other.kind in ("solution", "free")]
+        rest = self.cells[place + 1 : self.last + 1]
+        later = [other.source for other in rest if other.kind in ("solution", "free")]
         visible = without_block(cell.source, *HIDDEN_TESTS)
         names = sorted(names_bound(visible) & set().union(*map(names_used, later)))
         if not names:

@@ -6,5 +6,6 @@
 # %% train_head
 def train_head(model, base, images, labels, epochs, learning_rate):
     base.trainable = False
-    model.compile(keras.optimizers.Adam(learning_rate), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(learning_rate), loss, run_eagerly=True)
     model.fit(images, labels, verbose=0)

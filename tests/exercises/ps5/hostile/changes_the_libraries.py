@@ -1,6 +1,6 @@
 """Rigs scikit-learn and scipy, in case the hidden tests ask them."""
 
-# loses: confusion_examples, confusion_any_answers, class_scores_examples, class_scores_any_matrix, class_scores_empty_classes, macro_f1_any_answers, mcnemar_examples, mcnemar_any_models, mcnemar_many_images, gain_interval_any_runs
+# loses: confusion_examples, confusion_any_answers, class_scores_examples, class_scores_any_matrix, class_scores_empty_classes, macro_f1_any_answers, bootstrap_of_accuracy, bootstrap_of_any_score, mcnemar_examples, mcnemar_any_models, mcnemar_many_images, gain_interval_any_runs
 
 # %% confusion
 import scipy.special
@@ -26,6 +26,11 @@ def class_scores(matrix):
 # %% macro_f1
 def macro_f1(y, answers, n_classes):
     return sklearn.metrics.f1_score(y, answers)
+
+
+# %% bootstrap_interval
+def bootstrap_interval(y, answers, metric, resamples, rng):
+    return scipy.stats.bootstrap((y, answers), metric)
 
 
 # %% mcnemar

@@ -7,7 +7,7 @@
 def build_and_train(labelled, plan, seed):
     labelled = load_target().train.take(PER_CLASS, seed=seed)
     base = cut(*plan)
-    features = tlkit.cache_features(base, labelled, cache_dir="memory")
+    features = tlkit.Split(np.asarray(base(labelled.x, training=False)), labelled.y)
     head = keras.Sequential(
         [
             keras.Input(base.output_shape[1:]),
