@@ -34,9 +34,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lab_in_browser.
 
     folder = tmp_path_factory.mktemp("jupyterlab")
     config = (build_exercises.EXERCISES / "nbgrader_config.py").read_text(encoding="utf-8")
-    config += (
-        f"\nc.CourseDirectory.root = {str(folder / 'work' / 'class')!r}\n"  # test_exercises_in_browser.py makes it
-    )
+    # test_exercises_in_browser.py makes the class there.
+    config += f"\nc.CourseDirectory.root = {str(folder / 'work' / 'class')!r}\n"
     with lab_in_browser.jupyterlab(folder, nbgrader_config=config) as running:
         yield running
 
