@@ -138,6 +138,23 @@ def test_a_second_run_builds_no_graph(pair: DomainPair, monkeypatch: pytest.Monk
     assert (experiment.kept_steps, experiment.kept_bytes) == (0, 0)
 
 
+def test_a_layer_that_is_changed_by_hand_counts(pair: DomainPair) -> None:
+    """Graphs and features of the network as it was would train, and score, another one."""
+    settings = [Settings(frozenset({"two_a_conv"}), per_class=5), Settings(1, per_class=5, epochs=1)]
+    used, fresh = toy_backbone(), toy_backbone()
+    experiment, other = Experiment(pair, used), Experiment(pair, fresh)
+    experiment.run(Settings(0, per_class=5, epochs=1))
+    experiment.run(settings[1])
+    for backbone in (used, fresh):
+        backbone.model.get_layer("one_bn").epsilon = 50.0
+    for each in settings:
+        run, right = experiment.run(each), other.run(each)
+        assert same_weights(used.model, fresh.model)
+        assert run.history.equals(right.history)
+        shown = np.argmax(experiment.model(experiment.tests[0].x, training=False), axis=-1)
+        assert run.target == np.mean(shown == experiment.tests[0].y)
+
+
 def test_callbacks_are_told_what_goes_on(pair: DomainPair) -> None:
     told: list[str] = []
     experiment = Experiment(pair, toy_backbone())

@@ -1,6 +1,8 @@
 """The graph of a model's features is made once, and anew where another one would give other features."""
 
+import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -76,6 +78,50 @@ def test_a_layer_that_is_changed_counts(change: Callable[[keras.Model], None], g
     assert graphs == [model, model, other]
 
 
+def adapt_again(model: keras.Model) -> None:
+    model.layers[1].adapt(random_split(6, seed=5).x / 2)
+
+
+def other_inner_activation(model: keras.Model) -> None:
+    model.layers[3]._output_dense.activation = keras.activations.tanh
+
+
+def other_shift(model: keras.Model) -> None:
+    model.operations[4].shift = 2
+
+
+def other_order(model: keras.Model) -> None:
+    layer = model.layers[-1]
+    layer.gamma, layer.beta = layer.beta, layer.gamma
+
+
+def other_epsilon(model: keras.Model) -> None:
+    keras.config.set_epsilon(100.0)
+
+
+@pytest.mark.parametrize("change", [adapt_again, other_inner_activation, other_shift, other_order, other_epsilon])
+def test_what_no_configuration_shows_counts(change: Callable[[keras.Model], None], tmp_path: Path) -> None:
+    """``adapt`` sets tensors, which a graph holds as they were; the layers within a layer have no configuration."""
+    image = keras.Input((8, 8, 1))
+    scaled = keras.layers.Normalization()
+    scaled.adapt(random_split(6).x)
+    x = keras.layers.Reshape((8, 8))(scaled(image))
+    x = keras.ops.roll(keras.layers.MultiHeadAttention(2, 3, seed=1)(x, x), 1, axis=2)
+    model = keras.Model(image, keras.layers.LayerNormalization()(x))
+    before, epsilon = read(model), keras.config.epsilon()
+    try:
+        change(model)
+        right = model(random_split(6).x, training=False)
+        assert not np.allclose(before, right, atol=1e-3)
+        np.testing.assert_allclose(read(model), right, rtol=1e-4, atol=1e-5)
+        # What is stored under the key of the model as it is now must be of it, too.
+        np.testing.assert_allclose(
+            cache_features(model, random_split(6), cache_dir=tmp_path).x, right, rtol=1e-4, atol=1e-5
+        )
+    finally:
+        keras.config.set_epsilon(epsilon)
+
+
 def test_weights_that_are_other_variables_count() -> None:
     model = small()
     read(model)
@@ -101,6 +147,18 @@ def test_code_of_ones_own_is_run_anew(graphs: list[Any], monkeypatch: pytest.Mon
     once = read(model)
     monkeypatch.setattr(Switched, "factor", 3.0)
     np.testing.assert_allclose(read(model), 3 * once, rtol=1e-6)
+    assert graphs == [model, model]
+
+
+def test_what_keras_cannot_write_down_is_run_anew(graphs: list[Any]) -> None:
+    """A partial of Keras' own function is nobody's code, and has no configuration."""
+    image = keras.Input((8, 8, 1))
+    activation = functools.partial(keras.activations.relu, max_value=2.0)
+    model = keras.Model(image, keras.layers.Conv2D(2, 3, activation=activation)(image))
+    once = read(model)
+    assert once.max() == 2
+    model.layers[1].activation = functools.partial(keras.activations.relu, max_value=3.0)
+    assert read(model).max() == 3
     assert graphs == [model, model]
 
 

@@ -10,6 +10,7 @@ import pytest
 from helpers import ROOT, raises_one_line
 
 from tlkit import exercises
+from tlkit._keras import keras
 
 WRONG = ROOT / "tests" / "notebook_exercises"  # NN_K_what_is_wrong.py: an answer that must not pass
 CHECK = re.compile(r'check\("(\d\d\.\d)", (\w+)\)')
@@ -73,6 +74,26 @@ def test_a_wrong_answer_does_not_pass(path: Path):
     wrong = outcome(path.read_text(encoding="utf-8"), name, exercise(name)[2])
     assert wrong.passed is False
     assert len(repr(wrong).splitlines()) == 1
+
+
+def test_what_an_answer_sets_is_not_kept_for_the_next():
+    """What exercise 04.3 compares with is no older than the answer, which may have set Keras' own switches."""
+    text, _, answer = exercise("04.3")
+    before = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        assert not exercises.check("04.3", lambda *_: None).passed
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert outcome(*SOLUTION.findall(text), "04.3", answer).passed
+
+
+def test_metrics_of_ones_own_do_not_make_an_answer_wrong():
+    text, _, answer = exercise("09.3")
+    (solution,) = SOLUTION.findall(text)
+    more = solution.replace("from_logits=True)", 'from_logits=True), metrics=["accuracy"]')
+    assert more != solution
+    assert outcome(more, "09.3", answer).passed
 
 
 @pytest.mark.parametrize("name", exercises.exercises())

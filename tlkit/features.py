@@ -34,6 +34,7 @@ from tlkit.scale import check_engine, over_nodes
 from tlkit.words import some_of
 
 __all__ = [
+    "Form",
     "batches",
     "cache_features",
     "check_labels",
@@ -296,28 +297,50 @@ def _compiled(trunk: keras.Model, x: Any, augment: keras.layers.Layer | None = N
     return graph_of(forward, [_batch_of(x)])
 
 
+class Form:
+    """What a model is beside the values of its weights: as long as it is the same, a graph of it stays right.
+
+    Attributes:
+        known: Whether all of it shows. Code of somebody's own may read anything, and Keras cannot write down each
+            model: of neither two forms are surely alike.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self._code, self._variables = Code(model), list(model.variables)
+        architecture = None
+        if not self._code.foreign:
+            with contextlib.suppress(TypeError, ValueError, NotImplementedError):  # a partial has no configuration
+                architecture = _architecture(model)
+        self.known = architecture is not None
+        self._key = (architecture, self._code.settings, keras.config.epsilon(), keras.config.floatx())
+
+    def same(self, other: Form) -> bool:
+        """Whether nothing of it is another in the other one."""
+        variables, others = ([*map(id, form._variables)] for form in (self, other))
+        return variables == others and self._key == other._key and self._code.same_parts(other._code)
+
+
 @dataclass(frozen=True, eq=False)
 class _Kept:
     """A graph that stays with its model, and what the model was when it was made."""
 
-    key: tuple[Any, ...]
-    variables: list[Any]
+    batch: Any
+    form: Form
     run: Any
 
 
 def _kept_run(trunk: keras.Model, x: Any) -> Any:
     """:func:`_compiled`, made once for a model as it is: the next call finds it, whatever the weights are by then.
 
-    Code of somebody's own may read what no key shows: its graph is made in each call.
+    Of what a form does not show the graph is made in each call.
     """
-    code = Code(trunk)
-    if code.foreign:
+    batch, form = _batch_of(x), Form(trunk)
+    if not form.known:
         return _compiled(trunk, x)
-    attributes, variables = vars(trunk), list(trunk.variables)  # set there, Keras does not see it as a part
-    key = (_batch_of(x), _architecture(trunk), code.settings)
+    attributes = vars(trunk)  # set there, Keras does not see it as a part
     kept = attributes.get("_tlkit_features")
-    if kept is None or kept.key != key or [*map(id, kept.variables)] != [*map(id, variables)]:
-        kept = attributes["_tlkit_features"] = _Kept(key, variables, _compiled(trunk, x))
+    if kept is None or kept.batch != batch or not kept.form.same(form):
+        kept = attributes["_tlkit_features"] = _Kept(batch, form, _compiled(trunk, x))
     return kept.run
 
 

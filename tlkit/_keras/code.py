@@ -29,18 +29,28 @@ class Code:
         foreign: What is none of the known packages': classes of layers and functions, each named once.
         packages: The known packages whose code it runs.
         settings: Plain values that stand on its layers; a configuration does not show all of them.
+        parts: The other values there, and those on operations, which a graph may hold: they count by what they are.
     """
 
     def __init__(self, layer: keras.layers.Layer) -> None:
         self.foreign: list[str] = []
         self.packages: set[str] = set()
         self.settings: list[tuple[str, Any]] = []
+        self.parts: list[tuple[str, Any]] = []
         self._seen: dict[int, Any] = {}  # the objects too, lest another one gets the number of one that is gone
         self._look(layer)
 
     def versions(self) -> dict[str, str]:
         """The version of each package."""
         return {name: str(getattr(sys.modules[name], "__version__", "")) for name in sorted(self.packages)}
+
+    def same_parts(self, other: Code) -> bool:
+        """Whether the very same values stand on the layers and operations of both, the plain ones up to equality."""
+        pairs = zip(self.parts, other.parts, strict=False)
+        return len(self.parts) == len(other.parts) and all(
+            name == named and (value is there or (_is_plain(value) and type(value) is type(there) and value == there))
+            for (name, value), (named, there) in pairs
+        )
 
     def _look(self, found: Any) -> None:
         if isinstance(found, _PLAIN) or id(found) in self._seen:
@@ -84,6 +94,8 @@ class Code:
             for name, value in attributes.items():
                 if not name.endswith(_PASSED_OVER):
                     self._look(value)
+                    if not isinstance(found, keras.layers.Layer) or not _is_plain(value):
+                        self.parts.append((name, value))
             if isinstance(found, keras.layers.Layer):
                 self.settings += sorted((name, repr(value)) for name, value in attributes.items() if _sets(name, value))
 
@@ -105,6 +117,9 @@ def _contents(cells: tuple[types.CellType, ...]) -> list[Any]:
     return found
 
 
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, _PLAIN) or (isinstance(value, tuple) and all(isinstance(item, _PLAIN) for item in value))
+
+
 def _sets(name: str, value: Any) -> bool:
-    plain = isinstance(value, _PLAIN) or (isinstance(value, tuple) and all(isinstance(item, _PLAIN) for item in value))
-    return plain and not name.startswith("_") and not name.endswith((*_NO_SETTINGS, *_PASSED_OVER))
+    return _is_plain(value) and not name.startswith("_") and not name.endswith((*_NO_SETTINGS, *_PASSED_OVER))

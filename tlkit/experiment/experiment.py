@@ -27,6 +27,7 @@ from tlkit.experiment.script import keras_script, write_script
 from tlkit.experiment.settings import BATCH_SIZE, Baselines, Run, Settings, StageInfo
 from tlkit.experiment.steps import Report, Step, StepsReady, Watcher
 from tlkit.features import (
+    Form,
     cache_features,
     check_shape,
     lengths,
@@ -130,6 +131,7 @@ class Experiment:
         self._steps: OrderedDict[Any, Step] = OrderedDict()
         self._readers: dict[int, Any] = {}  # graphs from a boundary to answers, whatever learns behind it
         self._trunks: dict[int, keras.Model] = {}
+        self._form = Form(backbone.model)  # of which features and graphs are kept
         self._features: OrderedDict[Any, Split] = OrderedDict()
         self._raw: dict[int, float] = {}
         self._scratch: dict[int, float] = {}
@@ -366,6 +368,9 @@ class Experiment:
 
     def _run(self, settings: Settings, stop: threading.Event, report: Report) -> Run:
         began = time.monotonic()
+        if not self._form.same(form := Form(self.backbone.model)):  # a layer was changed by hand: nothing kept is of it
+            self.forget()
+            self._form = form
         boundary = self.boundary(settings.frozen)
         report("phase", "running the frozen part once" if boundary else "preparing")
         if settings.from_pretrained:
