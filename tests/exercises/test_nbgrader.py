@@ -199,12 +199,13 @@ def test_what_was_written_waits_for_a_person_and_what_was_not_gets_nothing(name,
 def test_nbgrader_gives_nothing_for_what_did_not_run(course_with, notebooks):
     hand_in(course_with, "ps1", "untouched", {})
     assert sum(autograde(course_with, "ps1", "untouched")[0].values()) == 0
-    # An exception that cannot be shown silences the kernel.
+    # An exception that cannot be shown would silence a kernel; in the student's process it costs its own points.
     mute = "class Mute(BaseException):\n    def __str__(self):\n        raise Mute\n\n\nraise Mute"
     hand_in(course_with, "ps1", "mute", solutions_of(notebooks["ps1"]) | {"sgd_step": mute})
     scores, reasons = autograde(course_with, "ps1", "mute")
-    assert {name for name, score in scores.items() if not score} == {n for n in scores if n.startswith(("sgd", "adam"))}
-    assert all(reasons[name] for name, score in scores.items() if not score)
+    lost = {name for name, score in scores.items() if not score}
+    assert lost == {name for name in scores if name.startswith("sgd")}
+    assert all(reasons[name] for name in lost)
 
 
 @pytest.mark.slow
