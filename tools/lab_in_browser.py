@@ -28,8 +28,10 @@ from nbformat.v4 import new_code_cell, new_notebook
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # No news, no question about closing: nothing that lies over the page.
 SETTINGS = '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}'
-# Without a second's work for grammars of addresses (tlkit.grading.notebook.skip_grammars).
-JUPYTERLAB = "import sys; sys.modules['rfc3987_syntax'] = None; from jupyterlab.labapp import main; main()"
+# Without a second's work for grammars of addresses.
+JUPYTERLAB = (
+    "from tlkit.grading.notebook import skip_grammars; skip_grammars(); from jupyterlab.labapp import main; main()"
+)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """One JupyterLab, one browser and one kernel for all browser tests. Screenshots stay as artefacts."""
 
+import contextlib
 import importlib.util
 import os
 import shutil
@@ -79,6 +80,16 @@ def page(new_page: Callable[[], Any], request: pytest.FixtureRequest, shots: Pat
     page.close()
 
 
+@contextlib.contextmanager
+def _as_at_first(page: Any, request: pytest.FixtureRequest, shots: Path) -> Iterator[Any]:
+    """A shared page, in the light theme and as large as at first, and its picture after the test."""
+    page.shots = shots
+    page.set_viewport_size(WINDOW)
+    lab_in_browser.set_theme(page, "JupyterLab Light")
+    yield page
+    page.screenshot(path=shots / f"{request.node.name}.png")
+
+
 @pytest.fixture(scope="package")
 def one_lab(new_page: Callable[[], Any], server: lab_in_browser.Server) -> Iterator[Any]:
     """A page whose JupyterLab the tests share: to load it takes four seconds, and a notebook in it half of one."""
@@ -92,13 +103,9 @@ def one_lab(new_page: Callable[[], Any], server: lab_in_browser.Server) -> Itera
 @pytest.fixture
 def lab_alone(one_lab: Any, request: pytest.FixtureRequest, shots: Path) -> Iterator[Any]:
     """That page, as :func:`shared_page` has it, for a test that opens notebooks by ``lab_in_browser.turn_to``."""
-    page = one_lab
-    page.shots = shots
-    page.set_viewport_size(WINDOW)
-    lab_in_browser.set_theme(page, "JupyterLab Light")
-    yield page
-    page.screenshot(path=shots / f"{request.node.name}.png")
-    lab_in_browser.close_all(page)
+    with _as_at_first(one_lab, request, shots) as page:
+        yield page
+    lab_in_browser.close_all(one_lab)
 
 
 @pytest.fixture(scope="package")
@@ -117,9 +124,5 @@ def one_kernel(chromium: Any, server: lab_in_browser.Server) -> Iterator[Any]:
 @pytest.fixture
 def shared_page(one_kernel: Any, request: pytest.FixtureRequest, shots: Path) -> Iterator[Any]:
     """That page, in the light theme and as large as at first. ``lab_in_browser.set_cells`` gives it a test's cells."""
-    page = one_kernel
-    page.shots = shots
-    page.set_viewport_size(WINDOW)
-    lab_in_browser.set_theme(page, "JupyterLab Light")
-    yield page
-    page.screenshot(path=shots / f"{request.node.name}.png")
+    with _as_at_first(one_kernel, request, shots) as page:
+        yield page
