@@ -127,7 +127,8 @@ def demo(
     axes = plot_demo(table)
     axes.set_title(_title(target, per_class, seeds), loc="left", fontsize=10)
     drawing = axes.get_figure(root=True)
-    assert drawing is not None  # plot_demo made it
+    if drawing is None:
+        raise AssertionError("plot_demo draws into a figure")
     drawing.savefig(picture, dpi=150)
     if as_json:
         typer.echo(json.dumps({"target": target, "rows": _json_rows(table)}, allow_nan=False))

@@ -170,7 +170,8 @@ def _fine_tuned(task: _Task) -> tuple[PairScores, int]:
             seed=task.seed,
             progress=False,
         )
-    assert task.source is not None  # this is for digits alone
+    if task.source is None:
+        raise AssertionError("digits alone are fine-tuned here, and they have a source")
     source_head = load_source_head(backbone, task.source.classes)
     read = [(source_head, task.source), (head, task.target)]
     scores = PairScores(*(accuracy(join(backbone.model, reader), domain.test) for reader, domain in read))

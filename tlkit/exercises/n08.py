@@ -15,13 +15,16 @@ _PER_CLASS, _CLASSES = 20, 3
 
 def check_1(answer: Any) -> None:
     """Harm is shown where the whole interval lies below 0, and has a baseline: against scratch, sounds alone hurt."""
-    assert isinstance(answer, set | frozenset | list | tuple), f"Name the sources in a set, got {answer!r}."
+    if not isinstance(answer, set | frozenset | list | tuple):
+        raise AssertionError(f"Name the sources in a set, got {answer!r}.")
     found = {str(name).strip().lower() for name in answer}
-    assert _UNDECIDED not in found, f"The interval of {_UNDECIDED} holds 0: what it loses may be chance."
-    assert found == _HURT, (
-        "Read the column `minus raw pixels`, and take each source whose whole interval lies below 0. "
-        "Reread notebook 08, section 1."
-    )
+    if _UNDECIDED in found:
+        raise AssertionError(f"The interval of {_UNDECIDED} holds 0: what it loses may be chance.")
+    if found != _HURT:
+        raise AssertionError(
+            "Read the column `minus raw pixels`, and take each source whose whole interval lies below 0. "
+            "Reread notebook 08, section 1."
+        )
 
 
 def check_2(answer: Any) -> None:
@@ -53,13 +56,14 @@ def check_3(answer: Any) -> None:
         }
         candidates = {name: features[name] for name in sorted(features)}
         chosen = call_student(answer, (candidates, y.copy()), kind=str, reread=reread)
-        assert chosen in candidates, (
-            f"choose must return the name of a candidate, got {chosen[:40]!r}. Reread {reread}."
-        )
-        assert chosen != others[1], (
-            f"choose must not take noise: with 300 features it fits any {len(y)} labels. Reread {reread}."
-        )
-        assert chosen == right, f"choose must take the candidate that tells the classes apart best. Reread {reread}."
+        if chosen not in candidates:
+            raise AssertionError(f"choose must return the name of a candidate, got {chosen[:40]!r}. Reread {reread}.")
+        if chosen == others[1]:
+            raise AssertionError(
+                f"choose must not take noise: with 300 features it fits any {len(y)} labels. Reread {reread}."
+            )
+        if chosen != right:
+            raise AssertionError(f"choose must take the candidate that tells the classes apart best. Reread {reread}.")
 
 
 def _features(rng: np.random.Generator, y: Any, *, width: int, apart: float) -> Any:

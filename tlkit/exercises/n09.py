@@ -45,11 +45,13 @@ def check_2(answer: Any) -> None:
         accuracy = right / n
         baseline = accuracy - away * np.sqrt(accuracy * (1 - accuracy) / n)
         got = call_student(answer, (right, n, float(baseline)), kind=str, reread=reread)
-        assert got in _VERDICTS, f'verdict must return "above", "below" or "undecided", got {got[:40]!r}.'
-        assert got == wanted, (
-            f"verdict must return {wanted!r} for {right} right of {n} and a baseline of {baseline:.3f}, got {got!r}. "
-            f"Reread {reread}."
-        )
+        if got not in _VERDICTS:
+            raise AssertionError(f'verdict must return "above", "below" or "undecided", got {got[:40]!r}.')
+        if got != wanted:
+            raise AssertionError(
+                f"verdict must return {wanted!r} for {right} right of {n} and a baseline of {baseline:.3f}, "
+                f"got {got!r}. Reread {reread}."
+            )
 
 
 def check_3(answer: Any) -> None:
@@ -76,17 +78,20 @@ def check_3(answer: Any) -> None:
 
     check_logits(model, x, _CLASSES, reread=reread)  # calls the model, so that the base sees x
     given = np.asarray(seen["last"]) if hasattr(seen["last"], "numpy") else None
-    assert given is not None, f"The model must hold the base that it is given. Reread {reread}."
-    assert np.allclose(given, x / 127.5 - 1, atol=1e-4), (
-        f"Pixels from 0 to 255 must reach the base as numbers from -1 to 1, got {given.min():.3g} to "
-        f"{given.max():.3g}. Reread {reread}."
-    )
+    if given is None:
+        raise AssertionError(f"The model must hold the base that it is given. Reread {reread}.")
+    if not np.allclose(given, x / 127.5 - 1, atol=1e-4):
+        raise AssertionError(
+            f"Pixels from 0 to 255 must reach the base as numbers from -1 to 1, got {given.min():.3g} to "
+            f"{given.max():.3g}. Reread {reread}."
+        )
     logits = np.asarray(model(x, training=False), dtype=float)
     right = np.mean(np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(16), y])
     model.run_eagerly = True  # graphs would take longer to make than to run
-    assert np.isclose(model.evaluate(x, y, verbose=0, return_dict=True)["loss"], right, rtol=1e-3), (
-        f"The loss must read the outputs as logits, and the labels as whole numbers. Reread {reread}."
-    )
+    if not np.isclose(model.evaluate(x, y, verbose=0, return_dict=True)["loss"], right, rtol=1e-3):
+        raise AssertionError(
+            f"The loss must read the outputs as logits, and the labels as whole numbers. Reread {reread}."
+        )
     before, base_before = copy_weights(model), copy_weights(base)
     model.fit(x, y, verbose=0)
     check_unmoved(base_before, base, reread=reread)

@@ -79,13 +79,17 @@ def check_3(answer: Any) -> None:
             except ValueError:
                 got = None
             size = f"photographs of {height} × {width} pixels"
-            assert got is not None, f"The model must take {size}, and did not. Reread {reread}."
+            if got is None:
+                raise AssertionError(f"The model must take {size}, and did not. Reread {reread}.")
             wanted = np.asarray(keras.ops.softmax(logits))
-            assert got.shape == wanted.shape, f"The output must have the shape {wanted.shape}, got {got.shape}."
-            assert np.allclose(got, wanted, atol=1e-4), (
-                f"The {file} must give the probabilities of base and head for {size}, in the order resize, base, head, "
-                f"softmax; its rows add up to {got.sum(axis=1).astype(float).round(3).tolist()}. Reread {reread}."
-            )
+            if got.shape != wanted.shape:
+                raise AssertionError(f"The output must have the shape {wanted.shape}, got {got.shape}.")
+            if not np.allclose(got, wanted, atol=1e-4):
+                raise AssertionError(
+                    f"The {file} must give the probabilities of base and head for {size}, in the order resize, base, "
+                    f"head, softmax; its rows add up to {got.sum(axis=1).astype(float).round(3).tolist()}. "
+                    f"Reread {reread}."
+                )
 
     like_the_parts(model, "model")
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():

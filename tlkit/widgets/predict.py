@@ -127,13 +127,11 @@ class Predict(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no typ
             if len(given) != 1 or given[0] not in self.choices:
                 raise ValueError(f"a guess must be {nearest_name(given[0] if given else None, self.choices)}")
             self.guessed = str(given[0])
-        else:
-            self.guessed = self._range(given)
+        elif self.between is not None:
+            self.guessed = self._range(given, *self.between)
         self._show()
 
-    def _range(self, given: Sequence[Any]) -> tuple[float, float]:
-        assert self.between is not None
-        lowest, highest = self.between
+    def _range(self, given: Sequence[Any], lowest: float, highest: float) -> tuple[float, float]:
         try:
             low, high = map(float, given)
             fits = lowest <= low <= high <= highest
@@ -204,8 +202,8 @@ class Predict(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no typ
         low, high = self.guessed
         if self.hit:
             return f"Your range, {self._named(self.guessed)}, holds it."
-        assert isinstance(self.result, (int, float))
-        miss = low - self.result if self.result < low else self.result - high
+        result: Any = self.result  # a number, as the guess is a range
+        miss = low - result if result < low else result - high
         return f"Your range, {self._named(self.guessed)}, misses it by {self._number(miss)}."
 
     def _named(self, answer: Any) -> str:
@@ -215,16 +213,14 @@ class Predict(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no typ
 
     def _number(self, value: float) -> str:
         """With three digits of the scale; what was counted as it is."""
-        assert self.between is not None
-        counted = isinstance(value, int)
-        digits = 0 if counted else max(0, 2 - math.floor(math.log10(self.between[1] - self.between[0])))
+        low, high = self.between or (0.0, 1.0)
+        digits = 0 if isinstance(value, int) else max(0, 2 - math.floor(math.log10(high - low)))
         return f"{value:,.{digits}f}"
 
     def _allowed(self) -> str:
-        if self.choices is not None:
-            return f"({', '.join(self.choices)})"
-        assert self.between is not None
-        return f"({self.between[0]:,g} to {self.between[1]:,g})"
+        if self.between is not None:
+            return f"({self.between[0]:,g} to {self.between[1]:,g})"
+        return f"({', '.join(self.choices or ())})"
 
     def _show(self) -> None:
         self._button.disabled = self._control.disabled = self.guessed is not None or self.result is not None
