@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO
 
-__all__ = ["check_process", "keras", "not_collected", "start_up_lines_dropped", "tf"]
+__all__ = ["check_process", "keras", "not_collected", "onednn_is_on", "start_up_lines_dropped", "tf"]
 
 _START_UP_LINE = re.compile(
     r"^(WARNING: All log messages before absl::InitializeLog"
@@ -77,6 +77,15 @@ with start_up_lines_dropped(), not_collected():
 
 # At its end Python would look for garbage among all that TensorFlow has loaded, for a second.
 atexit.register(gc.freeze)
+
+
+def onednn_is_on() -> bool:
+    """Whether TensorFlow computes by oneDNN, with which a batch of any size gives an image the same numbers."""
+    # No public function says so; tlkit/__init__.py asks for it, which is too late where TensorFlow was imported before.
+    from tensorflow.python.util import _pywrap_util_port
+
+    return bool(_pywrap_util_port.IsMklEnabled())
+
 
 _forked_while_running = False
 
