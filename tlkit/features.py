@@ -24,6 +24,7 @@ import numpy as np
 from tlkit._keras import keras, tf
 from tlkit._keras.code import Code
 from tlkit._keras.graph import all_layers, calls_of, layers_within
+from tlkit._keras.state import drawing_from
 from tlkit._keras.tracing import as_written, graph_of
 from tlkit.backbones import Backbone
 from tlkit.backbones.graph import as_graph, check_model
@@ -200,17 +201,17 @@ def cache_features(
     store = open_store(cache_dir)
     if augment is not None and not augment.built:
         augment.build((None, *split.x.shape[1:]))  # some configurations change when they are built
-    code = [Code(layer) for layer in (trunk, augment) if layer is not None]
-    if foreign := list(dict.fromkeys(name for each in code for name in each.foreign)):
+    forms = [Form(layer) for layer in (trunk, augment) if layer is not None]
+    if unknown := list(dict.fromkeys(name for form in forms for name in form.unknown)):
         if engine == "ray":
             raise ValueError(
-                f"the trunk must run Keras', TensorFlow's and tlkit's code for 'ray', got {some_of(foreign)}."
+                f"the trunk must run Keras', TensorFlow's and tlkit's code for 'ray', got {some_of(unknown)}."
             )
-        _say_not_stored(foreign)
+        _say_not_stored(unknown)
         if size <= max_bytes:
             return Split(_filled(shape, dtype, rows), y, groups)
         return Split(store.stream_once("features", shape, np.dtype(dtype), rows), y, groups)
-    key = _key(trunk, split.x, code, views=views, augment=augment, seed=seed, dtype=dtype)
+    key = _key(trunk, split.x, forms, views=views, augment=augment, seed=seed, dtype=dtype)
     x = store.read(key, in_memory_up_to=max_bytes)
     if x is None or (x.shape, x.dtype) != (shape, np.dtype(dtype)):
         if engine == "ray":
@@ -246,12 +247,12 @@ def _check_options(
         raise ValueError("cache_dir must be a folder for engine='ray', which keeps there what is done, got 'memory'.")
 
 
-def _say_not_stored(foreign: list[str]) -> None:
-    names = some_of(foreign)
+def _say_not_stored(unknown: list[str]) -> None:
+    names = some_of(unknown)
     if names not in _said:
         warnings.warn(
             f"features are computed in each call and not stored: {names} is code outside Keras, TensorFlow and tlkit, "
-            "and tlkit would not see a change of it.",
+            "or has no configuration, and tlkit would not see a change of it.",
             stacklevel=3,
         )
         _said.add(names)
@@ -298,26 +299,28 @@ def _compiled(trunk: keras.Model, x: Any, augment: keras.layers.Layer | None = N
 
 
 class Form:
-    """What a model is beside the values of its weights: as long as it is the same, a graph of it stays right.
+    """What a model or layer is beside the values of its weights: as long as it is the same, a graph of it stays right.
 
     Attributes:
-        known: Whether all of it shows. Code of somebody's own may read anything, and Keras cannot write down each
-            model: of neither two forms are surely alike.
+        unknown: What does not show: code of somebody's own, which may read anything, and what Keras cannot write down.
+            Where there is any, two forms are not surely alike.
+        written: All that shows, as plain values that are equal in another process.
     """
 
-    def __init__(self, model: keras.Model) -> None:
-        self._code, self._variables = Code(model), list(model.variables)
-        architecture = None
-        if not self._code.foreign:
-            with contextlib.suppress(TypeError, ValueError, NotImplementedError):  # a partial has no configuration
+    def __init__(self, model: keras.layers.Layer) -> None:
+        code, architecture = Code(model), None
+        self.unknown, self._variables = code.foreign, list(model.variables)
+        if not self.unknown:
+            try:
                 architecture = _architecture(model)
-        self.known = architecture is not None
-        self._key = (architecture, self._code.settings, keras.config.epsilon(), keras.config.floatx())
+            except (TypeError, ValueError, NotImplementedError):  # a partial has no configuration
+                self.unknown = [model.name]
+        self.written = (architecture, code.settings, code.versions(), keras.config.epsilon(), keras.config.floatx())
 
     def same(self, other: Form) -> bool:
         """Whether nothing of it is another in the other one."""
         variables, others = ([*map(id, form._variables)] for form in (self, other))
-        return variables == others and self._key == other._key and self._code.same_parts(other._code)
+        return variables == others and self.written == other.written
 
 
 @dataclass(frozen=True, eq=False)
@@ -335,7 +338,7 @@ def _kept_run(trunk: keras.Model, x: Any) -> Any:
     Of what a form does not show the graph is made in each call.
     """
     batch, form = _batch_of(x), Form(trunk)
-    if not form.known:
+    if form.unknown:
         return _compiled(trunk, x)
     attributes = vars(trunk)  # set there, Keras does not see it as a part
     kept = attributes.get("_tlkit_features")
@@ -361,7 +364,11 @@ def _feature_rows(
             raise ValueError("augment must be None for texts, got a layer: it changes images.")
         yield from _text_rows(run, x, dtype)
         return
-    batch_size = _AUGMENT_BATCH if augment is not None else fitting_batch_size(trunk)
+    batch_size = fitting_batch_size(trunk)
+    if augment is not None:
+        batch_size = _AUGMENT_BATCH
+        with drawing_from(seed):  # AugMix chooses what it does when its graph is made
+            run = run.get_concrete_function()
     with _seeded(augment, seed):
         since_dropped = 0
         for _ in range(views):
@@ -485,7 +492,7 @@ _NOT_INFERENCE = (
 def _key(
     trunk: keras.Model,
     x: Any,
-    code: list[Code],
+    forms: list[Form],
     *,
     views: int,
     augment: keras.layers.Layer | None,
@@ -496,18 +503,17 @@ def _key(
     import joblib
 
     parts: dict[str, Any] = {
-        "trunk": _architecture(trunk),
+        "forms": [form.written for form in forms],
         "weights": [variable.numpy() for variable in trunk.weights],
         "images": x.digest() if hasattr(x, "digest") else array_digest(x),
         "augment": None,
         "dtype": dtype,
-        "versions": {"tensorflow": tf.__version__} | {k: v for each in code for k, v in each.versions().items()},
-        "settings": [each.settings for each in code],
+        "tensorflow": tf.__version__,
     }
     if augment is not None:
         # A layer such as Normalization has a state that its configuration does not show.
         state = [variable.numpy() for variable in augment.variables if variable.name != "seed_generator_state"]
-        parts["augment"] = (_architecture(augment), state, views, seed, _AUGMENT_BATCH)
+        parts["augment"] = (state, views, seed, _AUGMENT_BATCH)
     return str(joblib.hash(parts, hash_name="sha1"))
 
 

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from tlkit._keras import keras
 from tlkit._keras.graph import all_layers, own_weights
+from tlkit._keras.state import heed_flag
 from tlkit.backbones import Backbone, stage_layers
 
 __all__ = [
@@ -80,6 +81,9 @@ def freeze_to(backbone: Backbone, stage: int, *, train_batchnorm: bool = False) 
     BatchNorm stays frozen in the stages that learn too, unless ``train_batchnorm`` is true: a frozen BatchNorm layer
     runs in inference mode and keeps its moving statistics, while ``model(x, training=False)`` keeps nothing once
     ``fit`` calls the model anew. With few target examples their batch statistics are worse than the source's.
+
+    SpectralNormalization, which renews its kernel in each training step whatever its flag says, is made to heed it.
+    That lasts as long as the layer: in a copy, or saved and loaded, it has to be frozen by this function again.
 
     In a backbone that :mod:`tlkit.efficient` has added layers to, only these learn in the later stages; the pretrained
     layers stay frozen at every stage, BatchNorm included.
@@ -167,6 +171,7 @@ def _set_flags(backbone: Backbone, learns: Callable[[keras.layers.Layer, int], b
     # A container's flag is passed on to its layers, which have theirs afterwards.
     for layer, flag in _flags(backbone, learns, train_batchnorm):
         layer.trainable = flag
+        heed_flag(layer)
 
 
 def unfreeze(model: keras.Model) -> None:
@@ -185,6 +190,7 @@ def only_learning(model: keras.Model, learns: Callable[[keras.layers.Layer], boo
         for layer in layers:
             if not isinstance(layer, keras.Model):  # a model's flag is passed on to its layers, and stays True
                 layer.trainable = learns(layer)
+                heed_flag(layer)
         yield
     finally:
         for layer, flag in before:  # outer ones first, as their flags are passed on
@@ -195,6 +201,7 @@ def copy_flags(model: keras.Model, clone: keras.Model) -> None:
     """Let the same layers learn in a clone as in the model."""
     for original, copied in zip(all_layers(model), all_layers(clone), strict=True):
         copied.trainable = original.trainable
+        heed_flag(copied)
 
 
 def held_layers(backbone: Backbone) -> set[int]:

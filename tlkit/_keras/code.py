@@ -7,8 +7,10 @@ import sys
 import types
 from typing import Any
 
+import numpy as np
+
 from tlkit._keras.graph import calls, functional
-from tlkit._keras.start import keras
+from tlkit._keras.start import keras, tf
 
 __all__ = ["Code"]
 
@@ -17,9 +19,10 @@ KNOWN_PACKAGES = ("keras", "keras_hub", "numpy", "tensorflow", "tlkit")
 _BENEATH = frozenset(sys.stdlib_module_names) | {"builtins", "ml_dtypes"}
 # What a layer has that inference does not run, or that leads out of it.
 _PASSED_OVER = ("_initializer", "_regularizer", "_constraint", "_inbound_nodes", "_outbound_nodes", "_tracker")
-# What a layer has as a plain value, and the same layer made again need not have.
-_NO_SETTINGS = ("name", "built", "trainable", "momentum", "seed")
+# What a layer has, and the same layer made again need not have.
+_NO_SETTINGS = ("name", "built", "trainable", "momentum", "seed", *_PASSED_OVER)
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
+_ARRAYS = (np.ndarray, np.generic, tf.Tensor)
 
 
 class Code:
@@ -28,29 +31,21 @@ class Code:
     Attributes:
         foreign: What is none of the known packages': classes of layers and functions, each named once.
         packages: The known packages whose code it runs.
-        settings: Plain values that stand on its layers; a configuration does not show all of them.
-        parts: The other values there, and those on operations, which a graph may hold: they count by what they are.
+        settings: What stands on its layers and operations, as plain values: a configuration does not show all of it.
+            Weights count by their place among the model's, layers by what stands on them.
     """
 
     def __init__(self, layer: keras.layers.Layer) -> None:
         self.foreign: list[str] = []
         self.packages: set[str] = set()
         self.settings: list[tuple[str, Any]] = []
-        self.parts: list[tuple[str, Any]] = []
+        self._weights = {id(variable): number for number, variable in enumerate(layer.variables)}
         self._seen: dict[int, Any] = {}  # the objects too, lest another one gets the number of one that is gone
         self._look(layer)
 
     def versions(self) -> dict[str, str]:
         """The version of each package."""
         return {name: str(getattr(sys.modules[name], "__version__", "")) for name in sorted(self.packages)}
-
-    def same_parts(self, other: Code) -> bool:
-        """Whether the very same values stand on the layers and operations of both, the plain ones up to equality."""
-        pairs = zip(self.parts, other.parts, strict=False)
-        return len(self.parts) == len(other.parts) and all(
-            name == named and (value is there or (_is_plain(value) and type(value) is type(there) and value == there))
-            for (name, value), (named, there) in pairs
-        )
 
     def _look(self, found: Any) -> None:
         if isinstance(found, _PLAIN) or id(found) in self._seen:
@@ -91,13 +86,26 @@ class Code:
         elif isinstance(found, keras.Operation) or (callable(found) and not isinstance(found, keras.Variable)):
             if isinstance(found, keras.layers.TFSMLayer):
                 self.foreign.append("TFSMLayer")  # it runs a file, which may be another one tomorrow
-            for name, value in attributes.items():
+            for name, value in sorted(attributes.items()):
                 if not name.endswith(_PASSED_OVER):
                     self._look(value)
-                    if not isinstance(found, keras.layers.Layer) or not _is_plain(value):
-                        self.parts.append((name, value))
-            if isinstance(found, keras.layers.Layer):
-                self.settings += sorted((name, repr(value)) for name, value in attributes.items() if _sets(name, value))
+                if not name.endswith(_NO_SETTINGS) and not (name.startswith("_") and _is_plain(value)):
+                    self.settings.append((name, self._written(value)))
+
+    def _written(self, value: Any) -> Any:
+        if isinstance(value, _PLAIN):
+            return repr(value)
+        if isinstance(value, keras.Variable):
+            return "weight", self._weights.get(id(value))
+        if isinstance(value, _ARRAYS):
+            array = np.asarray(value)
+            return str(array.dtype), array.shape, array.tobytes()
+        if isinstance(value, dict):
+            return [(repr(key), self._written(item)) for key, item in value.items()]
+        if isinstance(value, (list, tuple)):
+            return [self._written(item) for item in value]
+        named = value if isinstance(value, (type, types.FunctionType)) else type(value)
+        return named.__module__, named.__qualname__
 
     def _note(self, module: str, name: str) -> None:
         package = module.partition(".")[0]
@@ -118,8 +126,4 @@ def _contents(cells: tuple[types.CellType, ...]) -> list[Any]:
 
 
 def _is_plain(value: Any) -> bool:
-    return isinstance(value, _PLAIN) or (isinstance(value, tuple) and all(isinstance(item, _PLAIN) for item in value))
-
-
-def _sets(name: str, value: Any) -> bool:
-    return _is_plain(value) and not name.startswith("_") and not name.endswith((*_NO_SETTINGS, *_PASSED_OVER))
+    return isinstance(value, _PLAIN) or (isinstance(value, (list, tuple, dict)) and all(map(_is_plain, value)))

@@ -1,9 +1,10 @@
-"""What Keras and TensorFlow keep beside weights: random states, name scopes, and what ``fit`` sets on a model."""
+"""What Keras and TensorFlow keep or change beside gradients: random states, name scopes, what ``fit`` sets on a model."""
 
 from __future__ import annotations
 
 import contextlib
 import random
+import types
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,12 +12,25 @@ import numpy as np
 
 from tlkit._keras.start import keras
 
-__all__ = ["built_for", "name_scopes_kept", "random_states_kept", "without_traces_of_fit"]
+__all__ = ["built_for", "drawing_from", "heed_flag", "name_scopes_kept", "random_states_kept", "without_traces_of_fit"]
 
 # No public function leads to the metrics that compile was given, nor to whether they are built.
 _METRICS = "_compile_metrics"
 # What a training step, or tlkit.audit, sets on a model beside its variables.
 _SET_BY_FIT = ("optimizer", _METRICS, "history", "stop_training")
+
+
+def heed_flag(layer: keras.layers.Layer) -> None:
+    """Let a layer that renews its own weights in each training step do so only while its flag says that it learns.
+
+    Of Keras' layers that is SpectralNormalization, which asks no flag. BatchNorm asks it, and others renew nothing.
+    """
+    if isinstance(layer, keras.layers.SpectralNormalization) and "call" not in vars(layer):
+        vars(layer)["call"] = types.MethodType(_call_as_flagged, layer)
+
+
+def _call_as_flagged(layer: Any, inputs: Any, training: bool = False) -> Any:
+    return type(layer).call(layer, inputs, training=training and layer.trainable)
 
 
 def built_for(optimizer: keras.optimizers.Optimizer) -> list[keras.Variable]:
@@ -80,6 +94,14 @@ def random_states_kept() -> Iterator[None]:
             generator.state.assign(state)
         if tensorflow is not None:
             tensorflow.setstate(tensorflows)
+
+
+@contextlib.contextmanager
+def drawing_from(seed: int) -> Iterator[None]:
+    """Within it Python's generator draws from ``seed``, as AugMix does while a graph of it is made."""
+    with random_states_kept():
+        random.seed(seed)
+        yield
 
 
 @contextlib.contextmanager
