@@ -143,6 +143,7 @@ class Offset(keras.layers.Layer):  # type: ignore[misc]
 
 
 _LORA, _ADAPTER, _BIAS, _ACTIVATION = "_lora", "_adapter", "_bias", "_activation"
+_BEFORE = "_tlkit_before"  # the weights of all other layers, by name, as they were when layers were added
 _NORMALIZATIONS = (keras.layers.BatchNormalization, keras.layers.LayerNormalization)
 
 
@@ -257,15 +258,19 @@ def merge_added(backbone: Backbone) -> Backbone:
 
 
 def remove_added(backbone: Backbone) -> Backbone:
-    """The backbone as it was before layers were added, whatever these have learned: equal weights, bit for bit.
+    """The backbone as it was before layers were added, whatever has moved since: equal weights, bit for bit.
 
-    It is a copy, and all flags are on.
+    It is a copy, and all flags are on. Of a model that was saved and loaded meanwhile the weights are those of the
+    file.
 
     Raises:
         ValueError: Nothing was added.
     """
     _check_added(backbone)
-    return _without_added(backbone)
+    plain = _without_added(backbone)
+    for name, weights in vars(backbone.model).get(_BEFORE, {}).items():
+        plain.model.get_layer(name).set_weights(weights)
+    return plain
 
 
 def _check_added(backbone: Backbone) -> None:
@@ -337,7 +342,7 @@ def _with_added(backbone: Backbone, new: dict[str, keras.layers.Layer], *, befor
         if before_activation and layer.name in new and config.get("activation", "linear") != "linear":
             own = keras.layers.Activation(layer.activation, name=f"{layer.name}{_ACTIVATION}")
             activations[layer.name], config["activation"] = own, "linear"
-        return type(layer).from_config(config)
+        return _made(layer, config)
 
     def after(name: str, h: Any, inputs: tuple[Any, ...]) -> Any:
         if name in new:
@@ -359,9 +364,15 @@ def _without_added(backbone: Backbone) -> Backbone:
         activation = added.get(f"{layer.name}{_ACTIVATION}")
         if activation is not None:
             config["activation"] = keras.activations.serialize(activation.activation)
-        return type(layer).from_config(config)
+        return _made(layer, config)
 
     return _rebuilt(backbone, copy, None, list)
+
+
+def _made(layer: keras.layers.Layer, config: dict[str, Any]) -> keras.layers.Layer:
+    made = type(layer).from_config(config)
+    made.name = layer.name  # which a layer of somebody's own need not write down
+    return made
 
 
 def _rebuilt(
@@ -388,11 +399,15 @@ def _rebuilt(
 
     with copying(backbone.model):
         model = keras.models.clone_model(backbone.model, clone_function=copy, call_function=call)
+    kept = {}
     for layer in model.layers:
         if layer.name in end_of and layer.weights:
-            layer.set_weights(backbone.model.get_layer(layer.name).get_weights())
+            kept[layer.name] = backbone.model.get_layer(layer.name).get_weights()
+            layer.set_weights(kept[layer.name])
     stage_ends = tuple(end_of[name] for name in backbone.stage_ends)
     rebuilt = Backbone(backbone.name, model, stage_ends, tuple(added()))
+    if rebuilt.added:
+        vars(rebuilt.model)[_BEFORE] = kept  # set there, Keras does not see it as a part
     freeze_to(rebuilt, 0, train_batchnorm=not rebuilt.added)
     return rebuilt
 

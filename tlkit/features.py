@@ -177,8 +177,8 @@ def cache_features(
         ``dtype``, vectors of tokens at the length of the ids; labels repeat in the same order.
 
     Raises:
-        ValueError: An argument is out of range, the images have another shape than the trunk takes, a picture cannot be
-            read, or Ray is not installed where it is asked for.
+        ValueError: An argument is out of range, the images have another shape than the trunk takes, it computes in
+            double precision, a picture cannot be read, or Ray is not installed where it is asked for.
         FloatingPointError: The trunk gave NaN or infinite features.
         OSError: The features take more than ``max_bytes`` and the disk cannot hold them.
     """
@@ -188,6 +188,8 @@ def cache_features(
         trunk = as_graph(trunk)
     if len(trunk.operations) == 1 and augment is None and isinstance(split, Split):
         return split  # the trunk of stage 0 passes images on: there is nothing to compute
+    if trunk.output.dtype == "float64":
+        raise ValueError(f"features must be float32 or less precise, got float64 from {trunk.name!r}.")
     y = np.tile(split.y, views)
     groups = None if split.groups is None else np.tile(split.groups, views)
     # A text's vectors have as many positions as its ids.

@@ -1,4 +1,4 @@
-"""What Keras and TensorFlow keep or change beside gradients: random states, name scopes, what ``fit`` sets on a model."""
+"""What Keras and TensorFlow keep or move beside gradients: random states, scopes, what ``fit`` sets, own weights."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import pandas as pd
 from tlkit._keras import keras, tf
 from tlkit._keras.graph import own_weights
 from tlkit.audit.graph import before_padding, first_weighted, has_graph, last_operations
-from tlkit.audit.moved import Data, arrays, audit_fit, stage_by_layer
+from tlkit.audit.moved import Data, Meant, arrays, audit_fit
 from tlkit.backbones import Backbone
 from tlkit.domains import Array, Split
 from tlkit.features import padded_alike
@@ -119,7 +119,8 @@ class Case:
         self.history = history
         self.batch_size = batch_size
         self.confusion, self.features = confusion, features
-        self.stages = stage_by_layer(backbone, model)
+        self.meant = Meant(model, backbone, intended_stage, train_batchnorm)
+        self.stages = self.meant.stages
         self._read: dict[str, Examples] = {}
 
     def examples(self, part: str) -> Examples:

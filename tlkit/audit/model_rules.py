@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from tlkit._keras import keras, tf
 from tlkit._keras.graph import own_weights
@@ -71,23 +72,41 @@ def _weights_move_while_frozen(case: Case) -> str | None:
     except Unknown:
         if case.intended_stage is None:
             raise
-        return _will_learn_though_frozen(case, case.intended_stage)
+        return _will_learn_though_frozen(case)
     moved = rows[(rows["meant"] == "frozen") & rows["weights_moved"]]
     if moved.empty:
         return None
     largest = moved["max_abs_change"].max()
     return (
         f"one step moved {counted(len(moved), 'layer')} meant to be frozen by up to {largest:.2g}: "
-        f"{some_of(list(moved.index))}"
+        f"{some_of(list(moved.index))}{_renewed_by_themselves(case, moved)}"
     )
 
 
-def _will_learn_though_frozen(case: Case, intended_stage: int) -> str | None:
+def _renewed_by_themselves(case: Case, moved: pd.DataFrame) -> str:
+    """What to add where a layer that moved is frozen, and renews its own state in each call: a flag mends nothing."""
+    layers = [placed for placed in placed_layers(case.model) if placed.path in moved.index]
+    names = [
+        placed.path
+        for placed in layers
+        if not placed.layer.trainable
+        and (
+            isinstance(placed.layer, keras.layers.SpectralNormalization)
+            or not (is_batchnorm(placed.layer) or moved["weights_moved"][placed.path])
+        )
+    ]
+    if not names:
+        return ""
+    return (
+        f"; whatever a flag says, each training step renews the own state of {some_of(names)} (freeze_to holds "
+        "SpectralNormalization, and no other)"
+    )
+
+
+def _will_learn_though_frozen(case: Case) -> str | None:
     """What the flags say, where no step can be taken."""
     wrong = [
-        placed.path
-        for placed in _weighted(case)
-        if case.stages.get(id(placed.layer), intended_stage + 1) <= intended_stage and case.learns(placed.layer)
+        placed.path for placed in _weighted(case) if case.learns(placed.layer) and not case.meant.learns(placed.layer)
     ]
     if not wrong:
         return None
@@ -104,6 +123,7 @@ def _batchnorm_moves_while_frozen(case: Case) -> str | None:
     return (
         f"one step moved the statistics of {counted(len(drifting), 'layer')} whose weights are frozen, by up to "
         f"{drifting['max_abs_change'].max():.2g}: {some_of(list(drifting.index))}"
+        f"{_renewed_by_themselves(case, drifting)}"
     )
 
 
@@ -220,12 +240,7 @@ def _unfreeze_without_effect(case: Case) -> str | None:
     inside = [placed for placed in _weighted(case) if id(placed.layer) in case.stages]
     if case.intended_stage is None:
         raise Unknown("no intended_stage given")  # frozen one by one is also what feature extraction looks like
-    candidates = [
-        placed
-        for placed in inside
-        if case.stages[id(placed.layer)] > case.intended_stage
-        and (case.train_batchnorm or not is_batchnorm(placed.layer))
-    ]
+    candidates = [placed for placed in inside if case.meant.learns(placed.layer)]
     still = [placed.path for placed in candidates if not case.learns(placed.layer)]
     if not still:
         return None

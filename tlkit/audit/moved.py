@@ -22,7 +22,7 @@ from tlkit.features import check_labels, check_tokens
 from tlkit.freezing import held_layers, is_batchnorm
 from tlkit.words import reason
 
-__all__ = ["AuditCallback", "Data", "audit_fit", "watch"]
+__all__ = ["AuditCallback", "Data", "Meant", "audit_fit", "watch"]
 
 Data: TypeAlias = "Split | tuple[Array, Array] | tf.data.Dataset"
 """What a model can be trained on: a split, arrays ``(x, y)``, or a ``tf.data`` set of batches ``(x, y)``."""
@@ -79,7 +79,7 @@ def audit_fit(
         raise ValueError(f"model must have weights to learn, got {model.name!r}, which has none.")
     check_count("steps", steps)
     check_count("batch_size", batch_size)
-    meant = _Meant(model, backbone, intended_stage, train_batchnorm)
+    meant = Meant(model, backbone, intended_stage, train_batchnorm)
     with as_it_was(model) as before:
         loss, learning_rate = _take_steps(model, train, steps, batch_size)
         table = _compare(model, before, meant)
@@ -115,7 +115,7 @@ class AuditCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras sh
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         """Keep the weights as they are before the first step."""
-        self._meant = _Meant(self.model, *self._intention)
+        self._meant = Meant(self.model, *self._intention)
         self._before, self._table = _values(self.model), None
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
@@ -149,7 +149,7 @@ def check_intention(backbone: Backbone | keras.Model | None, intended_stage: int
         )
 
 
-class _Meant:
+class Meant:
     """What was meant for each layer, and the stage it belongs to."""
 
     def __init__(
@@ -168,9 +168,11 @@ class _Meant:
         self._learning = {id(variable) for variable in model.trainable_variables}
 
     def stage(self, layer: keras.layers.Layer) -> int | str:
+        """The stage, ``"head"`` for what is not in the backbone, ``""`` without one."""
         return self.stages.get(id(layer), "head") if self.stages else ""
 
     def learns(self, layer: keras.layers.Layer) -> bool:
+        """Whether it was meant to learn."""
         if self._intended is None:
             return bool(layer.trainable)
         stage = self.stages.get(id(layer))
@@ -360,7 +362,7 @@ def arrays(data: object) -> tuple[Array, Array]:
     return x, y
 
 
-def _compare(model: keras.Model, before: dict[int, Array], meant: _Meant) -> pd.DataFrame:
+def _compare(model: keras.Model, before: dict[int, Array], meant: Meant) -> pd.DataFrame:
     rows = []
     for placed in placed_layers(model):
         weights, statistics = own_weights(placed.layer), own_statistics(placed.layer)
@@ -376,7 +378,7 @@ def _row(
     weights: list[keras.Variable],
     statistics: list[keras.Variable],
     before: dict[int, Array],
-    meant: _Meant,
+    meant: Meant,
 ) -> dict[str, Any]:
     changes = [[_change(variable, before) for variable in group] for group in (weights, statistics)]
     largest = [float(np.max(group, initial=0)) for group in changes]  # NaN if one is

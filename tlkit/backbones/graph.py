@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import graphlib
 from collections.abc import Iterator
 from typing import Any
 
-from tlkit._keras import keras
-from tlkit._keras.graph import call_of
+from tlkit._keras import keras, tf
+from tlkit._keras.graph import all_layers, call_of
 from tlkit._keras.start import check_process
 from tlkit.words import reason
 
@@ -34,6 +35,43 @@ def check_model(model: object) -> None:
         raise ValueError(
             f"model must be built (call it on a batch once), got {model.name!r}, which has no weights yet."
         )
+    _check_layers(model)
+
+
+# Those of which Keras hands channels_first to TensorFlow as it is.
+_CONVOLUTIONS = (
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.RNN,  # a ConvLSTM; no other has a data_format
+)
+
+
+@functools.cache
+def _runs_channels_first() -> bool:
+    """Whether TensorFlow has such convolutions here: with a GPU, and with oneDNN."""
+    try:
+        tf.nn.conv2d(tf.ones((1, 1, 2, 2)), tf.ones((1, 1, 1, 1)), 1, "VALID", data_format="NCHW")
+    except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
+        return False
+    return True
+
+
+def _check_layers(model: keras.Model) -> None:
+    """Raise ``ValueError`` for a layer that cannot run here, or whose answer to an example depends on those before."""
+    for layer in all_layers(model):
+        if getattr(layer, "stateful", False):
+            raise ValueError(
+                f"each example must have an answer of its own, got {layer.name!r} in {model.name!r}, which is stateful "
+                "and goes on from the batch before."
+            )
+        convolves = isinstance(layer, _CONVOLUTIONS) and getattr(layer, "groups", 1) == 1
+        if convolves and getattr(layer, "data_format", "") == "channels_first" and not _runs_channels_first():
+            raise ValueError(
+                "convolutions must be channels_last where there is no GPU and no oneDNN (TensorFlow has no others "
+                f"there), got {layer.name!r} in {model.name!r}, channels_first."
+            )
 
 
 def check_channels_last() -> None:
@@ -47,10 +85,13 @@ def check_channels_last() -> None:
 
 @contextlib.contextmanager
 def copying(model: keras.Model) -> Iterator[None]:
-    """Within it Keras copies a model; a layer that does not say what it was made of ends it in one ``ValueError``."""
+    """Within it Keras copies a model; a layer that it cannot make anew ends it in one ``ValueError``.
+
+    Such as a layer of somebody's own whose ``__init__`` takes no ``name``, or a Lambda, which is code.
+    """
     try:
         yield
-    except NotImplementedError as error:  # 21 lines, of which the first few say it
+    except (NotImplementedError, TypeError, ValueError) as error:  # up to 21 lines, of which the first few say it
         raise ValueError(
             f"a model that is copied must be of layers that Keras can make anew, got {model.name!r}: "
             f"{reason(error, 160)}"
@@ -102,6 +143,7 @@ def as_graph(model: Any) -> keras.Model:
     if model.input is not model.inputs[0] or model.output is not model.outputs[0]:
         # A list or a dictionary of one: calling it with the tensor itself would warn, and boundaries are tensors.
         model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    _check_layers(model)
     return model
 
 
