@@ -455,12 +455,12 @@ assert recall["mnist"].idxmin() != recall["optdigits"].idxmin()  # and it is not
 
 # %% tags=["nbval-ignore-output"]
 compare = DomainCompare(pair, {"resnet_printed": backbone}, seed=SEED)
-compare
-
-# %% tags=["nbval-ignore-output"]
 by_labels = {}
 for compare.labels_per_class in (10, 0):
     by_labels[compare.labels_per_class] = compare.scores["accuracy"]
+compare
+
+# %% tags=["nbval-ignore-output"]
 pd.DataFrame(by_labels)[[0, 10]].round(3)
 
 # %%

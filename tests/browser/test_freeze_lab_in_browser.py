@@ -5,10 +5,12 @@ import shutil
 from collections.abc import Callable
 from typing import Any
 
+import build_notebooks
 import pytest
 from lab_in_browser import (
     Server,
     ask_kernel,
+    command,
     open_notebook,
     run_all,
     save,
@@ -174,6 +176,58 @@ def test_freeze_train_watch_stop_reset(lab_page: Any) -> None:
     page.click("button.tlkit-reset")
     expect(page.locator(".tlkit-sentence")).to_contain_text("Reset")
     assert ask_kernel(page, "same(start)") == "True"
+
+
+# The notebooks with a lab in section 7, and which of their earlier lines that section needs.
+LAB_NEEDS = {"04": ("SEED", "RATE", "pair"), "05": ("SEED", "STAGE", "EPOCHS", "RATE", "START")}
+CELL = "const notebook = window.jupyterapp.shell.currentWidget.content"
+ERRORS = f"""() => {{ {CELL}; return notebook.widgets.flatMap(cell => cell.model.outputs.toJSON()).flatMap(
+    output => output.output_type === 'error' ? [output.ename + ': ' + output.evalue] : []) }}"""
+
+
+def lab_section(notebook: str) -> list[str]:
+    """The code cells of a notebook's section with a lab, after one with what they need."""
+    (source,) = build_notebooks.sources([notebook])
+    text, cells = source.read_text(encoding="utf-8"), build_notebooks.read_source(source).cells
+    before = re.findall(rf"^(?:{'|'.join(LAB_NEEDS[notebook])})\b.* = .*$", text, re.MULTILINE)
+    begin, end = ([cell.id for cell in cells].index(f"section-{number}") for number in (7, 8))
+    return ["\n".join(["import tlkit", *before]), *(c.source for c in cells[begin:end] if c.cell_type == "code")]
+
+
+def run_from(page: Any, cell: int, which: str = "below") -> list[str]:
+    """Run a cell and all below it, or those above it, and return the errors that the notebook then shows."""
+    page.evaluate(f"cell => {{ {CELL}; notebook.activeCellIndex = cell }}", cell)
+    command(page, f"notebook:run-all-{which}")
+    return list(page.evaluate(ERRORS))
+
+
+@pytest.mark.parametrize("notebook", LAB_NEEDS)
+def test_a_learner_who_trains_first_breaks_no_later_cell(shared_page: Any, notebook: str) -> None:
+    page = shared_page
+    cells = lab_section(notebook)
+    later = cells.index("lab") + 1
+    set_cells(page, cells)
+    assert run_from(page, later, "above") == []
+    trained(page)
+    own = int(ask_kernel(page, "len(lab.runs)"))
+
+    # Another setting, and a run that has ended.
+    handle = page.locator(".tlkit-freeze-to .noUi-handle")
+    handle.focus()
+    page.keyboard.press("End")
+    until(page, lambda: ask_kernel(page, "lab.stage") == "5")
+    train(page)
+    assert run_from(page, later) == []
+
+    # A run in progress, which goes on.
+    ask_kernel(page, "[setattr(lab, 'epochs', 2000)]")
+    page.click("button.tlkit-train")
+    page.wait_for_selector("button.tlkit-stop:not([disabled])")
+    assert run_from(page, later) == []
+    assert ask_kernel(page, "lab.status") == "'running'"
+    page.click("button.tlkit-stop")
+    trained(page)
+    assert ask_kernel(page, "[run.stopped for run in lab.runs]") == repr([False] * (own + 1) + [True])
 
 
 def test_while_it_trains_settings_are_visibly_locked(lab_page: Any) -> None:
