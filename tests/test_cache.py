@@ -661,6 +661,62 @@ def test_views_depend_on_the_seed_alone(still_toy: Backbone, split: Split) -> No
     assert views(1, make_augment(seed=1)) == first
 
 
+AUGMENTATIONS = {
+    "AugMix": {},
+    "CutMix": {},
+    "MixUp": {},
+    "RandAugment": {},
+    "RandomBrightness": {"factor": 0.5},
+    "RandomColorDegeneration": {"factor": 0.9},
+    "RandomColorJitter": {"brightness_factor": 0.5},
+    "RandomContrast": {"factor": 0.5},
+    "RandomCrop": {"height": 8, "width": 8},
+    "RandomElasticTransform": {},
+    "RandomErasing": {},
+    "RandomFlip": {},
+    "RandomGaussianBlur": {"factor": 1.0},
+    "RandomGrayscale": {"factor": 0.5},
+    "RandomHue": {"factor": 0.5},
+    "RandomInvert": {"factor": 0.5},
+    "RandomPerspective": {},
+    "RandomPosterization": {"factor": 6},
+    "RandomRotation": {"factor": 0.3},
+    "RandomSaturation": {"factor": 0.9},
+    "RandomSharpness": {"factor": 0.9},
+    "RandomShear": {"x_factor": 0.3},
+    "RandomTranslation": {"height_factor": 0.3, "width_factor": 0.3},
+    "RandomZoom": {"height_factor": 0.3},
+    "Solarization": {"addition_factor": 0.5},
+}
+
+
+def test_every_augmentation_of_keras_is_tried() -> None:
+    names = {name for name in dir(keras.layers) if name.startswith("Random")}
+    assert names <= set(AUGMENTATIONS)
+
+
+KNOWN_HERE = [name for name in AUGMENTATIONS if hasattr(keras.layers, name)]  # Keras 3.12 has fewer
+
+
+@pytest.mark.parametrize("name", in_bank(KNOWN_HERE, but=["AugMix", "CutMix", "RandAugment", "RandomFlip"]))
+def test_an_augmentation_gives_one_answer_to_one_seed(name: str) -> None:
+    """Made again, called again, and whatever Python's own generator has drawn, by which AugMix chooses."""
+    cropped = name == "RandomCrop"
+    image = keras.Input((None, None, 3) if cropped else (8, 8, 3))
+    x = keras.layers.Rescaling(1 / 255)(image)
+    trunk = keras.Model(image, keras.layers.GlobalAveragePooling2D()(x) if cropped else x)
+    pixels = random_split(6, shape=(10 if cropped else 8, 8, 3))
+
+    def views(augment: keras.layers.Layer, seed: int) -> bytes:
+        return cache_features(trunk, pixels, views=2, augment=augment, seed=seed, cache_dir="memory").x.tobytes()
+
+    first, second = (getattr(keras.layers, name)(**AUGMENTATIONS[name]) for _ in range(2))
+    once = views(first, 1)
+    random.seed(3)
+    assert views(first, 1) == views(second, 1) == once
+    assert any(views(second, seed) != once for seed in (2, 3))
+
+
 def test_the_callers_layer_and_all_global_generators_are_left_alone(
     still_toy: Backbone, split: Split, tmp_path: Path
 ) -> None:
@@ -868,6 +924,19 @@ def test_what_is_refused(
     with raises_one_line(ValueError, *fragments):
         cache_features(still_toy.model, split, cache_dir=tmp_path, **options)
     assert len(runs) == before
+    assert files(tmp_path) == []
+
+
+def test_double_precision_is_refused(tmp_path: Path) -> None:
+    """It would be stored as single, and training on it would be another training."""
+    rows = np.arange(6.0).reshape(3, 2)
+    with raises_one_line(TypeError, "x must be", "got float64"):
+        Split(rows, np.zeros(3, int))
+    entry = keras.Input((2,))
+    trunk = keras.Model(entry, keras.layers.Dense(2, dtype="float64")(entry), name="double")
+    for place in (tmp_path, "memory"):
+        with raises_one_line(ValueError, "features must be float32", "float64 from 'double'"):
+            cache_features(trunk, Split(rows.astype(np.float32), np.zeros(3, int)), cache_dir=place)
     assert files(tmp_path) == []
 
 

@@ -10,7 +10,8 @@ import pytest
 from helpers import random_split, toy_backbone
 
 from tlkit import features
-from tlkit._keras import keras
+from tlkit._keras import keras, tf
+from tlkit.domains import Split
 from tlkit.features import cache_features, split_at
 
 
@@ -99,7 +100,18 @@ def other_epsilon(model: keras.Model) -> None:
     keras.config.set_epsilon(100.0)
 
 
-@pytest.mark.parametrize("change", [adapt_again, other_inner_activation, other_shift, other_order, other_epsilon])
+def other_mean(model: keras.Model) -> None:
+    model.layers[1].mean = model.layers[1].mean + 30
+
+
+def other_bound(model: keras.Model) -> None:
+    model.operations[5].x_max = 0.3
+
+
+CHANGES = [adapt_again, other_inner_activation, other_shift, other_order, other_epsilon, other_mean, other_bound]
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_what_no_configuration_shows_counts(change: Callable[[keras.Model], None], tmp_path: Path) -> None:
     """``adapt`` sets tensors, which a graph holds as they were; the layers within a layer have no configuration."""
     image = keras.Input((8, 8, 1))
@@ -107,17 +119,48 @@ def test_what_no_configuration_shows_counts(change: Callable[[keras.Model], None
     scaled.adapt(random_split(6).x)
     x = keras.layers.Reshape((8, 8))(scaled(image))
     x = keras.ops.roll(keras.layers.MultiHeadAttention(2, 3, seed=1)(x, x), 1, axis=2)
+    x = keras.ops.clip(x, -9.0, 9.0)
     model = keras.Model(image, keras.layers.LayerNormalization()(x))
     before, epsilon = read(model), keras.config.epsilon()
+    cache_features(model, random_split(6), cache_dir=tmp_path)
     try:
         change(model)
         right = model(random_split(6).x, training=False)
         assert not np.allclose(before, right, atol=1e-3)
         np.testing.assert_allclose(read(model), right, rtol=1e-4, atol=1e-5)
-        # What is stored under the key of the model as it is now must be of it, too.
+        # What is stored must not be found, and what is stored now must be of the model as it is.
         np.testing.assert_allclose(
             cache_features(model, random_split(6), cache_dir=tmp_path).x, right, rtol=1e-4, atol=1e-5
         )
+    finally:
+        keras.config.set_epsilon(epsilon)
+
+
+def test_given_statistics_that_are_changed_count(tmp_path: Path) -> None:
+    """``Normalization(mean=...)`` has no variable, and its configuration shows what it was given."""
+    image = keras.Input((8, 8, 1))
+    model = keras.Model(image, keras.layers.Normalization(mean=2.0, variance=4.0)(image))
+    pixels = random_split(6)
+    np.testing.assert_allclose(cache_features(model, pixels, cache_dir=tmp_path).x, (pixels.x - 2.0) / 2, rtol=1e-6)
+    for mean in (tf.constant([5.0]), np.full((1, 1, 1, 1), 6.0, np.float32)):
+        model.layers[1].mean = mean
+        found = cache_features(model, pixels, cache_dir=tmp_path).x
+        np.testing.assert_allclose(found, (pixels.x - np.asarray(mean)) / 2, rtol=1e-6)
+
+
+def test_epsilon_of_an_operation_counts(tmp_path: Path) -> None:
+    image = keras.Input((4,))
+    model = keras.Model(image, keras.ops.normalize(image))
+    rows = Split(np.random.default_rng(0).random((5, 4), np.float32), np.zeros(5, int))
+    norms = np.linalg.norm(rows.x, axis=1, keepdims=True)
+    np.testing.assert_allclose(cache_features(model, rows, cache_dir=tmp_path).x, rows.x / norms, rtol=1e-5)
+    epsilon = keras.config.epsilon()
+    try:
+        keras.config.set_epsilon(100.0)
+        np.testing.assert_allclose(
+            cache_features(model, rows, cache_dir=tmp_path).x, model(rows.x, training=False), rtol=1e-5
+        )
+        assert not np.allclose(model(rows.x), rows.x / norms)
     finally:
         keras.config.set_epsilon(epsilon)
 
@@ -160,6 +203,17 @@ def test_what_keras_cannot_write_down_is_run_anew(graphs: list[Any]) -> None:
     model.layers[1].activation = functools.partial(keras.activations.relu, max_value=3.0)
     assert read(model).max() == 3
     assert graphs == [model, model]
+
+
+def test_what_keras_cannot_write_down_is_not_stored_and_said_once(tmp_path: Path) -> None:
+    image = keras.Input((8, 8, 1))
+    activation = functools.partial(keras.activations.relu, max_value=2.0)
+    model = keras.Model(image, keras.layers.Conv2D(2, 3, activation=activation)(image), name="of_a_partial")
+    with pytest.warns(UserWarning, match="not stored: of_a_partial .* has no configuration"):
+        assert cache_features(model, random_split(6), cache_dir=tmp_path).x.max() == 2
+    model.layers[1].activation = functools.partial(keras.activations.relu, max_value=3.0)
+    assert cache_features(model, random_split(6), cache_dir=tmp_path).x.max() == 3  # and a second warning is an error
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_images_of_another_kind_have_a_graph_of_their_own(graphs: list[Any]) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from tlkit._keras.graph import calls, functional
 from tlkit._keras.start import keras, tf
+from tlkit._keras.state import call_as_flagged
 
 __all__ = ["Code"]
 
@@ -87,6 +88,8 @@ class Code:
             if isinstance(found, keras.layers.TFSMLayer):
                 self.foreign.append("TFSMLayer")  # it runs a file, which may be another one tomorrow
             for name, value in sorted(attributes.items()):
+                if getattr(value, "__func__", None) is call_as_flagged:
+                    continue  # it changes nothing in inference
                 if not name.endswith(_PASSED_OVER):
                     self._look(value)
                 if not name.endswith(_NO_SETTINGS) and not (name.startswith("_") and _is_plain(value)):

@@ -12,7 +12,15 @@ import numpy as np
 
 from tlkit._keras.start import keras
 
-__all__ = ["built_for", "drawing_from", "heed_flag", "name_scopes_kept", "random_states_kept", "without_traces_of_fit"]
+__all__ = [
+    "built_for",
+    "call_as_flagged",
+    "drawing_from",
+    "heed_flag",
+    "name_scopes_kept",
+    "random_states_kept",
+    "without_traces_of_fit",
+]
 
 # No public function leads to the metrics that compile was given, nor to whether they are built.
 _METRICS = "_compile_metrics"
@@ -26,10 +34,11 @@ def heed_flag(layer: keras.layers.Layer) -> None:
     Of Keras' layers that is SpectralNormalization, which asks no flag. BatchNorm asks it, and others renew nothing.
     """
     if isinstance(layer, keras.layers.SpectralNormalization) and "call" not in vars(layer):
-        vars(layer)["call"] = types.MethodType(_call_as_flagged, layer)
+        vars(layer)["call"] = types.MethodType(call_as_flagged, layer)
 
 
-def _call_as_flagged(layer: Any, inputs: Any, training: bool = False) -> Any:
+def call_as_flagged(layer: Any, inputs: Any, training: bool = False) -> Any:
+    """The layer's call, in inference mode while it is frozen."""
     return type(layer).call(layer, inputs, training=training and layer.trainable)
 
 
