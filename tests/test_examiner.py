@@ -11,16 +11,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
-from helpers import raises_one_line
+from helpers import raises_one_line, run_python
 
 import tlkit
 from tlkit.grading import check_same, limited
 from tlkit.grading.examiner import Cell, _Examination, examine, last_to_run, outputs_of, started_student
 from tlkit.grading.limits import allowed_here, limits_elsewhere
-from tlkit.grading.notebook import KERNEL_GONE, lent_of, lent_words
+from tlkit.grading.notebook import KERNEL_GONE, is_limit, lent_of, lent_words
 from tlkit.grading.peer import Peer, Unreadable
 from tlkit.grading.sandbox import bubblewrap
+from tlkit.grading.scores import Share
 from tlkit.grading.wire import Gone, Wire, pack, unpack
 
 SANDBOXES = [[], pytest.param(None, marks=pytest.mark.skipif(not bubblewrap(), reason="needs bubblewrap"))]
@@ -338,9 +340,8 @@ def test_limits_reach_the_other_end(end) -> None:
     ours = end(endless=lambda: stop.wait(30))
     started = time.monotonic()
     with limits_elsewhere(), limited(0.2):
-        left, megabytes = allowed_here()
-        assert 0 < left <= 0.2
-        assert megabytes is None
+        meter, megabytes = allowed_here()
+        assert (meter.seconds, megabytes) == (0.2, None)
         ours.peer._overdue = lambda told: (_ for _ in ()).throw(Gone("ended"))
         with pytest.raises(Gone):
             ours("endless")
@@ -652,6 +653,83 @@ def triple(x):
     outcomes = graded(tmp_path, SOLUTION, test_of("double"), Cell("triple", "solution", stubborn), triple)
     assert outcomes[1].error == ""
     assert outcomes[3].error in ("AssertionError", "KernelGone")
+
+
+# Each goes on whatever it is told: its process must be ended. A fork is forbidden, but not to compiled code.
+STUBBORN = {
+    "burns": "    pass",
+    "sleeps": "    time.sleep(60)",
+    "burns in a thread": "    one = threading.Thread(target=burn, daemon=True)\n    one.start()\n    one.join()",
+    "burns in a child": "    pid = ctypes.CDLL(None).fork()\n    while not pid: pass\n    os.waitpid(pid, 0)",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="forks")
+@pytest.mark.parametrize("does", STUBBORN.values(), ids=STUBBORN)
+def test_who_catches_everything_is_ended_and_a_limit_is_named(does, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("tlkit.grading.peer._GRACE", 1.0)
+    body = "\n".join(f"            {line}" for line in f"while True:\n{does}".splitlines())
+    source = f"""
+import ctypes, os, threading, time
+
+def burn():
+    while True:
+        pass
+
+def triple(x):
+    while True:
+        try:
+{body}
+        except BaseException:
+            pass
+"""
+    triple = test_of("triple")
+    triple = replace(triple, source=triple.source.replace("seed=1", "seed=1, seconds=1"))
+    started = set(psutil.Process().children(recursive=True))
+    outcomes = graded(tmp_path, SOLUTION, test_of("double"), Cell("triple", "solution", source), triple)
+    assert [outcome.error for outcome in outcomes[:3]] == ["", "", ""]
+    (error,) = outputs_of(outcomes[3])
+    assert is_limit(error), error
+    left = set(psutil.Process().children(recursive=True)) - started
+    assert [one for one in left if one.status() != psutil.STATUS_ZOMBIE] == []
+
+
+UNDER_O = """
+from pathlib import Path
+from tlkit.grading.examiner import Cell, examine, started_student
+cells = [
+    Cell("", "free", "assert False"),
+    Cell("double", "solution", "def double(x):\\n    return 5 * x"),
+    Cell("bare", "test", "assert double(1) == 2"),
+]
+with started_student(Path(FOLDER)) as student:
+    print(*(one.error for one in examine(cells, {"double": cells[1].source}, student, cell_seconds=20)), sep=",")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("option", "variable"), [("-O", ""), ("-P", "2")], ids=["python -O", "PYTHONOPTIMIZE"])
+def test_where_python_leaves_out_asserts_the_tests_keep_theirs(option, variable, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("PYTHONOPTIMIZE", variable)
+    code = UNDER_O.replace("FOLDER", repr(str(tmp_path)))
+    assert run_python(option, "-c", code).stdout.strip() == "AssertionError,,AssertionError"
+
+
+def test_a_score_is_called_where_it_was_sent(end, monkeypatch) -> None:
+    """A function crosses the pipe for each call; a score does not, and gives the same numbers."""
+    y, answers = np.array([0, 1, 2, 3]), np.array([0, 1, 1, 4])
+    served: list[dict] = []
+    ours = end(many=lambda metric: [float(metric(y, answers)) for _ in range(100)])
+    serve = ours.peer.serve
+    monkeypatch.setattr(ours.peer, "serve", lambda message: served.append(message) or serve(message))
+    for score, value in ((Share(), 0.5), (Share(or_less=True), 0.75), (Share(True, True), 1 / 0.3)):
+        assert ours("many", score) == pytest.approx([value] * 100)
+        assert served == []
+        assert ours("many", lambda y, answers, score=score: score(y, answers)) == pytest.approx([value] * 100)
+        assert len(served) == 100
+        served.clear()
+        assert end(same=lambda x: x)("same", score) == score
 
 
 def test_a_check_here_and_in_one_process_says_the_same() -> None:

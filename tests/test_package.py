@@ -81,8 +81,10 @@ LAYERS = {
 
 # Within tlkit.grading, a file imports only from those before it.
 GRADING = [
+    "meter",
     "limits",
     "wire",
+    "scores",
     "checks",
     "notebook",
     "formulas",

@@ -553,7 +553,9 @@ def grade(
     submissions: Annotated[Path, typer.Argument(help="A folder that holds a folder or a notebook for each student.")],
     assignment: Annotated[str, typer.Option(help="Such as ps1.")],
     workers: Annotated[int | None, typer.Option(help="Processes; as many as there are cores by default.")] = None,
-    seconds_per_notebook: Annotated[float, typer.Option(help="Limit on each submission.")] = 300.0,
+    seconds_per_notebook: Annotated[
+        float, typer.Option(help="Limit on each submission, in seconds on the processor.")
+    ] = 300.0,
     memory_mb: Annotated[float, typer.Option(help="Limit on the memory of each submission.")] = 4000.0,
     out: Annotated[
         Path, typer.Option(help="Where to put grades; a folder of nbgrader's, which holds all assignments.")
@@ -568,6 +570,9 @@ def grade(
         typer.Option(help="Run students' code in bubblewrap's sandbox; by default where this machine has it."),
     ] = None,
     engine: Annotated[str, typer.Option(help="local, or ray: on the nodes of the cluster at RAY_ADDRESS.")] = "local",
+    go_on: Annotated[
+        bool, typer.Option("--go-on", help="Grade the class although the reference, graded first, loses a check.")
+    ] = False,
 ) -> None:
     """Autograde the submissions of a class with nbgrader, in parallel; the same command again goes on after a crash."""
     from rich.console import Console
@@ -619,7 +624,9 @@ def grade(
             again=again,
             sandbox=inside,
             engine=engine,
+            go_on=go_on,
             report=report,
+            say=functools.partial(progress.console.print, markup=False, soft_wrap=True),
         )
     remarks = sum(bool(row.remark) for row in rows)
     typer.echo(f"{len(rows)} submissions graded, {len(before)} of them before, {remarks} with a remark.")

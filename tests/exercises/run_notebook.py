@@ -34,6 +34,8 @@ def examine_cells(
 ) -> None:
     """Examine a student's process; send each cell's error, name and words. Temporary files go to ``folder``."""
     from tlkit.grading.examiner import StudentProcess, examine
+    from tlkit.grading.meter import seconds_of
+    from tlkit.grading.sandbox import process_tree
     from tlkit.grading.wire import Wire
 
     _say_nothing()
@@ -45,7 +47,8 @@ def examine_cells(
         with contextlib.suppress(ProcessLookupError):
             os.kill(student, number)
 
-    process = StudentProcess(wire, lambda: send(signal.SIGINT), lambda: send(signal.SIGKILL))
+    spent = seconds_of(lambda: process_tree(student))
+    process = StudentProcess(wire, lambda: send(signal.SIGINT), lambda: send(signal.SIGKILL), spent)
     outcomes = examine(cells, reference, process, cell_seconds=cell_seconds)
     report.send_bytes(json.dumps([[one.error, one.words] for one in outcomes]).encode())
     os._exit(0)

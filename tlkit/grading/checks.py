@@ -6,7 +6,6 @@ import contextlib
 import copy
 import io
 import math
-import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tlkit.grading.limits import limited
+from tlkit.grading.meter import Meter
 from tlkit.grading.wire import Gone
 from tlkit.words import said
 
@@ -66,7 +66,7 @@ def check_example(
     """
     name = _name(student)
     with _one_line(name, reread):
-        got = _call(student, arguments, seconds, None)
+        got = _call(student, arguments, Meter(seconds))
         _same(got, expected, tolerance, f"for {_short(arguments)}", show=True)
 
 
@@ -102,14 +102,14 @@ def check_same(
         AssertionError: It differs somewhere, or fails.
     """
     name = _name(student)
-    deadline = time.monotonic() + seconds
+    meter = Meter(seconds)
     rng = np.random.default_rng(seed)
     with _one_line(name, reread):
         for _ in range(points):
             with np.errstate(all="ignore"):  # whatever the notebook has set
                 arguments = draw(rng)
             given = copy.deepcopy(arguments)
-            got = _call(student, given, max(deadline - time.monotonic(), 1e-3), megabytes, of=seconds)
+            got = _call(student, given, meter, megabytes)
             with np.errstate(all="ignore"):  # only now: the student's function finds no right numbers in our frame
                 expected = oracle(*copy.deepcopy(arguments))
             _same(got, expected, tolerance, f"for random arguments of {_shapes(arguments)}", show=False)
@@ -149,13 +149,13 @@ def check_result(
     Raises:
         AssertionError: The judge finds something wrong, or the function fails.
     """
-    deadline = time.monotonic() + seconds
+    meter = Meter(seconds)
     rng = np.random.default_rng(seed)
     with _one_line(_name(student), reread):
         for _ in range(points):
             arguments = draw(rng)
             given = copy.deepcopy(arguments)
-            got = _call(student, given, max(deadline - time.monotonic(), 1e-3), megabytes, of=seconds)
+            got = _call(student, given, meter, megabytes)
             if results > 1 and not (isinstance(got, list | tuple) and len(got) == results):
                 raise _Wrong(f"must return {results} results, got {_short(got)}")
             arrays = [_numbers(one) for one in (got if results > 1 else [got])]
@@ -188,7 +188,7 @@ def check_inputs_kept(
         for _ in range(points):
             arguments = draw(rng)
             given = copy.deepcopy(arguments)
-            if _call(student, given, seconds, None) is None:
+            if _call(student, given, Meter(seconds)) is None:
                 raise _Wrong("must return its result, got None")
             _kept(given, arguments)
 
@@ -208,7 +208,7 @@ def call_student(
         AssertionError: The function fails, or returns something else.
     """
     with _one_line(_name(student), reread):
-        got = _call(student, arguments, seconds, None)
+        got = _call(student, arguments, Meter(seconds))
         if not isinstance(got, kind):
             raise _Wrong(f"must return a {kind.__name__}, got {_kind(got)}")
         return got
@@ -231,14 +231,7 @@ def _name(student: Any) -> str:
     return name[:40] if isinstance(name, str) else "your function"
 
 
-def _call(
-    student: Callable[..., Any],
-    arguments: tuple[Any, ...],
-    seconds: float,
-    megabytes: float | None,
-    *,
-    of: float | None = None,
-) -> Any:
+def _call(student: Callable[..., Any], arguments: tuple[Any, ...], meter: Meter, megabytes: float | None = None) -> Any:
     """What the function returns; whatever else it does is a ``_Wrong``."""
     if not callable(student):
         raise _Wrong(f"must be a function, got {_short(student)}")
@@ -249,7 +242,7 @@ def _call(
             contextlib.redirect_stderr(silence),
             warnings.catch_warnings(),
             np.errstate(all="ignore"),
-            limited(seconds, megabytes),
+            limited(meter, megabytes),
         ):
             warnings.simplefilter("ignore")  # a warning on stderr would cost the cell's points
             return student(*arguments)
@@ -257,7 +250,7 @@ def _call(
         raise _Wrong("is not written yet: it raised NotImplementedError") from None
     except TimeoutError as error:
         late = str(error).startswith("took longer")
-        raise _Wrong(f"must end within {of or seconds:g} s, and did not" if late else _raised(error)) from None
+        raise _Wrong(f"must end within {meter.seconds:g} s, and did not" if late else _raised(error)) from None
     except MemoryError as error:
         raise _Wrong(str(error).rstrip(".") or "needed too much memory") from None
     except (KeyboardInterrupt, Gone):

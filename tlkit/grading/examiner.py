@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,7 @@ from typing import Any
 
 from tlkit.files.fetching import fetched_folder
 from tlkit.grading.limits import limited, limits_elsewhere
+from tlkit.grading.meter import seconds_of
 from tlkit.grading.notebook import (
     HIDDEN_TESTS,
     KERNEL_GONE,
@@ -35,7 +37,7 @@ from tlkit.grading.notebook import (
     without_block,
 )
 from tlkit.grading.peer import Peer
-from tlkit.grading.sandbox import bubblewrap, end_tree, sandboxed_process, world_of_its_own
+from tlkit.grading.sandbox import bubblewrap, end_tree, process_tree, sandboxed_process, world_of_its_own
 from tlkit.grading.wire import Gone, Wire
 from tlkit.words import one_line, said
 
@@ -84,11 +86,15 @@ class Outcome:
 
 @dataclass(frozen=True)
 class StudentProcess:
-    """A started process that serves ``tlkit.grading.student.be_student``, and how to stop and end it."""
+    """A started process that serves ``tlkit.grading.student.be_student``, and how to stop and end it.
+
+    ``spent`` says how many seconds it and what it has started have had on the processor.
+    """
 
     wire: Wire
     interrupt: Callable[[], None]
     end: Callable[[], None]
+    spent: Callable[[], float] = time.monotonic
 
 
 # From a notebook, and back into it
@@ -199,7 +205,8 @@ def started_student(folder: Path, sandbox: Sequence[str] = ()) -> Iterator[Stude
             with contextlib.suppress(Exception):
                 inside.send_signal(signal.SIGINT)
 
-        yield StudentProcess(wire, interrupt, lambda: end_tree(process))
+        spent = seconds_of(lambda: process_tree(process.pid))
+        yield StudentProcess(wire, interrupt, lambda: end_tree(process), spent)
 
 
 def examine(
@@ -215,7 +222,7 @@ def examine(
     Args:
         cells: The notebook's code cells, tests with their hidden parts.
         reference: The source of each solution cell, by its name.
-        cell_seconds: Limit on each cell.
+        cell_seconds: Limit on each cell, of the processor's time (:class:`tlkit.grading.meter.Meter`).
         last: The place of the last cell to run; by default the last test or solution, since what stands below it can
             change no points.
     """
@@ -246,7 +253,7 @@ class _Examination:
 
     def run(self) -> list[Outcome]:
         """Each cell in order."""
-        self.peer = Peer(self.student.wire, 0, self.files, overdue=self._overdue)
+        self.peer = Peer(self.student.wire, 0, self.files, overdue=self._overdue, spent=self.student.spent)
         outcomes: list[Outcome] = []
         gone = ""
         with _temporary_files_in(self.files):
@@ -325,7 +332,7 @@ class _Examination:
     def _here(self, cell: Cell) -> Outcome:
         try:
             with limits_elsewhere():
-                exec(compile(cell.source, f"<{cell.name}>", "exec", dont_inherit=True), self.names)
+                exec(_compiled(cell.source, cell.name), self.names)
         except (Gone, KeyboardInterrupt):
             raise
         except BaseException as error:
@@ -363,7 +370,7 @@ class _Examination:
         with limits_elsewhere():
             right = {name: value for name, value in self.names.items() if name not in self.failed}
             for name, source in self.reference.items():
-                exec(compile(source, f"<reference {name}>", "exec", dont_inherit=True), right)
+                exec(_compiled(source, f"reference {name}"), right)
             functions = {
                 name: self._noted(name, right[name])
                 for part in self.lost
@@ -397,6 +404,11 @@ class _Examination:
             there = self.peer.ask({"run": "names"}, [names])
         if set(names) - set(there):
             self._run(visible)
+
+
+def _compiled(source: str, name: str) -> types.CodeType:
+    """A cell of the course's, with its asserts: ``python -O`` would leave them out, and each test would pass."""
+    return compile(source, f"<{name}>", "exec", dont_inherit=True, optimize=0)
 
 
 def _failed(error: Exception) -> Outcome:

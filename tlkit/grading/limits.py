@@ -10,7 +10,6 @@ import re
 import signal
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextvars import ContextVar
 from pathlib import Path, PurePath
@@ -19,10 +18,13 @@ from typing import Any
 
 import numpy as np
 
+from tlkit.grading.meter import Meter, own_seconds
+
 __all__ = ["allowed_here", "fence", "limited", "limits_elsewhere", "limits_here", "seed_everything"]
 
 # A limit that has run out is raised again this often, in seconds: code that catches everything gets no rest.
 _RAISED_AGAIN = 0.1
+_SOONEST = 0.01  # seconds until it is looked again whether it has
 
 
 def seed_everything(seed: int) -> None:
@@ -44,8 +46,8 @@ def seed_everything(seed: int) -> None:
 
 # Time and memory
 
-# When limits hold for another process: until when it may run (time.monotonic), and its megabytes.
-_Allowed = tuple[float, float | None]
+# When limits hold for another process: its time, and its megabytes.
+_Allowed = tuple[Meter, float | None]
 _ALLOWED: ContextVar[list[_Allowed] | None] = ContextVar("_ALLOWED", default=None)
 
 
@@ -59,13 +61,10 @@ def limits_elsewhere() -> Iterator[None]:
         _ALLOWED.reset(token)
 
 
-def allowed_here() -> tuple[float, float | None] | None:
-    """What :func:`limited` allows within :func:`limits_elsewhere`: the seconds that are left, and the megabytes."""
+def allowed_here() -> tuple[Meter, float | None] | None:
+    """What :func:`limited` allows within :func:`limits_elsewhere`: the meter of its time, and the megabytes."""
     allowed = _ALLOWED.get()
-    if not allowed:
-        return None
-    until, megabytes = allowed[-1]
-    return max(until - time.monotonic(), 1e-3), megabytes
+    return allowed[-1] if allowed else None
 
 
 class _OutOfTime(BaseException):
@@ -73,28 +72,28 @@ class _OutOfTime(BaseException):
 
 
 @contextlib.contextmanager
-def limited(seconds: float, megabytes: float | None = None) -> Iterator[None]:
+def limited(seconds: float | Meter, megabytes: float | None = None) -> Iterator[None]:
     """The block may take so long, and so much more memory than is used at its start.
 
-    Time is watched by a timer signal or, where there is none (Windows), by an interrupt from a thread. Neither ends a
-    single long call into compiled code, or a loop that waits and catches everything: for these the process must be
-    ended. Outside the main thread time is not limited, and memory is limited only on Linux: :func:`limits_here` says
-    what holds.
+    Its time is that on the processor; while others have it only a generous clock runs
+    (:class:`tlkit.grading.meter.Meter`). It is watched by a timer signal or, where there is none (Windows), by an
+    interrupt from a thread. Neither ends a single long call into compiled code, or a loop that waits and catches
+    everything: for these the process must be ended. Outside the main thread time is not limited, and memory is limited
+    only on Linux: :func:`limits_here` says what holds.
 
     Args:
-        seconds: Above 0.
+        seconds: Above 0; a meter if several blocks share them.
         megabytes: Above 0; ``None`` sets no limit.
 
     Raises:
         TimeoutError: The block took longer.
         MemoryError: It asked for more.
     """
-    if not seconds > 0:
-        raise ValueError(f"seconds must be above 0, got {seconds}.")
+    meter = seconds if isinstance(seconds, Meter) else Meter(seconds)
     if megabytes is not None and not megabytes > 0:
         raise ValueError(f"megabytes must be above 0, or None for no limit, got {megabytes}.")
     if (allowed := _ALLOWED.get()) is not None:
-        allowed.append((time.monotonic() + seconds, megabytes))
+        allowed.append((meter, megabytes))
         try:
             yield
         finally:
@@ -103,7 +102,7 @@ def limited(seconds: float, megabytes: float | None = None) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         clock: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
     else:
-        clock = _alarm(seconds) if hasattr(signal, "setitimer") else _interrupt(seconds)
+        clock = _alarm(meter) if hasattr(signal, "setitimer") else _interrupt(meter)
     with _memory(megabytes), clock:
         yield
 
@@ -118,38 +117,43 @@ def limits_here() -> str:
 
 
 @contextlib.contextmanager
-def _alarm(seconds: float) -> Iterator[None]:
+def _alarm(meter: Meter) -> Iterator[None]:
     def ring(_number: int, _frame: FrameType | None) -> None:
-        raise _OutOfTime
+        if (left := meter.left()) <= 0:
+            raise _OutOfTime
+        signal.setitimer(signal.ITIMER_REAL, max(left, _SOONEST), _RAISED_AGAIN)
 
-    start = time.monotonic()
+    meter.begin(own_seconds)
     handler = signal.signal(signal.SIGALRM, ring)
-    left, again = signal.setitimer(signal.ITIMER_REAL, seconds, _RAISED_AGAIN)
+    outer, again = signal.setitimer(signal.ITIMER_REAL, max(meter.left(), _SOONEST), _RAISED_AGAIN)
     try:
         yield
     except _OutOfTime:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        raise TimeoutError(f"took longer than {seconds:g} s.") from None
+        raise TimeoutError(f"took longer than {meter.seconds:g} s.") from None
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler)
-        if left:  # a limit around this one goes on
-            signal.setitimer(signal.ITIMER_REAL, max(left - (time.monotonic() - start), 1e-3), again)
+        meter.end()
+        if outer:  # a limit around this one goes on, and looks at its own meter
+            signal.setitimer(signal.ITIMER_REAL, _SOONEST, again)
 
 
 @contextlib.contextmanager
-def _interrupt(seconds: float) -> Iterator[None]:
+def _interrupt(meter: Meter) -> Iterator[None]:
     import _thread
 
     done, rang = threading.Event(), threading.Event()
 
     def ring() -> None:
-        wait = seconds
+        wait = max(meter.left(), _SOONEST)
         while not done.wait(wait):
-            rang.set()
-            _thread.interrupt_main()
-            wait = _RAISED_AGAIN
+            if (left := meter.left()) <= 0:
+                rang.set()
+                _thread.interrupt_main()
+            wait = _RAISED_AGAIN if left <= 0 else max(left, _SOONEST)
 
+    meter.begin(own_seconds)
     threading.Thread(target=ring, daemon=True).start()
     try:
         yield
@@ -157,9 +161,10 @@ def _interrupt(seconds: float) -> Iterator[None]:
         if not rang.is_set():
             raise  # from the keyboard
         done.set()
-        raise TimeoutError(f"took longer than {seconds:g} s.") from None
+        raise TimeoutError(f"took longer than {meter.seconds:g} s.") from None
     finally:
         done.set()
+        meter.end()
 
 
 @contextlib.contextmanager

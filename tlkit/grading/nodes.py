@@ -56,7 +56,7 @@ def course_files(course: Course) -> dict[str, bytes]:
 
 
 class OnNode:
-    """A process of a node's, with a course folder and a worker; called with what was sent, it grades that.
+    """A course folder of its own, and a worker: on a node, or here; called with what was sent, it grades that.
 
     Args:
         grade: What grades one submission: the function of one machine.
@@ -106,9 +106,13 @@ class OnNode:
                 {one.name: _fields(one, _OF_COMMENTS) for notebook in notebooks for one in notebook.comments},
             )
 
-    def __del__(self) -> None:
+    def end(self) -> None:
+        """End the worker."""
         if worker := getattr(self, "_worker", None):
             worker.end()
+
+    def __del__(self) -> None:
+        self.end()
 
 
 # What autograding decides; a grade or comment that a person gave stays.

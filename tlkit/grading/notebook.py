@@ -12,6 +12,7 @@ import contextlib
 import dis
 import functools
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -40,6 +41,9 @@ _CELLS = 1024  # whose names are remembered: the examiner asks at each test for 
 _NAMED = 5  # of the tests that a student has touched
 # What these say is meant for a student, and needs no name of an exception before it.
 _SPEAK_FOR_THEMSELVES = ("AssertionError", "KernelGone", "TimeoutError")
+# How a cell ends at a limit, and what a check says of one (tlkit.grading.checks).
+_ENDED = ("KernelGone", "MemoryError", "TimeoutError")
+_LIMIT = r"must end within \S+ s, and did not|needed (more than \S+ MB|too much memory)|Unable to allocate"
 
 State = Literal["passes", "fails", "changed", "hidden"]
 
@@ -142,6 +146,11 @@ def error_line(error: Any) -> str:
     """What a failed cell says, in one line."""
     words, kind = one_line(error["evalue"]), one_line(error["ename"], 60)
     return words if kind in _SPEAK_FOR_THEMSELVES and words else f"{kind}: {words or 'no message'}"
+
+
+def is_limit(error: Any) -> bool:
+    """Whether a cell's error says that a limit on time or memory, or the end of the process, was in its way."""
+    return error["ename"] in _ENDED or re.search(_LIMIT, error["evalue"]) is not None
 
 
 def lent_words(names: Sequence[str]) -> str:
@@ -327,6 +336,14 @@ def _unwritten(content: Any) -> list[str]:
     return [f"{_name(cell)} is not written yet: it still raises NotImplementedError." for cell in cells if _left(cell)]
 
 
+def reference_missing(source: Path) -> str:
+    """Why an instructor's notebook holds no reference solution; nothing if it does."""
+    content = _read(source)
+    if not any(cell.cell_type == "code" and marks_of(cell).get("solution") for cell in content.cells):
+        return "it has no solution cell."
+    return next(iter(_unwritten(content)), "")
+
+
 def _left(cell: Any) -> bool:
     """Whether the stub of the release is still in the cell."""
     try:
@@ -398,7 +415,8 @@ async def _run_cells(client: Any, seconds: float) -> str:
         with contextlib.suppress(TimeoutError, DeadKernelError, CellTimeoutError):
             async with asyncio.timeout(seconds) as clock:
                 # What the kernel's process writes past its cells is not for the terminal.
-                await client.async_execute(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                environment = {**os.environ, "PYTHONOPTIMIZE": ""}  # tests need their asserts
+                await client.async_execute(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
     finally:
         if client.km is not None and client.km.has_kernel:  # stopped while it was starting: nbclient leaves it
             await client.km.shutdown_kernel(now=True)

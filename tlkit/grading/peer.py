@@ -1,9 +1,9 @@
 """Two processes that call each other's functions, with copies of plain values for arguments and results.
 
-Numbers, text, arrays, lists, dicts, paths with the files below them, random generators, tlkit's splits, domains and
-backbones travel as copies. What a function does to its arguments comes back and is done to the originals. A function
-travels as a number under which the other side may call it. Keras models: :mod:`tlkit.grading.mirrors`. Anything else
-arrives as a :class:`Foreign` object that only has the name of its type.
+Numbers, text, arrays, lists, dicts, paths with the files below them, random generators, tlkit's splits, domains,
+backbones and scores travel as copies. What a function does to its arguments comes back and is done to the originals. A
+function travels as a number under which the other side may call it. Keras models: :mod:`tlkit.grading.mirrors`.
+Anything else arrives as a :class:`Foreign` object that only has the name of its type.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import numpy as np
 
 from tlkit.files.fetching import fetched_folder
 from tlkit.grading.limits import allowed_here, limited
+from tlkit.grading.meter import Meter
 from tlkit.grading.sandbox import course_folders
 from tlkit.grading.wire import Gone, Wire, pack
 from tlkit.words import one_line, said
@@ -41,12 +42,19 @@ _DEEPEST_FOLDER = 20
 _LONGEST_RANGE = 10**7
 # Of these any state is one. The others keep a place in a buffer, and NumPy does not look whether it lies inside.
 _GENERATORS = ("PCG64", "PCG64DXSM", "SFC64")
-_OURS = {"Split": "tlkit.domains", "Domain": "tlkit.domains", "Backbone": "tlkit.backbones.backbone"}
+_OURS = {
+    "Split": "tlkit.domains",
+    "Domain": "tlkit.domains",
+    "Backbone": "tlkit.backbones.backbone",
+    "Share": "tlkit.grading.scores",
+}
 _SCALARS = (bool, int, float, str)
 _PLAIN = {*_SCALARS, type(None)}
 _LONGEST = 1_000_000  # items that are taken from what might have no end
 _SECONDS = 60.0  # for a call to which no check has set a limit
 _GRACE = 5.0  # seconds that the other end has to answer after it was told to stop
+_LATER = 1.0  # seconds over its limit, which the other end watches itself, until it is told to stop
+_LOOK_EVERY = 0.5  # seconds between two looks at its time
 
 
 class Unreadable(ValueError):
@@ -67,6 +75,7 @@ class Peer:
         lookup: Finds a function by its name; at the end whose functions are called by name.
         overdue: Called when the other end does not answer in time: makes it stop, or ends it. Only at the end that
             sets limits.
+        spent: The seconds that the other end's processes have had on the processor; without it the clock counts.
     """
 
     def __init__(
@@ -77,9 +86,10 @@ class Peer:
         *,
         lookup: Callable[[str], Any] | None = None,
         overdue: Callable[[bool], None] | None = None,
+        spent: Callable[[], float] = time.monotonic,
     ) -> None:
         self.wire, self.files = wire, files
-        self._step, self._lookup, self._overdue = step, lookup, overdue
+        self._step, self._lookup, self._overdue, self._spent = step, lookup, overdue, spent
         self._asked = step
         self._functions: dict[int, Any] = {}
         self._numbers: dict[int, int] = {}
@@ -89,6 +99,7 @@ class Peer:
         self._room = 10 * _LARGEST_FILE, 10 * _MOST_FILES  # bytes and files that it may still write
         self._named: set[Path] = set()  # paths outside of them that it was told
         self._serving = False  # its arguments are being read
+        self._own: Meter | None = None  # of the call that is served, at the end that keeps limits
         self.handlers: dict[str, Callable[..., Any]] = {}
 
     # To call, and to be called
@@ -102,11 +113,13 @@ class Peer:
             BaseException: What was called has failed with an exception of that name.
         """
         self._active.append(set(models))
+        meter, seconds, megabytes = None, None, None
+        if self._overdue is not None:
+            meter, megabytes = allowed_here() or (Meter(_SECONDS), None)
+            meter.begin(self._spent)
+            seconds = max(meter.left(), 1e-3)
         try:
             self._asked += 2
-            seconds, megabytes = (None, None)
-            if self._overdue is not None:
-                seconds, megabytes = allowed_here() or (_SECONDS, None)
             tree = [self.encode(argument) for argument in arguments]
             self.wire.send(
                 {
@@ -114,7 +127,8 @@ class Peer:
                     "megabytes": megabytes, **self._states(),
                 }
             )  # fmt: skip
-            reply = self._answer_to(self._asked, seconds)
+            with self._own.waiting() if self._own is not None else contextlib.nullcontext():
+                reply = self._answer_to(self._asked, meter)
             self._put_states(reply)
             if reply.get("do") != "done":
                 raise _error(reply)
@@ -124,31 +138,32 @@ class Peer:
             return self.decode(reply.get("value"))
         finally:
             self._active.pop()
+            if meter is not None:
+                meter.end()
 
-    def _answer_to(self, number: int, seconds: float | None) -> Any:
+    def _answer_to(self, number: int, limit: Meter | None) -> Any:
         """Serve the other end until it answers."""
-        late = None if seconds is None else time.monotonic() + seconds + 1.0
-        asked_to_stop = False
+        meter, look = limit, time.monotonic() + _LOOK_EVERY
         while True:
-            try:
-                message = self.wire.receive(late)
-            except TimeoutError:
-                assert self._overdue is not None
-                self._overdue(asked_to_stop)
-                asked_to_stop, late = True, time.monotonic() + _GRACE
-                continue
+            message: Any = {}
+            with contextlib.suppress(TimeoutError):
+                message = self.wire.receive(None if meter is None else look)
             if not isinstance(message, dict):
                 raise Gone("a message that is none")
-            if message.get("do") != "call" and message.get("n") == number:
-                if asked_to_stop:
-                    raise TimeoutError(f"took longer than {seconds:g} s.")
+            if message and message.get("do") != "call" and message.get("n") == number:
+                if limit is not None and meter is not limit:  # it was told to stop
+                    raise TimeoutError(f"took longer than {limit.seconds:g} s.")
                 return message
-            if late is not None and time.monotonic() > late:  # it talks without end
-                assert self._overdue is not None
-                self._overdue(asked_to_stop)
-                asked_to_stop, late = True, time.monotonic() + _GRACE
+            if meter is not None and time.monotonic() >= look:  # even if it talks without end
+                look = time.monotonic() + _LOOK_EVERY
+                if meter.left() < -_LATER:
+                    assert self._overdue is not None
+                    self._overdue(meter is not limit)
+                    meter = Meter(_GRACE)
+                    meter.begin(self._spent)
             if message.get("do") == "call":
-                self.serve(message)
+                with meter.waiting() if meter is not None else contextlib.nullcontext():
+                    self.serve(message)
 
     def serve(self, message: dict[str, Any]) -> None:
         """Do what the other end asks for, and answer."""
@@ -183,16 +198,26 @@ class Peer:
         # What a check's own function does to its arguments is nobody's business.
         before = [None if self._lookup is None else self._print(argument) for argument in arguments]
         function = self._called(what)
-        seconds = message.get("seconds")
-        limits = limited(seconds, message.get("megabytes")) if seconds else contextlib.nullcontext()
         # Whatever the notebook has set: a warning or a word is no mistake.
-        with _silence(), np.errstate(all="ignore"), limits:
+        with _silence(), np.errstate(all="ignore"), self._limits(message.get("seconds"), message.get("megabytes")):
             value = self.encode(function(*arguments))
         after = [
             None if was is None or was == self._print(argument) else [self.encode(argument)]
             for argument, was in zip(arguments, before, strict=True)
         ]
         return {"do": "done", "value": value, "after": after}
+
+    @contextlib.contextmanager
+    def _limits(self, seconds: float | None, megabytes: float | None) -> Iterator[None]:
+        if not seconds or self._overdue is not None:  # whoever sets limits takes none
+            yield
+            return
+        before, self._own = self._own, Meter(seconds)
+        try:
+            with limited(self._own, megabytes):
+                yield
+        finally:
+            self._own = before
 
     def _called(self, what: dict[str, Any]) -> Any:
         if "name" in what and self._lookup is not None:

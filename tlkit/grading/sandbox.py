@@ -25,6 +25,7 @@ __all__ = [
     "course_folders",
     "end_tree",
     "hide_memory",
+    "process_tree",
     "python_folders",
     "sandboxed_process",
     "system_folders",
@@ -37,6 +38,8 @@ _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc")
 # Settings that decide how Python and TensorFlow reckon; anything else may be a secret.
 _KEPT_VARIABLES = ("PATH", "LANG", "TZ", "LD_LIBRARY_PATH")
 _KEPT_PREFIXES = ("LC_", "PYTHON", "TF_", "OMP_", "KERAS_")
+# It leaves out asserts, which a student's code may rely on.
+_LEFT_OUT = "PYTHONOPTIMIZE"
 # Where what was fetched lies inside.
 _FETCHED = Path("/fetched")
 _PROBE_SECONDS = 60.0
@@ -85,7 +88,7 @@ def bubblewrap(*fetched: Path, megabytes: float | None = None) -> list[str]:
 
 def _public_environment() -> dict[str, str]:
     kept = {name for name in os.environ if name in _KEPT_VARIABLES or name.startswith(_KEPT_PREFIXES)}
-    return {name: os.environ[name] for name in sorted(kept)}
+    return {name: os.environ[name] for name in sorted(kept) if name != _LEFT_OUT}
 
 
 def system_folders() -> list[str]:
@@ -159,7 +162,7 @@ def world_of_its_own() -> Iterator[tuple[Path, dict[str, str]]]:
     """
     # Windows starts nothing without variables of its own.
     known = _public_environment() if os.name == "posix" else dict(os.environ)
-    environment = {name: value for name, value in known.items() if name not in _WHERE_FILES_GO}
+    environment = {name: value for name, value in known.items() if name not in (*_WHERE_FILES_GO, _LEFT_OUT)}
     with tempfile.TemporaryDirectory(prefix="tlkit-", ignore_cleanup_errors=True) as name:
         folder = Path(name).resolve()
         for variables, place in (
@@ -172,13 +175,21 @@ def world_of_its_own() -> Iterator[tuple[Path, dict[str, str]]]:
         yield folder, environment
 
 
+def process_tree(pid: int) -> list[Any]:
+    """A process and all below it, each a ``psutil.Process``; none when it has ended."""
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    return []
+
+
 def end_tree(process: subprocess.Popen[bytes]) -> None:
     """End a process and what it has started, in a session of its own too. In a sandbox nothing outlives it."""
     import psutil
 
-    started: list[Any] = []
-    with contextlib.suppress(psutil.Error):
-        started = psutil.Process(process.pid).children(recursive=True)
+    started = process_tree(process.pid)[1:]
     process.kill()
     for one in started:
         with contextlib.suppress(psutil.Error):

@@ -29,11 +29,11 @@ from urllib.parse import quote
 
 from tlkit.grading.course import Course, open_gradebook
 from tlkit.grading.nodes import OnNode, Sent, course_files, take
-from tlkit.grading.notebook import KERNEL_GONE, touched_tests
+from tlkit.grading.notebook import KERNEL_GONE, reference_missing, touched_tests
 from tlkit.grading.overview import class_overview, read_checks
-from tlkit.grading.worker import STOPPED, Worker, stop_remarks
+from tlkit.grading.worker import PROCESS_ENDED, STOPPED, Worker, stop_remarks
 from tlkit.scale import check_engine, over_nodes
-from tlkit.words import one_line
+from tlkit.words import one_line, some_of
 
 __all__ = [
     "HALF_ISOLATED",
@@ -92,7 +92,7 @@ class Graded:
     ``tests_touched`` says in words which test cells were changed, deleted or copied. It costs no points, since the
     tests' own text is run, but an instructor should look. ``held_by`` says what held the student's process:
     ``"bubblewrap"``, ``"Landlock"`` or ``"a fence"``. ``lent`` names, for each check, the reference's functions that it
-    called in place of the student's, which had failed before.
+    called in place of the student's, which had failed before. ``at_limit``: a limit on time or memory was in its way.
     """
 
     student: str
@@ -103,6 +103,7 @@ class Graded:
     tests_touched: str = ""
     held_by: str = ""
     lent: dict[str, list[str]] = field(default_factory=dict)
+    at_limit: bool = False
 
 
 # What is to be graded
@@ -263,26 +264,33 @@ def grade_submissions(
     again: bool = False,
     sandbox: Sequence[str] = (),
     engine: str = "local",
+    go_on: bool = False,
     report: Callable[[Graded, bool], None] = lambda graded, before: None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> list[Graded]:
     """Grade what is not graded yet, write both tables and the overview, and return all results in order.
 
-    The tables are ``grades_psN.csv`` and ``checks_psN.csv``, the overview ``overview_psN.html``.
+    The tables are ``grades_psN.csv`` and ``checks_psN.csv``, the overview ``overview_psN.html``. The reference comes
+    first: where it loses a check, machine or assignment is broken, and no student must pay for that. What ran into a
+    limit is graded once more, alone, when all others are done, and only that counts.
 
     Args:
         workers: Processes, each with a kernel beside it. At least 1.
-        seconds: Limit on each submission. When it has run out the kernel is ended, and what was tested counts.
+        seconds: Limit on each submission, of the processor's time (:class:`tlkit.grading.meter.Meter`). When it has run
+            out the kernel is ended, and what was tested counts.
         megabytes: Limit on the memory of a worker and its kernel together, looked at five times a second.
         feedback: Also write ``feedback/STUDENT/psN/*.html``.
         again: Also grade what is graded already. What was stopped by another limit than today's always is.
         sandbox: The beginning of the workers' command line, as :func:`tlkit.grading.sandbox.bubblewrap` makes it.
         engine: ``"local"``, or ``"ray"``: the workers are on the nodes of a cluster (:mod:`tlkit.scale`), each of which
             makes its own sandbox if there is one here. This process alone writes the gradebook and the tables.
+        go_on: Grade the class although the reference loses a check.
         report: Called after each submission, with whether it was graded in an earlier run.
+        say: Called with a line on the whole class.
 
     Raises:
-        ValueError: As :func:`check_run` says, another process is grading into this folder, or Ray is asked for and not
-            installed.
+        ValueError: As :func:`check_run` says, another process is grading into this folder, Ray is asked for and not
+            installed, or the reference loses a check.
     """
     check_engine(engine)
     check_run(submissions, course, workers=workers, seconds=seconds, megabytes=megabytes)
@@ -292,16 +300,21 @@ def grade_submissions(
         done = {} if again else _still_right(course, fingerprints, stop_remarks(seconds, megabytes), feedback)
         for row in done.values():
             report(row, True)
-        run = _Run(course, fingerprints, done, report)
         waiting = [one for one in submissions if one.student not in done]
-        if engine == "ray":
-            options = {"seconds": seconds, "megabytes": megabytes, "feedback": feedback, "sandbox": bool(sandbox)}
-            _work_on_nodes(run, waiting, workers, options)
-        else:
-            for one in waiting:
-                run.todo.put(one)
-            workers = min(workers, len(waiting))
-            _work_all(run, [Worker(course, seconds, megabytes, feedback, sandbox, run.stop) for _ in range(workers)])
+        node = {"seconds": seconds, "megabytes": megabytes, "feedback": feedback, "sandbox": bool(sandbox)}
+        if waiting:
+            _grade_reference(course, engine, node, go_on, say)
+        for alone in (False, True):
+            run = _Run(course, fingerprints, done, alone, report)
+            if engine == "ray":
+                _work_on_nodes(run, waiting, 1 if alone else workers, node)
+            else:
+                some = range(min(1 if alone else workers, len(waiting)))
+                _work_all(run, waiting, [Worker(course, seconds, megabytes, feedback, sandbox, run.stop) for _ in some])
+            waiting = [one for one in submissions if one.student not in done]
+            if waiting:
+                names = some_of([one.student for one in waiting], 5)
+                say(f"Graded once more, alone, after a limit of time or memory: {names}.")
         rows = [done[one.student] for one in submissions]
         _write_grades(course)
         _write_checks(course, rows)
@@ -311,19 +324,57 @@ def grade_submissions(
 
 @dataclass(frozen=True)
 class _Run:
-    """What the threads of a run share: what waits for them, and what has been graded, now or in earlier runs."""
+    """What the threads of a run share: what waits for them, and what has been graded, now or in earlier runs.
+
+    Unless ``alone``, what ran into a limit is not done.
+    """
 
     course: Course
     fingerprints: dict[str, str]
     done: dict[str, Graded]
+    alone: bool
     report: Callable[[Graded, bool], None]
     todo: queue.SimpleQueue[Submission] = field(default_factory=queue.SimpleQueue)
     stop: threading.Event = field(default_factory=threading.Event)
     writing: threading.Lock = field(default_factory=threading.Lock)
 
 
-def _work_all(run: _Run, workers: list[Worker]) -> None:
+def _grade_reference(
+    course: Course, engine: str, node: dict[str, Any], go_on: bool, say: Callable[[str], None]
+) -> None:
+    """Grade the instructor's own notebook as a student's, in a folder of its own, and refuse to go on if it fails."""
+    source = course.root / "source" / course.assignment / f"{course.notebook}.ipynb"
+    if missing := reference_missing(source):
+        say(f"No reference was graded first: of source/{course.assignment}/{source.name}, {missing}")
+        return
+    sent = Sent("reference", "", "", {source.name: source.read_bytes()})
+    make = functools.partial(OnNode, _grade_sent, course_files(course), course, **{**node, "feedback": False})
+    if engine == "ray":
+        ((_, brought),) = over_nodes(make, (), [sent], workers=1)
+    else:
+        place = make()
+        try:
+            brought = place(sent)
+        finally:
+            place.end()
+    graded: Graded = brought.graded
+    if not (graded.remark or graded.reasons):
+        say(f"The reference passes all checks ({graded.seconds:.1f} s).")
+        return
+    lost = some_of(list(graded.reasons), 3) or "all checks"
+    why = graded.remark or next(iter(graded.reasons.values()))
+    limit = " It ran into a limit." if graded.at_limit else ""
+    words = f"the reference of {course.assignment} must pass all checks before students are graded, got {lost} lost"
+    words = one_line(f"{words}: {why.rstrip('.')}.{limit}", 600)
+    if not go_on:
+        raise ValueError(f"{words} No student was graded; --go-on grades all the same.")
+    say(f"{words[0].upper()}{words[1:]} Students are graded all the same.")
+
+
+def _work_all(run: _Run, waiting: list[Submission], workers: list[Worker]) -> None:
     """Grade until nothing waits any more; when one thread fails, or at Ctrl-C, all stop."""
+    for one in waiting:
+        run.todo.put(one)
     with ThreadPoolExecutor(max(1, len(workers))) as pool:
         futures = [pool.submit(_work, run, worker) for worker in workers]
         try:
@@ -376,6 +427,8 @@ def _grade_sent(worker: Worker, sent: Sent, course: Course, folder: Path) -> Gra
 
 
 def _note(run: _Run, graded: Graded) -> None:
+    if graded.at_limit and not run.alone:
+        return
     with run.writing, run.course.log.open("a", encoding="utf-8") as log:
         log.write(json.dumps(asdict(graded)) + "\n")
         run.done[graded.student] = graded
@@ -446,7 +499,8 @@ def _grade(worker: Worker, submission: Submission, fingerprint: str, course: Cou
         reasons = {name: remark if words.startswith(KERNEL_GONE) else words for name, words in reasons.items()}
     seconds = round(time.monotonic() - start, 2)
     touched, lent = _touched(submission, course), answer.get("lent", {})
-    return Graded(submission.student, fingerprint, remark, reasons, seconds, touched, worker.held_by, lent)
+    limit = bool(answer.get("stopped") or answer.get("at_limit") or answer.get("log") == PROCESS_ENDED)
+    return Graded(submission.student, fingerprint, remark, reasons, seconds, touched, worker.held_by, lent, limit)
 
 
 def _touched(submission: Submission, course: Course) -> str:

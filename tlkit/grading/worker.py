@@ -16,20 +16,21 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from tlkit.grading.course import Course, course_api, last_error
 from tlkit.grading.landlock import landlock_version
-from tlkit.grading.notebook import error_line, errors_of, lent_of, marks_of, skip_grammars
-from tlkit.grading.sandbox import adopt_orphans, hide_memory, temporary_megabytes
+from tlkit.grading.meter import Meter, seconds_of
+from tlkit.grading.notebook import error_line, errors_of, is_limit, lent_of, marks_of, skip_grammars
+from tlkit.grading.sandbox import adopt_orphans, hide_memory, process_tree, temporary_megabytes
 from tlkit.words import one_line
 
-__all__ = ["STOPPED", "Worker", "stop_remarks"]
+__all__ = ["PROCESS_ENDED", "STOPPED", "Worker", "stop_remarks"]
 
 STOPPED = "stopped"  # how the remark on a submission begins that broke a limit
+PROCESS_ENDED = "the grading process ended"  # the machine may have had no memory left
 _BATCH = 50  # submissions that a worker grades before a fresh one takes over
 _LOOK_EVERY = 0.2  # seconds between two looks at a submission's time and memory
 _GRACE = 30.0  # seconds that nbgrader has to write down the grades after the kernel was ended
@@ -84,8 +85,10 @@ class Worker:
         with contextlib.suppress(OSError):
             process.stdin.write(json.dumps(student) + "\n")
             process.stdin.flush()
-        deadline, stopped = time.monotonic() + self._seconds, ""
-        itself = _process(process.pid)
+        meter, stopped = Meter(self._seconds), ""
+        itself = process_tree(process.pid)[:1]
+        spent = seconds_of(lambda: [*itself, *self._started])
+        meter.begin(spent)
         before = _megabytes(itself)
         while True:
             with contextlib.suppress(queue.Empty):
@@ -94,8 +97,8 @@ class Worker:
                 return {**json.loads(line), "stopped": stopped} if line else self._gone(stopped)
             if self._stop.is_set():
                 return None
-            self._started.update(_children(process.pid))
-            late = time.monotonic() > deadline
+            self._started.update(process_tree(process.pid)[1:])
+            late = meter.left() <= 0
             # What it has been sent it has in its own memory; it needs a moment to give that back.
             more = (_megabytes(itself) - before) / (2 if stopped else 1)
             if late or max(_megabytes(self._started), more) > self._megabytes:
@@ -104,11 +107,12 @@ class Worker:
                 too_long, too_much = stop_remarks(self._seconds, self._megabytes)
                 stopped = too_long if late else too_much
                 self._end_started()
-                deadline = time.monotonic() + _GRACE
+                meter = Meter(_GRACE)
+                meter.begin(spent)
 
     def _gone(self, stopped: str) -> dict[str, Any]:
         self.end()
-        return {"success": False, "log": "the grading process ended", "stopped": stopped}
+        return {"success": False, "log": PROCESS_ENDED, "stopped": stopped}
 
     def _start(self) -> subprocess.Popen[str]:
         self._files = tempfile.mkdtemp(prefix="tlkit-")
@@ -119,7 +123,7 @@ class Worker:
             stderr=subprocess.DEVNULL,
             text=True,
             encoding="utf-8",
-            env={**os.environ, "PYTHONPATH": _python_path()},
+            env={**os.environ, "PYTHONPATH": _python_path(), "PYTHONOPTIMIZE": ""},  # tests need their asserts
             start_new_session=os.name == "posix",  # Ctrl-C is for us; we end the workers
         )
         self._answers, self._graded = queue.SimpleQueue(), 0
@@ -131,7 +135,7 @@ class Worker:
         process, self._process = self._process, None
         if process is None:
             return
-        self._started.update(_children(process.pid))
+        self._started.update(process_tree(process.pid)[1:])
         process.kill()  # first: it would see the student's process die, and begin the next
         self._end_started()
         process.wait()
@@ -170,22 +174,6 @@ def _python_path() -> str:
     return os.pathsep.join(paths if installed or ours in paths else [*paths, ours])
 
 
-def _process(pid: int) -> list[Any]:
-    import psutil
-
-    with contextlib.suppress(psutil.Error):
-        return [psutil.Process(pid)]
-    return []
-
-
-def _children(pid: int) -> list[Any]:
-    import psutil
-
-    with contextlib.suppress(psutil.Error):
-        return list(psutil.Process(pid).children(recursive=True))
-    return []
-
-
 def _megabytes(processes: Iterable[Any]) -> float:
     import psutil
 
@@ -203,15 +191,17 @@ def _megabytes(processes: Iterable[Any]) -> float:
 def grade_one(api: Any, root: Path, assignment: str, student: str, feedback: bool) -> dict[str, Any]:
     """Autograde a submission.
 
-    ``reasons`` holds a line for each test cell that failed, ``lent`` for each the reference's functions that it called.
+    ``reasons`` holds a line for each test cell that failed, ``lent`` for each the reference's functions that it called;
+    ``at_limit`` says whether a cell ran into a limit.
     """
     result = api.autograde(assignment, student, force=True)
     if not result["success"]:
         return {"success": False, "log": last_error(result)}
-    reasons, lent = {}, {}
+    reasons, lent, at_limit = {}, {}, False
     for path in (root / "autograded" / student / assignment).glob("*.ipynb"):
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
             marks, errors = marks_of(cell), errors_of(cell)
+            at_limit |= any(map(is_limit, errors))
             if errors and marks.get("grade"):
                 reasons[marks["grade_id"]] = error_line(errors[0])
             if marks.get("grade") and lent_of(cell):
@@ -220,7 +210,7 @@ def grade_one(api: Any, root: Path, assignment: str, student: str, feedback: boo
         made = api.generate_feedback(assignment, student, force=True)
         if not made["success"]:
             return {"success": False, "log": f"no feedback: {last_error(made)}"}
-    return {"success": True, "reasons": reasons, "lent": lent}
+    return {"success": True, "reasons": reasons, "lent": lent, "at_limit": at_limit}
 
 
 def end_started() -> None:

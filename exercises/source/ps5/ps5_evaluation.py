@@ -295,6 +295,7 @@ check_example(
 import math
 
 from tlkit.grading import check_result
+from tlkit.grading.scores import Share
 
 # The number of right answers in a drawn test set is binomial; the empirical quantile lies between these of its
 # quantiles in all but one of a million runs.
@@ -309,10 +310,6 @@ def _quantile(level, n, hits):
         if total >= level:
             return k
     return n
-
-
-def _share_right(y, answers):
-    return np.mean(np.asarray(y) == np.asarray(answers))
 
 
 def _ends_of_accuracy(got, y, answers, metric, resamples, rng):
@@ -330,7 +327,7 @@ def _ends_of_accuracy(got, y, answers, metric, resamples, rng):
 def _model(rng):
     n = int(rng.integers(200, 400))
     y = rng.integers(5, size=n)
-    return y, (y + (rng.random(n) > rng.uniform(0.6, 0.95))) % 5, _share_right, 2000, np.random.default_rng(rng)
+    return y, (y + (rng.random(n) > rng.uniform(0.6, 0.95))) % 5, Share(), 2000, np.random.default_rng(rng)
 
 
 check_result(bootstrap_interval, _ends_of_accuracy, _model, seed=541, seconds=8, reread="notebook 07, section 4")
@@ -344,6 +341,7 @@ import math
 import numpy as np
 
 from tlkit.grading import check_result
+from tlkit.grading.scores import Share
 
 _SLACK = 5 * math.sqrt(0.025 * 0.975 / 2000)
 
@@ -362,10 +360,6 @@ def _stretched(share):
     return 1 / (1.05 - share)
 
 
-def _few_too_large(y, answers):
-    return _stretched(np.mean(np.asarray(answers) <= np.asarray(y)))
-
-
 def _ends_of_score(got, y, answers, metric, resamples, rng):
     if not (isinstance(got, list) and len(got) == 2 and isinstance(got[0], float)):
         return "must return two numbers"
@@ -381,7 +375,8 @@ def _ends_of_score(got, y, answers, metric, resamples, rng):
 
 def _lopsided(rng):
     y = rng.integers(1, 5, size=60)
-    return y, y + rng.choice([-1, 0, 1], p=[0.4, 0.5, 0.1], size=60), _few_too_large, 2000, np.random.default_rng(rng)
+    answers = y + rng.choice([-1, 0, 1], p=[0.4, 0.5, 0.1], size=60)
+    return y, answers, Share(or_less=True, stretched=True), 2000, np.random.default_rng(rng)
 
 
 check_result(bootstrap_interval, _ends_of_score, _lopsided, seed=551, seconds=8, reread="notebook 07, section 4")
