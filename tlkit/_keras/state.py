@@ -109,7 +109,7 @@ def random_states_kept() -> Iterator[None]:
 def drawing_from(seed: int) -> Iterator[None]:
     """Within it Python's generator draws from ``seed``, as AugMix does while a graph of it is made."""
     with random_states_kept():
-        random.seed(seed)
+        random.setstate(random.Random(int(seed)).getstate())
         yield
 
 
