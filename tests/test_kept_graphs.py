@@ -216,6 +216,46 @@ def test_what_keras_cannot_write_down_is_not_stored_and_said_once(tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_call_put_on_a_class_of_keras_is_run_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "_said", set())
+    image = keras.Input((8, 8, 1))
+    model = keras.Model(image, keras.layers.Rescaling(2.0)(image))
+    once = cache_features(model, random_split(6), cache_dir=tmp_path).x
+    monkeypatch.setattr(keras.layers.Rescaling, "call", lambda self, x: 3.0 * keras.ops.cast(x, "float32"))
+    with pytest.warns(UserWarning, match="not stored: <lambda>"):
+        found = cache_features(model, random_split(6), cache_dir=tmp_path).x
+    np.testing.assert_allclose(found, 1.5 * once, rtol=1e-6)
+
+
+def test_layers_that_change_places_count(tmp_path: Path) -> None:
+    rows = keras.Input((5, 4))
+    cells = [keras.layers.SimpleRNNCell(4, seed=seed) for seed in range(2)]
+    model = keras.Model(rows, keras.layers.RNN(cells)(rows))
+    split = Split(np.random.default_rng(0).random((6, 5, 4), np.float32), np.zeros(6, int))
+    before = cache_features(model, split, cache_dir=tmp_path).x
+    stacked = model.layers[-1].cell
+    stacked.cells = stacked.cells[::-1]
+    right = model(split.x, training=False)
+    assert not np.allclose(before, right, atol=1e-3)
+    np.testing.assert_allclose(cache_features(model, split, cache_dir=tmp_path).x, right, rtol=1e-5, atol=1e-6)
+
+
+def test_a_table_of_words_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TensorFlow keeps it, where no attribute shows it: it is read anew."""
+    monkeypatch.setattr(features, "_said", set())
+    table = keras.layers.IntegerLookup(num_oov_indices=1)
+    table.adapt(np.array([3, 3, 3, 4, 4, 5]))
+    ids = keras.Input((3,), dtype="int32")
+    model = keras.Model(ids, keras.layers.Embedding(6, 2)(table(ids)))
+    texts = Split(np.array([[3, 4, 5], [4, 4, 0]], np.int32), np.array([0, 1]))
+    with pytest.warns(UserWarning, match="not stored: IntegerLookup"):
+        before = cache_features(model, texts, cache_dir=tmp_path).x
+    table.adapt(np.array([5, 5, 5, 4, 4, 3]))
+    right = model(texts.x, training=False)
+    assert not np.allclose(before, right)
+    np.testing.assert_allclose(cache_features(model, texts, cache_dir=tmp_path).x, right, rtol=1e-6)
+
+
 def test_images_of_another_kind_have_a_graph_of_their_own(graphs: list[Any]) -> None:
     trunk = split_at(toy_backbone(), 1)[0]
     pixels = random_split(6)

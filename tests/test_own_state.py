@@ -11,9 +11,9 @@ from tlkit.audit import Findings, audit_fit, diagnose
 from tlkit.backbones import Backbone, wrap_backbone
 from tlkit.backbones import graph as backbone_graph
 from tlkit.domains import Split
-from tlkit.efficient import add_adapters, add_lora, remove_added
+from tlkit.efficient import add_adapters, add_biases, add_lora, remove_added
 from tlkit.features import Form, cache_features, split_at
-from tlkit.freezing import freeze_to, only_learning
+from tlkit.freezing import freeze_layers, freeze_to, only_learning, trainable_layers
 from tlkit.heads import build_head, join
 from tlkit.training import fit
 
@@ -58,6 +58,23 @@ def test_spectral_normalization_in_a_frozen_stage_stays_still(stage: int) -> Non
     assert stage == 3 or not same_weights(before[stage * per_stage :], full[stage * per_stage : len(before)])
     for one, other in zip(full, cached, strict=True):  # batches of another size may round otherwise
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-4)
+
+
+def test_the_layer_within_is_frozen_with_it() -> None:
+    """One by one, too: of the two, which share a kernel, the inner one can be named."""
+    backbone = spectral()
+    inner = "spectral0/conv0"
+    assert inner in trainable_layers(backbone)
+    assert "spectral0" not in trainable_layers(backbone)
+    freeze_layers(backbone, [inner])
+    before = backbone.model.get_weights()
+    model = join(backbone.model, build_head(backbone, 3))
+    fit(model, random_split(), epochs=1, learning_rate=0.1, progress=False)
+    per_stage = len(before) // 3
+    assert same_weights(before[:per_stage], backbone.model.get_weights()[:per_stage])
+    assert not same_weights(before[per_stage:], backbone.model.get_weights()[per_stage:])
+    table = audit_fit(model, random_split(), backbone=backbone)
+    assert set(table["verdict"]) == {"learns, as meant", "still, as meant"}
 
 
 def test_it_stays_still_on_several_devices() -> None:
@@ -235,6 +252,23 @@ def test_lora_within_spectral_normalization_is_refused() -> None:
         ValueError, "backbone must have dense layers or convolutions", "got 'spectral', which has none"
     ):
         add_lora(spectral())
+
+
+class Twice(L.Dense):
+    def call(self, x: Any, training: Any = None) -> Any:
+        return 2 * super().call(x)
+
+
+def test_lora_goes_around_layers_of_keras_alone() -> None:
+    """Merged, ``A B`` would count twice in this one: the outputs were no longer those that were trained."""
+    entry = keras.Input((4,))
+    x = L.Dense(4, name="plain")(Twice(4, name="twice")(entry))
+    backbone = wrap_backbone(keras.Model(entry, x, name="net"), ["twice", "plain"])
+    assert "twice_lora" not in add_lora(backbone, rank=1).added
+    with raises_one_line(ValueError, "dense layers or convolutions of Keras", "'plain'", "got 'twice'"):
+        add_lora(backbone, rank=1, layers=["twice"])
+    with raises_one_line(ValueError, "layers with a bias", "'plain'", "got 'twice'"):
+        add_biases(backbone, layers=["twice"])
 
 
 def test_a_stateful_layer_is_refused() -> None:

@@ -162,8 +162,8 @@ def add_lora(
         rank: 1 up to the number of inputs or outputs of the narrowest chosen layer.
         alpha: The way is scaled by ``alpha / rank``; ``None`` is ``alpha = rank``. Under Adam it acts nearly as a
             learning rate does (section 4.1 there).
-        layers: Names of dense layers and convolutions, or how names end: ``("query", "value")`` is the paper's choice
-            for a Transformer. ``None`` is all of them.
+        layers: Names of Keras' dense layers and convolutions, or how names end: ``("query", "value")`` is the paper's
+            choice for a Transformer. ``None`` is all of them.
         seed: Makes the random matrices.
 
     Raises:
@@ -172,7 +172,9 @@ def add_lora(
     check_count("rank", rank)
     if alpha is not None and not 0 < alpha < float("inf"):
         raise ValueError(f"alpha must be above 0, got {alpha}.")
-    chosen = _chosen(backbone, layers, _has_kernel, "dense layers or convolutions (in one group, channels last)")
+    chosen = _chosen(
+        backbone, layers, _has_kernel, "dense layers or convolutions of Keras (in one group, channels last)"
+    )
     for layer in chosen:
         smallest = min(int(np.prod(layer.kernel.shape[:-1])), int(layer.kernel.shape[-1]))
         if rank > smallest:
@@ -280,13 +282,22 @@ def _check_added(backbone: Backbone) -> None:
         )
 
 
+def _is_of_keras(layer: keras.layers.Layer) -> bool:
+    """Whether a kernel and a bias do in it what they do in Keras; a subclass may call them as it likes."""
+    return type(layer).__module__.startswith("keras.")
+
+
 def _has_kernel(layer: keras.layers.Layer) -> bool:
+    if not _is_of_keras(layer):
+        return False
     if isinstance(layer, keras.layers.Conv2D):
         return bool(layer.groups == 1 and layer.data_format == "channels_last")
     return isinstance(layer, keras.layers.Dense)
 
 
 def _has_bias(layer: keras.layers.Layer) -> bool:
+    if not _is_of_keras(layer):
+        return False
     if isinstance(layer, _NORMALIZATIONS):
         return bool(layer.center and list(np.atleast_1d(layer.axis)) in ([-1], [len(layer.output.shape) - 1]))
     if isinstance(layer, (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)):

@@ -144,9 +144,10 @@ def cache_features(
     these are: TensorFlow, Keras, tlkit. A change of any of them computes anew; so does a stored file that was cut short
     or altered, with a warning.
 
-    Code of your own cannot be compared, as it may read anything: a layer class, an activation function, a Lambda. With
-    it in the trunk or the augmentation each call computes anew and stores nothing that is found again, and the first
-    one says so in a warning.
+    Code of your own cannot be compared, as it may read anything: a layer class, an activation function, a Lambda, a
+    ``call`` that you put on a layer of Keras. Nor can tables of words, such as IntegerLookup's. With one of them in the
+    trunk or the augmentation each call computes anew and stores nothing that is found again, and the first one says so
+    in a warning.
 
     Inference mode drops nothing: where frozen stages have dropout, full training drops units there and training on
     cached features does not. Without dropout the two give the same weights: of images bit for bit, of texts, which run
@@ -254,7 +255,7 @@ def _say_not_stored(unknown: list[str]) -> None:
     if names not in _said:
         warnings.warn(
             f"features are computed in each call and not stored: {names} is code outside Keras, TensorFlow and tlkit, "
-            "or has no configuration, and tlkit would not see a change of it.",
+            "or has no configuration that shows all of it, and tlkit would not see a change of it.",
             stacklevel=3,
         )
         _said.add(names)

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from tlkit._keras import keras
 from tlkit._keras.graph import all_layers, own_weights
-from tlkit._keras.state import heed_flag
+from tlkit._keras.state import heed_flag, learner
 from tlkit.backbones import Backbone, stage_layers
 
 __all__ = [
@@ -137,15 +137,15 @@ def _all_but(names: Collection[str], layers: dict[str, int]) -> Callable[[keras.
 def trainable_layers(backbone: Backbone) -> dict[str, int]:
     """The layers that can be frozen one by one, by path, with the stage of each, from the input to the output.
 
-    They have weights. BatchNorm is left out, which has a switch of its own; where layers were added
-    (:mod:`tlkit.efficient`), so are all others.
+    They have weights. BatchNorm is left out, which has a switch of its own, and SpectralNormalization, which learns
+    with the layer within it; where layers were added (:mod:`tlkit.efficient`), so are all others.
     """
     held = held_layers(backbone)
     return {
         layer.path: stage
         for stage, layers in stage_layers(backbone).items()
         for layer in layers
-        if own_weights(layer) and not is_batchnorm(layer) and id(layer) not in held
+        if own_weights(layer) and not is_batchnorm(layer) and id(layer) not in held and learner(layer) is layer
     }
 
 
@@ -163,7 +163,7 @@ def _flags(
     for stage, layers in stage_layers(backbone).items():
         for layer in layers:
             still = id(layer) in held or (is_batchnorm(layer) and not train_batchnorm)
-            yield layer, learns(layer, stage) and not still
+            yield layer, learns(learner(layer), stage) and not still
 
 
 def _set_flags(backbone: Backbone, learns: Callable[[keras.layers.Layer, int], bool], train_batchnorm: bool) -> None:

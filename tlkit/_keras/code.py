@@ -23,6 +23,13 @@ _PASSED_OVER = ("_initializer", "_regularizer", "_constraint", "_inbound_nodes",
 # What a layer has, and the same layer made again need not have.
 _NO_SETTINGS = ("name", "built", "trainable", "momentum", "seed", *_PASSED_OVER)
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
+# A file that may be another one tomorrow, and tables of words that stand in no attribute.
+_UNREAD = (
+    keras.layers.TFSMLayer,
+    keras.layers.IntegerLookup,
+    keras.layers.StringLookup,
+    keras.layers.TextVectorization,
+)
 _ARRAYS = (np.ndarray, np.generic, tf.Tensor)
 
 
@@ -33,14 +40,14 @@ class Code:
         foreign: What is none of the known packages': classes of layers and functions, each named once.
         packages: The known packages whose code it runs.
         settings: What stands on its layers and operations, as plain values: a configuration does not show all of it.
-            Weights count by their place among the model's, layers by what stands on them.
+            Weights count by their place among the model's, layers by theirs and what stands on them.
     """
 
     def __init__(self, layer: keras.layers.Layer) -> None:
         self.foreign: list[str] = []
         self.packages: set[str] = set()
         self.settings: list[tuple[str, Any]] = []
-        self._weights = {id(variable): number for number, variable in enumerate(layer.variables)}
+        self._places = {id(variable): number for number, variable in enumerate(layer.variables)}
         self._seen: dict[int, Any] = {}  # the objects too, lest another one gets the number of one that is gone
         self._look(layer)
 
@@ -85,8 +92,11 @@ class Code:
             if hasattr(graph, "operations"):
                 self._look_at_all((call.positional, call.options) for call in calls(found))
         elif isinstance(found, keras.Operation) or (callable(found) and not isinstance(found, keras.Variable)):
-            if isinstance(found, keras.layers.TFSMLayer):
-                self.foreign.append("TFSMLayer")  # it runs a file, which may be another one tomorrow
+            if isinstance(found, _UNREAD):
+                self._note("", type(found).__name__)
+            if isinstance(found, keras.Operation):
+                self._places[id(found)] = len(self._places)
+                self._look(type(found).call)  # which somebody may have put on a class of Keras
             for name, value in sorted(attributes.items()):
                 if getattr(value, "__func__", None) is call_as_flagged:
                     continue  # it changes nothing in inference
@@ -98,8 +108,8 @@ class Code:
     def _written(self, value: Any) -> Any:
         if isinstance(value, _PLAIN):
             return repr(value)
-        if isinstance(value, keras.Variable):
-            return "weight", self._weights.get(id(value))
+        if isinstance(value, (keras.Variable, keras.Operation)):
+            return "place", self._places.get(id(value))
         if isinstance(value, _ARRAYS):
             array = np.asarray(value)
             return str(array.dtype), array.shape, array.tobytes()

@@ -17,6 +17,7 @@ __all__ = [
     "call_as_flagged",
     "drawing_from",
     "heed_flag",
+    "learner",
     "name_scopes_kept",
     "random_states_kept",
     "without_traces_of_fit",
@@ -35,6 +36,11 @@ def heed_flag(layer: keras.layers.Layer) -> None:
     """
     if isinstance(layer, keras.layers.SpectralNormalization) and "call" not in vars(layer):
         vars(layer)["call"] = types.MethodType(call_as_flagged, layer)
+
+
+def learner(layer: keras.layers.Layer) -> keras.layers.Layer:
+    """The layer whose weights learn: for SpectralNormalization, which keeps it as its own, the one within it."""
+    return layer.layer if isinstance(layer, keras.layers.SpectralNormalization) else layer
 
 
 def call_as_flagged(layer: Any, inputs: Any, training: bool = False) -> Any:
