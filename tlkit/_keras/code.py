@@ -19,7 +19,9 @@ KNOWN_PACKAGES = ("keras", "keras_hub", "numpy", "tensorflow", "tlkit")
 # They come with Python or with those above, whose versions stand for them.
 _BENEATH = frozenset(sys.stdlib_module_names) | {"builtins", "ml_dtypes"}
 # What a layer has that inference does not run, or that leads out of it.
-_PASSED_OVER = ("_initializer", "_regularizer", "_constraint", "_inbound_nodes", "_outbound_nodes", "_tracker")
+_PASSED_OVER = (
+    "_initializer", "_regularizer", "_constraint", "_inbound_nodes", "_outbound_nodes", "_tracker", "_losses",
+)  # fmt: skip
 # What a layer has, and the same layer made again need not have.
 _NO_SETTINGS = ("name", "built", "trainable", "momentum", "seed", *_PASSED_OVER)
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
