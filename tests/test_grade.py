@@ -499,8 +499,8 @@ def test_a_course_that_was_prepared_before_goes_on_hiding_its_tests(tmp_path) ->
 
 # A class
 
-# Seconds for a submission. Who sleeps waits for them; on a quiet machine the others take five.
-LIMIT = 25
+# Seconds on the processor for a submission. Who sleeps waits for them, twice; the others need five.
+LIMIT = 15
 # Of memory, for who takes all there is; a process of the others takes 100.
 MEGABYTES = 700
 

@@ -107,9 +107,10 @@ class OnNode:
             )
 
     def end(self) -> None:
-        """End the worker."""
+        """End the worker, and remove the folder."""
         if worker := getattr(self, "_worker", None):
             worker.end()
+        self._folder.cleanup()
 
     def __del__(self) -> None:
         self.end()

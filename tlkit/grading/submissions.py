@@ -363,7 +363,7 @@ def _grade_reference(
         return
     lost = some_of(list(graded.reasons), 3) or "all checks"
     why = graded.remark or next(iter(graded.reasons.values()))
-    limit = " It ran into a limit." if graded.at_limit else ""
+    limit = " It ran into a limit of time or memory." if graded.at_limit else ""
     words = f"the reference of {course.assignment} must pass all checks before students are graded, got {lost} lost"
     words = one_line(f"{words}: {why.rstrip('.')}.{limit}", 600)
     if not go_on:
