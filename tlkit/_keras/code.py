@@ -98,7 +98,8 @@ class Code:
                 self._note("", type(found).__name__)
             if isinstance(found, keras.Operation):
                 self._places[id(found)] = len(self._places)
-                self._look(type(found).call)  # which somebody may have put on a class of Keras
+                if type(found).call.__module__ != type(found).__module__:
+                    self._look(type(found).call)  # somebody may have put it on a class of Keras
             for name, value in sorted(attributes.items()):
                 if getattr(value, "__func__", None) is call_as_flagged:
                     continue  # it changes nothing in inference
