@@ -35,7 +35,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # These compile large networks again and again, which TensorFlow gives no memory back for: a run, and so processes, of their own.
 LARGE := tests/test_backbones.py tests/test_text.py tests/test_text_toolkit.py tests/test_freeze_lab.py tests/test_export.py
 
-.PHONY: lab fetched demo test bank check lowest newest scale federated notebooks exercises docs links bench lint dist clean
+.PHONY: lab fetched demo test bank check elsewhere lowest newest scale federated notebooks exercises docs links bench lint dist clean
 .DEFAULT_GOAL := lab
 
 define environment
@@ -73,9 +73,11 @@ demo: $(LAB)  ## the experiment on the command line: does transfer help?
 	$(BIN)/tlkit demo
 
 test: $(STAMP) lint fetched  ## everything, notebooks and wheel included
-	$(PYTEST) --junitxml=$(SECONDS)/large.xml -m "not bank" $(LARGE)
-	$(PYTEST) --junitxml=$(SECONDS)/rest.xml -m "not bank" $(addprefix --ignore=,$(LARGE))
-	$(BIN)/python tools/seconds_of_tests.py $(SECONDS)/large.xml $(SECONDS)/rest.xml
+	failed=0; \
+	$(PYTEST) --junitxml=$(SECONDS)/large.xml -m "not bank" $(LARGE) || failed=1; \
+	$(PYTEST) --junitxml=$(SECONDS)/rest.xml -m "not bank" $(addprefix --ignore=,$(LARGE)) || failed=1; \
+	$(BIN)/python tools/seconds_of_tests.py $(SECONDS)/large.xml $(SECONDS)/rest.xml; \
+	exit $$failed
 
 bank: $(STAMP) fetched  ## what takes too long for `make test`: further answers, a crowd of 200 submissions, long notebooks
 	$(PYTEST) --junitxml=$(SECONDS)/bank.xml -m bank
@@ -86,6 +88,21 @@ check: WORKERS = 2
 check: $(LIGHT)  ## the quick part, for each change: no notebook, no browser, little training
 	$(BIN)/python -m ruff check .
 	$(PYTEST) -m "not slow"
+
+# Other processors on this one: other kernels for convolutions and for products of matrices, another number of threads.
+NUMERIC := $(LARGE) $(addprefix tests/test_,$(addsuffix .py,adaptation audit cache captions diagnose efficient efficientnet_lite \
+           evaluation experiment explain features fine_tune freezing gradients heads kept_graphs kinds_of_networks multiply_adds \
+           pretraining probe selection training transferability))
+THREADS = OMP_NUM_THREADS=$1 TF_NUM_INTRAOP_THREADS=$1 TF_NUM_INTEROP_THREADS=$1
+PROCESSORS = "TF_ENABLE_ONEDNN_OPTS=0 $(call THREADS,1)" "ONEDNN_MAX_CPU_ISA=AVX2 $(call THREADS,4)" \
+             "ONEDNN_MAX_CPU_ISA=SSE41 OPENBLAS_CORETYPE=Haswell $(call THREADS,1)"
+
+elsewhere: $(STAMP) fetched  ## what computes, and each notebook, as on processors that round otherwise
+	failed=0; for settings in $(PROCESSORS); do \
+	    echo "$$settings"; \
+	    env $$settings $(PYTEST) -m "not bank" $(NUMERIC) || failed=1; \
+	    env $$settings $(PYTEST) -m "not bank" -k test_strict_nbval tests/test_notebooks.py || failed=1; \
+	done; exit $$failed
 
 # What these need in turn is the newest: old versions use what it is going to drop, and are warned.
 lowest:  ## the quick tests with the lowest versions that pyproject.toml allows

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from tlkit._keras import keras
+from tlkit._keras.start import onednn_is_on
 from tlkit.backbones import Backbone
 from tlkit.domains import DomainPair, Split
 from tlkit.tables import read_table
@@ -142,6 +143,14 @@ def same_weights(one: keras.Model | list[np.ndarray], other: keras.Model | list[
 def largest_difference(one: keras.Model, other: keras.Model) -> float:
     pairs = zip(one.get_weights(), other.get_weights(), strict=True)
     return max(float(np.max(np.abs(a - b), initial=0)) for a, b in pairs)
+
+
+def assert_same_training(one: keras.Model, other: keras.Model, x: np.ndarray) -> None:
+    """One training in two ways, the frozen part in batches of another size: equal by oneDNN, else up to rounding."""
+    if onednn_is_on():
+        assert same_weights(one, other), f"largest difference {largest_difference(one, other)}"
+    answers = [np.asarray(model(x, training=False)) for model in (one, other)]
+    np.testing.assert_allclose(*answers, rtol=0, atol=1e-4 * float(np.abs(answers[0]).max()))
 
 
 def html_of(widget: ipywidgets.Widget) -> str:

@@ -14,10 +14,10 @@ import pytest
 import traitlets
 from helpers import (
     TOY_STAGE_ENDS,
+    assert_same_training,
     control,
     controls,
     html_of,
-    largest_difference,
     raises_one_line,
     random_split,
     run_python,
@@ -32,6 +32,7 @@ from PIL import Image
 
 import tlkit
 from tlkit._keras import keras
+from tlkit._keras.start import onednn_is_on
 from tlkit.backbones import Backbone
 from tlkit.domains import Domain, DomainPair
 from tlkit.experiment import Baselines, Experiment, Settings
@@ -131,7 +132,7 @@ def test_a_lab_without_the_sources_data_says_what_its_second_curve_is() -> None:
     ),
 )
 def test_a_run_is_the_training_of_tlkit_fit(pair: DomainPair, stage: int, batchnorm: bool) -> None:
-    """Same labels, head, batches and rate: the weights come out equal, to the rounding of another graph."""
+    """Same labels, head, batches and rate: the same training."""
     lab = lab_of(pair)
     lab.per_class, lab.epochs, lab.head_rate, lab.base_rate, lab.train_batchnorm = 15, 4, 1e-2, 1e-2, batchnorm
     lab.freeze_to(stage)
@@ -139,11 +140,16 @@ def test_a_run_is_the_training_of_tlkit_fit(pair: DomainPair, stage: int, batchn
 
     backbone = toy_backbone()
     tlkit.freeze_to(backbone, stage, train_batchnorm=batchnorm)
-    model = tlkit.join(backbone.model, tlkit.build_head(backbone, 3))
+    head = tlkit.build_head(backbone, 3)
+    model = tlkit.join(backbone.model, head)
     start = model.get_weights()
     few = pair.target.train.take(15, seed=0)
-    tlkit.fit(model, few, epochs=4, learning_rate=1e-2, progress=False)
-    assert largest_difference(lab.model, model) < 1e-5
+    trained, seen = model, few
+    if not onednn_is_on():  # the lab's trunk, too, has run in batches of another size
+        trunk, tail = tlkit.split_at(backbone, stage)
+        trained, seen = tlkit.join(tail, head), tlkit.cache_features(trunk, few)
+    tlkit.fit(trained, seen, epochs=4, learning_rate=1e-2, progress=False)
+    assert_same_training(lab.model, model, few.x)
     assert not same_weights(start, model)
 
 

@@ -165,8 +165,9 @@ def check_strictly(source, tmp_path, **variables):
     """Strict nbval, and no more memory than Binder gives; ``variables`` join the environment."""
     start = ["-m", "pytest"] if sys.platform == "win32" else ["-c", NBVAL]
     # The heaps of Binder, and one thread where it has two: workers share the cores, and outputs do not depend on it.
-    one = [f"{name}=1" for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")]
-    binder = ["bash", str(ROOT / "binder" / "start"), "env", *one] if sys.platform == "linux" else []
+    names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+    threads = [f"{name}={os.environ.get(name, 1)}" for name in names]  # `make elsewhere` sets them
+    binder = ["bash", str(ROOT / "binder" / "start"), "env", *threads] if sys.platform == "linux" else []
     command = [*binder, sys.executable, *start, "-p", "no:cacheprovider", "--nbval", "--nbval-current-env"]
     command += ["--nbval-cell-timeout=300", "-q", "-W", "ignore", "-c", os.devnull, f"--rootdir={ROOT}"]
     command.append(str(build_notebooks.built(source)))

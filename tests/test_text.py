@@ -672,9 +672,9 @@ def test_attention_of_the_pretrained_encoder(minilm: Backbone) -> None:
     maps = attention_maps(minilm, ids)
     assert maps.shape == (6, 3, 12, 32, 32)
     check_attention(maps, ids)
-    # Cut behind the longest, nothing else changes.
+    # Cut behind the longest, nothing else changes; products of other sizes round otherwise.
     short = attention_maps(minilm, ids[:2, :20])
-    np.testing.assert_allclose(short, maps[:, :2, :, :20, :20], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(short, maps[:, :2, :, :20, :20], rtol=0, atol=1e-5)
 
 
 def test_attention_of_a_single_block() -> None:
