@@ -14,7 +14,7 @@ import numpy as np
 from sklearn.feature_extraction.text import HashingVectorizer
 
 from tlkit._keras import keras
-from tlkit.domains import Array, check_count
+from tlkit.domains import Array, check_count, check_seed
 from tlkit.words import one_line
 
 __all__ = ["build_tower", "cosines", "letter_counts", "recall_at"]
@@ -69,7 +69,8 @@ def build_tower(
         ValueError: ``width`` or ``dropout`` is out of range, or a feature is not finite.
     """
     check_count("width", width, least=2)
-    check_count("seed", seed, least=0)
+    check_seed(seed)
+    seed = int(seed)  # Keras refuses NumPy's integers
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout must be 0 or more and below 1, got {dropout}.")
     rows = np.reshape(examples, (-1, np.shape(examples)[-1])).astype(np.float64)

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from tlkit import files
-from tlkit.domains import Domain, Split, check_share
+from tlkit.domains import Domain, Split, check_seed, check_share
 from tlkit.files import Collection, PinnedFolder, github_archive
 from tlkit.folders.loading import picture_shape, split_files
 from tlkit.folders.pictures import read_picture
@@ -85,13 +85,14 @@ def load_cells(name: str, *, image_size: int = 96, test_fraction: float = 0.5, s
         dataset 1, 33, 37, 15 and 12 in dataset 2; ``(side, side, 3)`` ``uint8``.
 
     Raises:
-        ValueError: ``name`` is unknown, or ``image_size`` or ``test_fraction`` is out of range.
+        ValueError: ``name`` is unknown, or ``image_size``, ``test_fraction`` or ``seed`` is out of range.
         tlkit.files.NotFetchedError: The pictures were not fetched: ``tlkit fetch cells``.
     """
     if name not in tuple(_PARTS):
         raise ValueError(f"name must be {nearest_name(name, tuple(_PARTS))}")
     side = picture_shape(image_size, 3)[:2]
     check_share("test_fraction", test_fraction)
+    check_seed(seed)
     folder = cells_folder()
     of_class: dict[str, list[Path]] = {each: [] for each in CLASSES}
     with (folder / f"Class Labels of {_PARTS[name]}.csv").open(newline="", encoding="utf-8") as table:

@@ -40,6 +40,13 @@ def check_count(name: str, value: object, *, least: int = 1) -> None:
         raise ValueError(f"{name} must be an integer of {least} or more, got {one_line(repr(value), 80)}.")
 
 
+def check_seed(value: Any) -> None:
+    """Raise ``ValueError`` unless ``value`` starts a generator: NumPy's takes 0 or more, Keras' int64 alone."""
+    check_count("seed", value, least=0)
+    if value > _LARGEST:
+        raise ValueError(f"seed must be at most {_LARGEST:,} (int64), got {one_line(str(value), 80)}.")
+
+
 def check_rate(name: str, value: Any) -> None:
     """Raise ``ValueError`` unless ``value`` is a finite number above 0."""
     known = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
@@ -166,8 +173,9 @@ class Split:
         compares more labels with the same labels and some new ones.
 
         Raises:
-            ValueError: A class has fewer examples than ``per_class``, or ``per_class`` is below 1.
+            ValueError: A class has fewer examples than ``per_class``, or ``per_class`` or ``seed`` is out of range.
         """
+        check_seed(seed)
         labels, counts = np.unique(self.y, return_counts=True)
         smallest = int(counts.argmin())
         if not isinstance(per_class, (int, np.integer)) or not 1 <= per_class <= counts[smallest]:
@@ -333,7 +341,7 @@ def blend_into_photographs(split: Split, *, seed: int, photographs: Sequence[Arr
     check_split("split", split)
     if split.x.dtype != np.uint8 or split.x.shape[3] not in (1, 3):
         raise ValueError(f"images must be uint8 (n, h, w, 1 or 3), got {split.x.dtype} {split.x.shape}.")
-    check_count("seed", seed, least=0)
+    check_seed(seed)
     pictures = _sample_photographs() if photographs is None else tuple(np.asarray(each) for each in photographs)
     height, width = split.x.shape[1:3]
     if not pictures:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tlkit.assets import asset_path
-from tlkit.domains import Array, check_count, check_share
+from tlkit.domains import Array, check_seed, check_share
 
 __all__ = ["Emoji", "emoji_folds", "load_emoji"]
 
@@ -81,7 +81,7 @@ def emoji_folds(emoji: Emoji, *, seed: int, held_out: float = 0.2) -> tuple[Arra
     Raises:
         ValueError: ``seed`` or ``held_out`` is out of range.
     """
-    check_count("seed", seed, least=0)
+    check_seed(seed)
     check_share("held_out", held_out)
     families = np.unique(emoji.family)
     drawn = np.random.default_rng(seed).permutation(families)[: max(1, round(held_out * len(families)))]

@@ -12,12 +12,12 @@ import pandas as pd
 
 from tlkit._keras import keras
 from tlkit.backbones import Backbone
-from tlkit.domains import Array, DomainPair, Split, check_count, check_share
+from tlkit.domains import Array, DomainPair, Split, check_count, check_seed, check_share
 from tlkit.features import batches, check_shape, fitting_batch_size
 from tlkit.heads import join
 from tlkit.probe import few_shot_curve as few_shot_curve  # they were here
 from tlkit.probe import linear_probe as linear_probe
-from tlkit.words import nearest_name
+from tlkit.words import nearest_name, one_line
 
 __all__ = [
     "Interval",
@@ -180,14 +180,27 @@ def classification_report(model: keras.Model, split: Split, classes: Sequence[st
 
 
 def mean_interval(values: Sequence[float] | Array) -> tuple[float, float]:
-    """Mean, and half the width of its 95 % confidence interval by Student's t; NaN for the width of one value."""
+    """Mean, and half the width of its 95 % confidence interval by Student's t; NaN for the width of one value.
+
+    Raises:
+        ValueError: ``values`` is no list ``(n,)`` of one number or more.
+    """
     from scipy import stats
 
-    array = np.asarray(values, dtype=float)
+    array = _numbers("values", values)
+    if array.ndim != 1 or not len(array):
+        raise ValueError(f"values must be a list of one number or more, (n,), got the shape {array.shape}.")
     if len(array) < 2:
         return float(array.mean()), float("nan")
     half = stats.t.ppf(0.975, len(array) - 1) * array.std(ddof=1) / np.sqrt(len(array))
     return float(array.mean()), float(half)
+
+
+def _numbers(name: str, values: Any) -> Array:
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be numbers, got {one_line(repr(values), 80)}.") from None
 
 
 def _check_answers(labels: Array, *predictions: Array) -> tuple[Array, ...]:
@@ -219,6 +232,7 @@ def _bootstrap(
 
     check_share("confidence", confidence)
     check_count("resamples", resamples, least=2)
+    check_seed(seed)
     if method not in ("percentile", "BCa"):
         raise ValueError(f"method must be {nearest_name(method, ('percentile', 'BCa'))}")
     # Without variation BCa divides 0 by 0: the warnings become the error below.
@@ -340,14 +354,17 @@ def calibration(labels: Array, probabilities: Array, *, bins: int = 15) -> pd.Da
         empty.
 
     Raises:
-        ValueError: Shapes differ, rows do not sum to 1, or ``bins`` is below 1.
+        ValueError: Shapes differ, rows do not sum to 1, a label is no class, or ``bins`` is below 1.
     """
-    y, p = np.asarray(labels), np.asarray(probabilities, dtype=np.float64)
+    y, p = np.asarray(labels), _numbers("probabilities", probabilities)
     check_count("bins", bins)
     if y.ndim != 1 or p.ndim != 2 or len(y) != len(p) or len(y) == 0:
         raise ValueError(f"labels must be (n,) and probabilities (n, classes), got {y.shape} and {p.shape}.")
     if not (np.all(p >= 0) and np.allclose(p.sum(axis=1), 1, atol=1e-3)):
         raise ValueError("probabilities must be 0 or more and sum to 1 for each example; logits need a softmax first.")
+    if y.dtype.kind not in "iub" or y.min() < 0 or y.max() >= p.shape[1]:
+        got = y.dtype if y.dtype.kind not in "iub" else y.min() if y.min() < 0 else y.max()
+        raise ValueError(f"labels must be integers in 0..{p.shape[1] - 1}, one for each column, got {got}.")
     confidence = p.max(axis=1)
     edges = np.linspace(0, 1, bins + 1)
     number = np.clip(np.digitize(confidence, edges, right=True) - 1, 0, bins - 1)
@@ -363,7 +380,12 @@ def calibration_error(table: pd.DataFrame) -> float:
 
     ``table`` is what :func:`calibration` returned. Even a perfectly calibrated model has an error above 0, since each
     bin holds few examples; more bins make it larger (Guo et al., 2017, arXiv:1706.04599).
+
+    Raises:
+        ValueError: ``table`` is something else.
     """
+    if not isinstance(table, pd.DataFrame) or not {"count", "accuracy", "confidence"} <= set(table):
+        raise ValueError(f"table must be what calibration returned, got {type(table).__name__}.")
     share = table["count"] / table["count"].sum()
     return float((share * (table["accuracy"] - table["confidence"]).abs()).sum())
 

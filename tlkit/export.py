@@ -37,6 +37,7 @@ from tlkit.audit.graph import has_graph, last_operations, placed_layers
 from tlkit.backbones import Backbone
 from tlkit.domains import Array, Split, check_count
 from tlkit.features import cache_features
+from tlkit.files.paths import check_path
 from tlkit.folders import PictureError, read_picture
 from tlkit.folders.pictures import fit_array, is_picture_name
 from tlkit.heads import join
@@ -125,7 +126,7 @@ def export_model(
     """
     whole = model if isinstance(model, keras.Model) else _joined(model)
     names = _check_classes(classes)
-    target = Path(path)
+    target = check_path("path", path, "a .keras file")
     wanted = _check_formats(formats)
     files = [target.with_suffix(_SUFFIX_OF[kind]) for kind in wanted]
     if target.suffix != ".keras":
@@ -311,7 +312,7 @@ _WRITERS = {"keras": _write_keras, "onnx": _write_onnx, "litert": _write_litert}
 
 
 def _existing(path: str | Path, what: str) -> Path:
-    file = Path(path)
+    file = check_path(what, path, "a .keras file")
     if file.suffix != ".keras" or not file.is_file():
         raise ValueError(f"{what} must be an existing .keras file, got {str(path)!r}.")
     return file
@@ -408,7 +409,9 @@ def find_pictures(sources: Sequence[str | Path]) -> list[Path]:
         ValueError: A source is no file, no folder, and matches nothing; or there is no picture in any.
     """
     found: dict[Path, None] = {}
-    for source in map(Path, sources):
+    if isinstance(sources, (str, Path)) or not hasattr(sources, "__iter__"):
+        raise ValueError(f"pictures must be a list of files, folders or patterns, got {one_line(repr(sources), 80)}.")
+    for source in [check_path("pictures", source) for source in sources]:
         if source.is_dir():
             inside = sorted(path for path in source.rglob("*") if is_picture_name(path.name) and path.is_file())
             found.update(dict.fromkeys(path for path in inside if not _is_hidden(path.relative_to(source))))
@@ -507,7 +510,7 @@ def _ranked(exported: Exported, probabilities: Any, top: int) -> list[dict[str, 
 
 def _sources(exported: Exported, paths: Sequence[str | Path | Array] | Array) -> list[tuple[str, Path | Array]]:
     """Each picture's name and where it is, those in memory at the size that the model takes."""
-    if isinstance(paths, (str, Path)):
+    if isinstance(paths, (str, Path)) or not hasattr(paths, "__iter__"):
         raise ValueError(
             f"paths must be a list of files or pictures, got the one {type(paths).__name__} {str(paths)!r}."
         )
@@ -517,7 +520,7 @@ def _sources(exported: Exported, paths: Sequence[str | Path | Array] | Array) ->
     return [
         (str(place), fit_array(path, (height, width), channels))
         if isinstance(path, np.ndarray)
-        else (str(Path(path)), Path(path))
+        else (str(file := check_path("paths", path, "a picture")), file)
         for place, path in enumerate(paths)
     ]
 

@@ -11,7 +11,7 @@ from tlkit.assets import asset_names, asset_path
 from tlkit.backbones import Backbone
 from tlkit.backbones.efficientnet_lite import FILE, imagenet_classes
 from tlkit.backbones.graph import check_channels_last, check_model
-from tlkit.domains import Array, load_domain
+from tlkit.domains import Array, check_seed, load_domain
 from tlkit.words import nearest_name
 
 __all__ = ["build_head", "join", "load_source_head", "source_classes"]
@@ -45,6 +45,7 @@ def build_head(
         raise ValueError(f"dropout must be in [0, 1), got {dropout}.")
     if any(width < 1 for width in hidden):
         raise ValueError(f"hidden widths must be 1 or more, got {tuple(hidden)}.")
+    check_seed(seed)
     check_channels_last()
     feature_shape = backbone.model.output_shape[1:]
     if len(feature_shape) not in (1, 3):

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from tlkit.domains import Array, Domain, Split
+from tlkit.domains import Array, Domain, Split, check_seed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,6 +71,7 @@ def plot_examples(
     for name, value in (("columns", columns), ("rows", rows)):
         if value < 1:
             raise ValueError(f"{name} must be 1 or more, got {value}.")
+    check_seed(seed)
     split = domain.train if isinstance(domain, Domain) else domain
     rng = np.random.default_rng(seed)
     labels = np.unique(split.y)[:columns]

@@ -19,7 +19,7 @@ from tlkit._keras import keras, tf
 from tlkit._steps import OneDevice, TaskSteps
 from tlkit.backbones import Backbone
 from tlkit.backbones.graph import check_model
-from tlkit.domains import Array, Split, check_count, check_rate
+from tlkit.domains import Array, Split, check_count, check_rate, check_seed
 from tlkit.features import check_shape, check_tokens
 from tlkit.freezing import OneAtATime, freeze_to, unfreeze
 from tlkit.heads import build_head, join
@@ -289,7 +289,7 @@ def mask_tokens(
         ValueError: An argument is out of range.
     """
     _check_masking(ids, mask_id, vocabulary, share)
-    check_count("seed", seed, least=0)
+    check_seed(seed)
     random = tf.random.Generator.from_seed(seed)
     hidden, asked = _hide(tf.convert_to_tensor(ids), mask_id, vocabulary, share, special, random)
     return hidden.numpy(), asked.numpy()
@@ -352,7 +352,7 @@ def pretrain_masked(
     _check_masking(ids, mask_id, vocabulary, share)
     check_tokens(encoder, ids)
     _check_options(epochs, learning_rate, options)
-    start = keras.initializers.GlorotUniform(seed=options.seed)
+    start = keras.initializers.GlorotUniform(seed=int(options.seed))
     words = keras.layers.Dense(vocabulary, kernel_initializer=start, name="words_out")
     model = keras.Model(encoder.input, words(vectors))
     random = tf.random.Generator.from_seed(options.seed)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tlkit._keras import keras
-from tlkit.domains import Array, Split
+from tlkit.domains import Array, Split, check_count
 from tlkit.features import check_shape, pool_features
 
 __all__ = ["few_shot_curve", "fit_probe", "linear_probe", "logistic_regression", "probe_classes"]
@@ -127,11 +127,14 @@ def few_shot_curve(
     Raises:
         ValueError: A pool has too few examples of a class.
     """
+    if isinstance(seeds, (int, np.integer)):
+        check_count("seeds", seeds)
+        seeds = range(seeds)
     draws = [
         (method, k, seed, pool.take(k, seed=seed), test)
         for method, (pool, test) in representations.items()
         for k in per_class
-        for seed in (range(seeds) if isinstance(seeds, int) else seeds)
+        for seed in seeds
     ]
     rows = [(method, k, len(few), seed, linear_probe(few, test)) for method, k, seed, few, test in draws]
     return pd.DataFrame(rows, columns=["method", "per_class", "labels", "seed", "accuracy"])

@@ -19,6 +19,7 @@ import numpy as np
 from tlkit import files
 from tlkit.domains import Array, Domain, Split, check_count, check_rate
 from tlkit.files import Collection, PinnedFolder, github_archive
+from tlkit.files.paths import check_path
 from tlkit.words import nearest_name, printable, reason
 
 __all__ = [
@@ -43,6 +44,8 @@ LOUD_DB = 30.0  # a sound begins and ends where it is less than this below its l
 RANGE_DB = 50.0  # from black to white
 
 MAX_SECONDS, MAX_RATE, MAX_CHANNELS = 60, 192_000, 8
+MAX_SAMPLE = 1e150  # its square, summed over a window, is still a number
+MAX_FRAMES = MAX_SECONDS * RATE // HOP  # no sound that is read has more windows
 
 _NAME = "free-spoken-digit-dataset"
 SPEECH = Collection(
@@ -81,7 +84,7 @@ def read_sound(path: str | Path) -> tuple[Array, int]:
         SoundError: The file is absent, no WAV file of 8, 16, 24 or 32 bits, empty, or past a limit: 60 s, 192 kHz, 8
             channels. Nothing past the limit is read.
     """
-    path = Path(path)
+    path = check_path("path", path, "a WAV file")
     try:
         with wave.open(str(path), "rb") as file:
             channels, width, rate = file.getnchannels(), file.getsampwidth(), file.getframerate()
@@ -92,7 +95,8 @@ def read_sound(path: str | Path) -> tuple[Array, int]:
     except SoundError:
         raise
     except (wave.Error, EOFError, OSError, RuntimeError, ValueError) as error:
-        raise SoundError(path, reason(error, 100)) from error
+        why = "empty file" if path.is_file() and not path.stat().st_size else reason(error, 100)
+        raise SoundError(path, "it ends too early" if why == "EOFError" else why) from error
     frames = len(content) // (channels * width)
     if not 0 < frames <= MAX_SECONDS * rate:
         raise SoundError(path, f"more than {MAX_SECONDS} s" if frames else "no sample")
@@ -143,7 +147,7 @@ def power_spectrogram(samples: Array, rate: int) -> Array:
     """How strong each frequency is in windows of 25 ms (Hann), one every 10 ms.
 
     Args:
-        samples: ``(n,)``, finite; what is shorter than a window is filled up with zeros.
+        samples: ``(n,)``, -1e150 to 1e150; what is shorter than a window is filled up with zeros.
         rate: Samples per second; other rates than 8000 are resampled.
 
     Returns:
@@ -151,7 +155,7 @@ def power_spectrogram(samples: Array, rate: int) -> Array:
         (Parseval): rows 0 and 256, and twice the others, add up to 512 times the sum of its squared samples.
 
     Raises:
-        ValueError: Samples of another shape, not finite or none at all, or a rate that is no number above 0.
+        ValueError: Samples of another shape, too large, not finite or none at all, or a rate that is no number above 0.
     """
     from scipy.signal import get_window, resample_poly
 
@@ -162,6 +166,8 @@ def power_spectrogram(samples: Array, rate: int) -> Array:
     if rate != int(rate) or rate > MAX_RATE:
         raise ValueError(f"rate must be a whole number of samples per second, {MAX_RATE} at most, got {rate}.")
     samples = samples.astype(np.float64)
+    if (largest := np.abs(samples).max()) > MAX_SAMPLE:
+        raise ValueError(f"samples must be in -{MAX_SAMPLE:g}..{MAX_SAMPLE:g}, got one of size {largest:g}.")
     if rate != RATE:
         common = math.gcd(int(rate), RATE)
         samples = resample_poly(samples, RATE // common, int(rate) // common)
@@ -197,9 +203,11 @@ def sound_picture(samples: Array, rate: int, *, bands: int = BANDS, frames: int 
         ``(bands, frames, 1)`` ``uint8``, row 0 the highest band: 255 is the loudest cell, 0 is 50 dB or more below it.
 
     Raises:
-        ValueError: As in :func:`log_mel`, or ``frames`` is below 2.
+        ValueError: As in :func:`log_mel`, or ``frames`` is not in 2..6000.
     """
     check_count("frames", frames, least=2)
+    if frames > MAX_FRAMES:
+        raise ValueError(f"frames must be in 2..{MAX_FRAMES}, got {frames}.")
     level = log_mel(samples, rate, bands=bands)
     power = 10 * np.log10((10 ** (level / 10)).sum(axis=0))
     loud = np.flatnonzero(power > power.max() - LOUD_DB)

@@ -17,7 +17,7 @@ from tlkit._keras.graph import all_layers, not_finite
 from tlkit._steps import Mirrored, OneDevice, Steps, interrupts_held, mirrored_strategy, run_epochs
 from tlkit.backbones import Backbone
 from tlkit.backbones.graph import check_model
-from tlkit.domains import Split, check_count, check_rate, check_split
+from tlkit.domains import Split, check_count, check_rate, check_seed, check_split
 from tlkit.features import cache_features, check_labels, check_shape, split_at
 from tlkit.files.store import MAX_BYTES
 from tlkit.freezing import OneAtATime, freeze_to
@@ -52,7 +52,7 @@ class FitOptions:
 
     def __post_init__(self) -> None:
         check_count("batch_size", self.batch_size)
-        check_count("seed", self.seed, least=0)
+        check_seed(self.seed)
         if not isinstance(self.callbacks, (list, tuple)):
             raise ValueError(f"callbacks must be a list of Keras callbacks, got {type(self.callbacks).__name__}.")
         for callback in self.callbacks:

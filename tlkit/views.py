@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tlkit._keras import keras, tf
-from tlkit.domains import Array, check_count
+from tlkit.domains import Array, check_seed
 
 __all__ = ["Views", "check_images", "draw_views", "random_views"]
 
@@ -71,7 +71,7 @@ def random_views(images: Array, views: Views | None = None, *, seed: int = 0) ->
         ValueError: ``images`` has another shape, or ``seed`` is negative.
     """
     check_images(images)
-    check_count("seed", seed, least=0)
+    check_seed(seed)
     drawn: Array = draw_views(
         tf.convert_to_tensor(images), views or Views(), tf.random.Generator.from_seed(seed)
     ).numpy()

@@ -17,6 +17,7 @@ import numpy as np
 from tlkit._keras import keras
 from tlkit.assets import asset_path
 from tlkit.backbones.applications import to_rgb_of_size
+from tlkit.domains import check_seed
 
 __all__ = ["EFFICIENTNET_LITE0_STAGE_ENDS", "efficientnet_lite0", "imagenet_classes", "load_efficientnet_lite0"]
 
@@ -70,7 +71,11 @@ def efficientnet_lite0(
     Returns:
         A model from pixels ``(n, h, w, c)`` in 0..255 to ``(n, h / 32, w / 32, 1280)``, rounded up, or to logits
         ``(n, 1000)``.
+
+    Raises:
+        ValueError: ``seed`` is out of range.
     """
+    check_seed(seed)
     seeds = iter(np.random.SeedSequence(seed).generate_state(64).tolist())
     image = keras.Input(input_shape, name="image")
     x: Any = to_rgb_of_size(image, image_size)

@@ -18,6 +18,8 @@ from tlkit.backbones.efficientnet_lite import (
 )
 from tlkit.backbones.graph import check_channels_last, maker
 from tlkit.backbones.weights import draw_weights, load_weights
+from tlkit.domains import check_seed
+from tlkit.files.paths import check_path
 from tlkit.words import nearest_name
 
 __all__ = ["load_backbone", "small_resnet"]
@@ -53,7 +55,11 @@ def small_resnet(
 
     Returns:
         A model from ``(n, h, w, c)`` pixels in 0..255 to ``(n, h', w', widths[-1])``.
+
+    Raises:
+        ValueError: ``seed`` is out of range.
     """
+    check_seed(seed)
     seeds = np.random.SeedSequence(seed).generate_state(3 * len(widths) + 1).tolist()
 
     def conv_bn(x: Any, width: int, kernel: int, strides: int, part: str) -> Any:
@@ -199,6 +205,7 @@ def load_backbone(
     """
     if name not in _WEIGHTS_BY_NAME:
         raise ValueError(f"backbone must be {nearest_name(name, _WEIGHTS_BY_NAME)}")
+    check_seed(seed)
     check_channels_last()
     native, smallest = (28, 8) if name.startswith("resnet_") else (224, 32)
     native = VOICES_SIZE if name == _RESNET_VOICES else native
@@ -208,6 +215,8 @@ def load_backbone(
     if input_shape is not None and (len(input_shape) != 3 or min(input_shape) < 1 or input_shape[-1] not in (1, 3)):
         raise ValueError(f"input_shape must be (height, width, channels) with 1 or 3 channels, got {input_shape}.")
     known = _WEIGHTS_BY_NAME[name]
+    if weights is not None:
+        check_path("weights", weights, "a weights file")
     if weights == "pretrained":
         weights = known
     elif isinstance(weights, str) and weights != known and not _looks_like_a_path(weights):

@@ -8,6 +8,7 @@ import numpy as np
 
 from tlkit._keras import keras
 from tlkit._keras.graph import all_layers
+from tlkit.domains import check_seed
 
 __all__ = ["draw_weights", "load_weights"]
 
@@ -24,7 +25,11 @@ def draw_weights(model: keras.Model, seed: int) -> None:
 
     Args:
         seed: 0 or more.
+
+    Raises:
+        ValueError: ``seed`` is out of range.
     """
+    check_seed(seed)
     layers = all_layers(model)
     drawn = [found for layer in layers for found in _drawn_weights(layer)]
     states = np.random.SeedSequence(seed).generate_state(len(drawn)).tolist()

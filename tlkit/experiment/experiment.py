@@ -21,7 +21,7 @@ from tlkit._steps import OneDevice, descend, interrupts_held, run_epochs
 from tlkit.audit.moved import watch
 from tlkit.backbones import Backbone, draw_weights, layers_up_to, stage_layers
 from tlkit.backbones.graph import check_model, copying
-from tlkit.domains import Domain, DomainPair, Split, check_count, check_rate
+from tlkit.domains import Domain, DomainPair, Split, check_count, check_rate, check_seed
 from tlkit.evaluation import accuracy, predict_classes
 from tlkit.experiment.script import keras_script, write_script
 from tlkit.experiment.settings import BATCH_SIZE, Baselines, Run, Settings, StageInfo
@@ -37,6 +37,7 @@ from tlkit.features import (
     split_at,
     without_padding,
 )
+from tlkit.files.paths import check_path
 from tlkit.files.store import array_digest
 from tlkit.freezing import OneAtATime, check_names, freeze_layers, is_batchnorm, trainable_layers, unfreeze
 from tlkit.heads import build_head, join, load_source_head, source_classes
@@ -110,6 +111,7 @@ class Experiment:
     """
 
     def __init__(self, pair: DomainPair | Domain, backbone: Backbone, *, seed: int = 0) -> None:
+        check_seed(seed)
         self.source: Domain | None = None if isinstance(pair, Domain) else pair.source
         self.target: Domain = pair if isinstance(pair, Domain) else pair.target
         for domain in (self.source, self.target):
@@ -215,6 +217,7 @@ class Experiment:
             raise ValueError(f"per_class must be in 1..{self.most_per_class}, got {settings.per_class}.")
         for name in ("head_rate", "base_rate"):
             check_rate(name, getattr(settings, name))
+        check_seed(self.seed_of(settings))
 
     def seed_of(self, settings: Settings) -> int:
         """What a run of these settings draws by."""
@@ -326,8 +329,9 @@ class Experiment:
             self._reset(seed)
 
     def _reset(self, seed: int | None) -> None:
+        head = self.new_head(self.seed if seed is None else seed)
         self.backbone.model.set_weights(self._pretrained)
-        self.head.set_weights(self.new_head(self.seed if seed is None else seed).get_weights())
+        self.head.set_weights(head.get_weights())
 
     def _alone(self) -> OneAtATime:
         return OneAtATime(self.backbone.name, [*self.backbone.model.weights, *self.head.weights])
@@ -638,7 +642,7 @@ class Experiment:
         Raises:
             ValueError: As from :meth:`to_keras`.
         """
-        return write_script(self, run, Path(folder))
+        return write_script(self, run, check_path("folder", folder, "a folder"))
 
     # Tables ---------------------------------------------------------------------------------------------------------
 

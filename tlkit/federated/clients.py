@@ -6,7 +6,16 @@ import functools
 
 import numpy as np
 
-from tlkit.domains import Domain, Split, blend_into_photographs, check_count, check_rate, check_split, load_domain
+from tlkit.domains import (
+    Domain,
+    Split,
+    blend_into_photographs,
+    check_count,
+    check_rate,
+    check_seed,
+    check_split,
+    load_domain,
+)
 from tlkit.words import nearest_name
 
 __all__ = ["HANDS", "deal", "hand"]
@@ -63,6 +72,7 @@ def deal(split: Split, clients: int, concentration: float, *, seed: int, least: 
     check_count("clients", clients)
     check_rate("concentration", concentration)
     check_count("least", least)
+    check_seed(seed)
     rng = np.random.default_rng(seed)
     for _ in range(1000):
         of_client: list[list[int]] = [[] for _ in range(clients)]

@@ -14,7 +14,7 @@ from tlkit._keras.graph import all_layers
 from tlkit._keras.tracing import graph_of
 from tlkit._steps import descend
 from tlkit.backbones import Backbone, load_backbone
-from tlkit.domains import Array, Split, check_count, check_not_negative, check_rate
+from tlkit.domains import Array, Split, check_count, check_not_negative, check_rate, check_seed
 from tlkit.efficient import add_lora
 from tlkit.features import cache_features, pool_features
 from tlkit.freezing import OneAtATime, freeze_to, is_batchnorm
@@ -73,7 +73,7 @@ class Plan:
                 raise ValueError(f"{name} must be {nearest_name(getattr(self, name), allowed)}")
         for name in ("epochs", "batch_size", "rank"):
             check_count(name, getattr(self, name))
-        check_count("seed", self.seed, least=0)
+        check_seed(self.seed)
         check_rate("learning_rate", self.learning_rate)
         check_not_negative("mu", self.mu)
         if self.batchnorm != "held" and self.share != "all":

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import IO
 
 from tlkit.files.hashes import sha256
+from tlkit.files.paths import check_path
 from tlkit.files.trees import BROKEN, PinnedFolder, difference, places, stamp, unpack
 from tlkit.words import reason
 
@@ -207,18 +208,19 @@ def fetch(
         ValueError: ``source`` does not exist, or lacks something that is still missing.
         OSError: The folder cannot be written, or the disk is full.
     """
+    given = None if source is None else check_path("source", source, "a folder or archive")
     folder = data_folder(collection)
     wanted = _left(collection.files, folder)
-    if source is not None and not Path(source).exists():
-        raise ValueError(f"--from must name an existing folder or archive, got {str(source)!r}.")
+    if given is not None and not given.exists():
+        raise ValueError(f"--from must name an existing folder or archive, got {str(given)!r}.")
     if not wanted:
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with tempfile.TemporaryDirectory(prefix="fetching-", dir=folder) as name:  # one file system: one step renames
             run = _Fetch(folder, Path(name), report, progress, {})
-            if source is not None:
-                _from_path(Path(source), wanted, run)
+            if given is not None:
+                _from_path(given, wanted, run)
             else:
                 _from_network(wanted, run)
     except OSError as error:

@@ -33,6 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tlkit.files.hashes import sha256
+from tlkit.files.paths import check_path
 
 __all__ = ["Parts", "Store", "StoreEntry", "array_digest", "drop_pages", "open_store", "user_store"]
 
@@ -62,8 +63,12 @@ MAX_BYTES = 256 * 2**20  # an array above this is streamed to disk and read back
 
 
 def open_store(cache_dir: str | Path | None) -> Store:
-    """The store in ``cache_dir``, or the user's when it is ``None``."""
-    return user_store() if cache_dir is None else Store(Path(cache_dir))
+    """The store in ``cache_dir``, or the user's when it is ``None``.
+
+    Raises:
+        ValueError: ``cache_dir`` is no path.
+    """
+    return user_store() if cache_dir is None else Store(check_path("cache_dir", cache_dir, "a folder"))
 
 
 def user_store() -> Store:

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from tlkit.files.paths import check_path
 from tlkit.folders.pictures import is_picture_name
 from tlkit.words import is_text
 
@@ -48,7 +49,7 @@ def list_folder(path: str | Path) -> Listing:
     Raises:
         ValueError: There is no such folder.
     """
-    root = Path(path)
+    root = check_path("path", path, "a folder with one subfolder per class")
     if not root.is_dir():
         raise ValueError(f"path must be a folder with one subfolder per class, got {str(root)!r}.")
     inside = _real(root)

@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from tlkit._bar import progress_bar
-from tlkit.domains import Array, Domain, Split, check_share
+from tlkit.domains import Array, Domain, Split, check_seed, check_share
 from tlkit.files.store import MAX_BYTES, Store, open_store
 from tlkit.folders.groups import Groups, name_groups, split_groups
 from tlkit.folders.listing import NO_TEXT, OUTSIDE, Listing, list_folder
-from tlkit.folders.pictures import READING, PictureError, check_pixels, read_picture
+from tlkit.folders.pictures import READING, UNREAD_SUFFIXES, PictureError, check_pixels, read_picture
 from tlkit.words import printable, some_of
 
-__all__ = ["in_one_array", "load_folder", "passing", "picture_shape", "split_files", "stamps"]
+__all__ = ["in_one_array", "load_folder", "passing", "picture_shape", "split_files", "stamps", "warn_left_out"]
 
 _NAMED = 10  # files that a warning names
 
@@ -39,8 +39,9 @@ def load_folder(
     r"""A domain from the learner's own images: one folder per class, whose name is the class.
 
     Images (PNG, JPEG, BMP, GIF, WebP) are turned upright by their EXIF mark, cropped around the centre to the aspect
-    ratio of ``image_size`` and scaled; see :func:`tlkit.folders.read_picture`. Links that lead out of the folder are
-    not followed, with a warning. :func:`tlkit.folders.inspect_folder` says what else is in the folder.
+    ratio of ``image_size`` and scaled; see :func:`tlkit.folders.read_picture`. Links that lead out of the folder and
+    pictures of other formats, such as TIFF, are left out, with a warning. :func:`tlkit.folders.inspect_folder` says
+    what else is in the folder.
 
     The split is stratified: each class gives ``test_fraction`` of its images, at least one, to the test part. Where
     several images show the same thing (a patient, a leaf, a scene of a film), a split image by image has seen the
@@ -73,6 +74,7 @@ def load_folder(
     """
     shape = picture_shape(image_size, channels)
     check_share("test_fraction", test_fraction)
+    check_seed(seed)
     listing = list_folder(path)
     for name in (name for name, reason in listing.ignored.items() if reason == NO_TEXT):
         raise ValueError(f"a class folder must have a name that is text in UTF-8, got {printable(name)!r}: rename it.")
@@ -80,7 +82,7 @@ def load_folder(
         names = ", ".join(map(repr, listing.classes)) or "none"
         raise ValueError(f"{listing.root} must hold two or more class folders, got {names}.")
     _check_counts(listing, {})
-    _warn([name for name, reason in listing.ignored.items() if reason == OUTSIDE], "links out of the folder")
+    warn_left_out(listing)
 
     files = listing.files()
     group_of = None if groups is None else dict(zip(files, name_groups(groups, files, listing), strict=True))
@@ -140,9 +142,19 @@ def _check_counts(listing: Listing, skipped: dict[Path, str]) -> None:
         )
 
 
-def _warn(names: Sequence[str], what: str) -> None:
+def warn_left_out(listing: Listing) -> None:
+    """Name what looks as if it were meant: links out of the folder, and pictures of formats that are not read."""
+    reasons = {
+        "links out of the folder": (OUTSIDE,),
+        "pictures that are not PNG, JPEG, BMP, GIF or WebP": tuple(f"({suffix})" for suffix in UNREAD_SUFFIXES),
+    }
+    for what, ends in reasons.items():
+        _warn([name for name, reason in listing.ignored.items() if reason.endswith(ends)], what, stacklevel=4)
+
+
+def _warn(names: Sequence[str], what: str, stacklevel: int = 3) -> None:
     if names:
-        warnings.warn(f"{len(names)} {what} left out: {printable(some_of(names, _NAMED))}", stacklevel=3)
+        warnings.warn(f"{len(names)} {what} left out: {printable(some_of(names, _NAMED))}", stacklevel=stacklevel)
 
 
 def split_files(

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from tlkit.domains import Array
+from tlkit.files.paths import check_path
 from tlkit.folders.listing import list_folder
-from tlkit.folders.loading import picture_shape, stamps
+from tlkit.folders.loading import picture_shape, stamps, warn_left_out
 from tlkit.folders.pictures import READING, PictureError, picture_of_bytes, read_picture
 from tlkit.words import must_install, printable
 
@@ -109,7 +110,7 @@ def open_pictures(path: str | Path, *, image_size: int | tuple[int, int], channe
             ``pip install 'tlkit[scale]'``.
     """
     height, width, _ = picture_shape(image_size, channels)
-    root = Path(path)
+    root = check_path("path", path, "a folder with one subfolder per class, or of a .parquet file")
     tables = sorted(root.glob("*.parquet")) if root.is_dir() else [root] if root.suffix == ".parquet" else []
     places: list[Any] = []
     if tables:
@@ -117,6 +118,7 @@ def open_pictures(path: str | Path, *, image_size: int | tuple[int, int], channe
         names, y = _numbered(labels)
     else:
         listing = list_folder(root)
+        warn_left_out(listing)
         places, names = list(listing.files()), list(listing.classes)
         y = np.repeat(np.arange(len(names)), [len(files) for files in listing.classes.values()])
     if not places:

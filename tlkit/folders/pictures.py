@@ -23,6 +23,7 @@ __all__ = [
     "FORMATS",
     "PICTURE_SUFFIXES",
     "READING",
+    "UNREAD_SUFFIXES",
     "PictureError",
     "check_pixels",
     "decode",
@@ -35,6 +36,7 @@ __all__ = [
 # What Pillow may try on a file. It knows forty more formats, among them some that start other programs.
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".webp")
+UNREAD_SUFFIXES = (".avif", ".dcm", ".heic", ".heif", ".jp2", ".svg", ".tif", ".tiff")  # pictures, but not for us
 READING = 2  # raise it when read_picture comes to give other pixels: stored ones are then made anew
 # Until Python 3.14 the filters of warnings are the whole process's: two threads that put them back in the wrong order
 # would leave warnings off for good.

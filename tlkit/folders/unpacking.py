@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tlkit.files.paths import check_path
 from tlkit.folders.pictures import is_picture_name
 from tlkit.words import printable, reason
 
@@ -94,12 +95,14 @@ def unpack_pictures(
             is in use.
         OSError: ``into`` cannot be written.
     """
-    into = Path(into)
+    into = check_path("into", into, "a folder")
+    if not isinstance(source, bytes | memoryview):
+        source = check_path("source", source, "a zip")
     if into.is_symlink() or (into.exists() and (not into.is_dir() or any(into.iterdir()))):
         raise ValueError(f"into must be a new or an empty folder, got {str(into)!r}.")
-    if not isinstance(source, bytes | memoryview) and not Path(source).is_file():
+    if not isinstance(source, bytes | memoryview) and not source.is_file():
         raise ValueError(f"source must be a zip, got {str(source)!r}, which is no file.")
-    with io.BytesIO(source) if isinstance(source, bytes | memoryview) else Path(source).open("rb") as file:
+    with io.BytesIO(source) if isinstance(source, bytes | memoryview) else source.open("rb") as file:
         size = file.seek(0, io.SEEK_END)
         if size > max_bytes:
             raise ValueError(f"the zip must have at most {max_bytes:,} bytes, got {size:,}.")

@@ -15,8 +15,9 @@ import numpy as np
 
 from tlkit._keras import keras
 from tlkit.backbones import Backbone
-from tlkit.domains import Array
+from tlkit.domains import Array, check_seed
 from tlkit.features import check_tokens
+from tlkit.files.paths import check_path
 from tlkit.text.fetching import text_file
 from tlkit.text.tokens import MOST_POSITIONS, VOCABULARY
 from tlkit.words import must_install, nearest_name
@@ -48,8 +49,9 @@ class AddPositions(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no 
     """
 
     def __init__(self, most: int = MOST_POSITIONS, *, seed: int = 0, **keras_arguments: Any) -> None:
+        check_seed(seed)
         super().__init__(**keras_arguments)
-        self.most, self.seed = most, seed
+        self.most, self.seed = most, int(seed)
 
     @property
     def most_positions(self) -> int:
@@ -192,6 +194,7 @@ def small_bert(
         raise ValueError(f"width must be a multiple of heads, and blocks 1 or more, got {width}, {heads} and {blocks}.")
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout must be in [0, 1), got {dropout}.")
+    check_seed(seed)
     seeds = iter(np.random.SeedSequence(seed).generate_state(3 + 9 * blocks).tolist())
     layers = keras.layers
 
@@ -247,7 +250,11 @@ def load_text_backbone(
     """
     if name not in TEXT_BACKBONES:
         raise ValueError(f"text backbone must be {nearest_name(name, TEXT_BACKBONES)}")
-    path = None if weights is None else text_file("model.safetensors") if weights == "pretrained" else Path(weights)
+    check_seed(seed)
+    path = None
+    if weights is not None:
+        path = check_path("weights", weights, "a .safetensors file")
+        path = text_file("model.safetensors") if weights == "pretrained" else path
     stored = None if path is None else _read(path)
     model = small_bert(dropout=dropout, seed=seed, name=name)
     if stored is not None and path is not None:

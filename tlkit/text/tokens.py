@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tlkit.domains import Array, Split
+from tlkit.files.paths import check_path
 from tlkit.text.fetching import text_file
 from tlkit.words import must_install
 
@@ -71,7 +72,7 @@ def tokenize(texts: Sequence[str], *, max_length: int = MAX_LENGTH, tokenizer: s
     known = isinstance(max_length, (int, np.integer)) and not isinstance(max_length, bool)
     if not known or not 3 <= max_length <= MOST_POSITIONS:
         raise ValueError(f"max_length must be an integer in 3..{MOST_POSITIONS}, got {max_length!r}.")
-    own = _tokenizer(None if tokenizer is None else Path(tokenizer))
+    own = _tokenizer(None if tokenizer is None else check_path("tokenizer", tokenizer, "a tokenizer.json"))
     ids: Array = np.zeros((len(texts), max_length), np.int32)
     for row, encoding in zip(ids, own.encode_batch([_encodable(text) for text in texts]), strict=True):
         # Cut here: the tokenizer's own limit is a state, which another thread would change in between.
@@ -112,7 +113,7 @@ def tokens_of(ids: Array, *, tokenizer: str | Path | None = None) -> list[str]:
     outside = row[(row < 0) | (row >= VOCABULARY)]
     if outside.size:
         raise ValueError(f"ids must be in 0..{VOCABULARY - 1}, got {outside[0]}.")
-    own = _tokenizer(None if tokenizer is None else Path(tokenizer))
+    own = _tokenizer(None if tokenizer is None else check_path("tokenizer", tokenizer, "a tokenizer.json"))
     return [str(own.id_to_token(int(number))) for number in row if number]
 
 

@@ -22,7 +22,7 @@ from sklearn.metrics import confusion_matrix
 from tlkit._keras import keras
 from tlkit._keras.graph import calls_of
 from tlkit.backbones import Backbone
-from tlkit.domains import Array, Domain, DomainPair, Split
+from tlkit.domains import Array, Domain, DomainPair, Split, check_seed
 from tlkit.evaluation import predict_probabilities
 from tlkit.explain import grad_cam
 from tlkit.features import cache_features, check_shape, pool_features, split_at
@@ -220,6 +220,7 @@ class DomainCompare(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
     overlay = traitlets.Bool(False)
 
     def __init__(self, pair: DomainPair, models: Mapping[str, keras.Model | Backbone], *, seed: int = 0) -> None:
+        check_seed(seed)
         self.pair = pair
         self._is_text = pair.target.test.is_text
         self._noun = "text" if self._is_text else "image"

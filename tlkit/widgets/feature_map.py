@@ -15,7 +15,7 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from sklearn.manifold import TSNE
 
 from tlkit.backbones import Backbone
-from tlkit.domains import Array, Domain, Split, check_count
+from tlkit.domains import Array, Domain, Split, check_count, check_seed
 from tlkit.features import cache_features, check_shape, pool_features, split_at
 from tlkit.plots import SOURCE_COLOR, TARGET_COLOR
 from tlkit.widgets.page import Page
@@ -70,6 +70,7 @@ class FeatureMap(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no 
         if domain.train.is_text:
             raise ValueError(f"domain must hold images, got texts ({domain.name}).")
         check_shape(backbone.model, domain.train)
+        check_seed(seed)
         check_count("images", images, least=2 * len(domain.classes))
         self.domain, self.backbone, self._seed = domain, backbone, seed
         present = np.bincount(domain.train.y, minlength=len(domain.classes))
@@ -162,7 +163,7 @@ class FeatureMap(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no 
     def _places_at(self, stage: int) -> Array:
         """Of each picture, the middle on the map, ``(n, 2)`` pixels."""
         vectors = self._vectors(stage)
-        made = TSNE(init="random", perplexity=min(15.0, (len(vectors) - 1) / 3), random_state=self._seed)
+        made = TSNE(init="random", perplexity=min(15.0, (len(vectors) - 1) / 3), random_state=self._seed % 2**32)
         flat = made.fit_transform(vectors.astype(np.float32))
         return spread_over(flat, _WIDTH, _HEIGHT, _SIDE / 2 + 4)
 

@@ -23,6 +23,7 @@ from tlkit._keras import keras
 from tlkit.backbones import Backbone
 from tlkit.domains import Domain, DomainPair
 from tlkit.experiment import Baselines, Experiment, Run, Settings
+from tlkit.files.paths import check_path
 from tlkit.widgets.page import Page
 from tlkit.widgets.pictures import Curve, draw_curves, draw_figure, draw_strip
 from tlkit.widgets.runs_table import RUNS_STYLE, RunsTable, epochs_in_words, shown_columns, shown_texts, titles
@@ -381,7 +382,7 @@ class FreezeLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships no t
 
     def to_csv(self, path: str | Path) -> None:
         """Write ``results`` as CSV."""
-        self.results.to_csv(path, index=False)
+        self.results.to_csv(check_path("path", path, "a CSV file"), index=False)
 
     # Guards ---------------------------------------------------------------------------------------------------------
 

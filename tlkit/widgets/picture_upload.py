@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from tlkit.domains import Domain
+from tlkit.files.paths import check_path
 from tlkit.folders import FolderReport, Unpacked, inspect_folder, load_folder, unpack_pictures
 from tlkit.folders.adding import THERE, Contents, NewPicture, add_pictures, contents, no_label, shown_name
 from tlkit.folders.groups import Groups
@@ -117,7 +118,8 @@ class PictureUpload(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
             raise ValueError(f"max_files must be a whole number of 1 or more, got {max_files!r}.")
         if isinstance(max_mb, bool) or not isinstance(max_mb, int | float) or not 0 < max_mb <= 1e9:
             raise ValueError(f"max_mb must be above 0, up to 1e9, got {max_mb!r}.")
-        self._name, self._into = str(into), Path(into).absolute()  # a later chdir does not move it
+        self._into = check_path("into", into, "a folder").absolute()  # a later chdir does not move it
+        self._name = str(into)
         if os.path.lexists(self._into) and not self._into.is_dir():
             raise ValueError(f"into must be a folder, there or not, got {str(into)!r}, which is something else.")
         self._max_files, self._max_bytes = max_files, int(max_mb * _MB)
@@ -178,7 +180,10 @@ class PictureUpload(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets ships 
         if reason := no_label(label):
             raise ValueError(f"label must be the name of a class folder, got {shown_name(label)!r} ({reason}).")
         given = list(pictures)
-        sizes = [len(item[1]) if isinstance(item, tuple) else _size(Path(item)) for item in given]
+        sizes = [
+            len(item[1]) if isinstance(item, tuple) else _size(check_path("pictures", item, "a picture"))
+            for item in given
+        ]
         if sum(sizes) > self._max_bytes:
             raise ValueError(f"the pictures may take at most {self._max_bytes:,} bytes in all, got {sum(sizes):,}.")
         folder = self._begin()
