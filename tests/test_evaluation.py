@@ -13,6 +13,8 @@ from tlkit.domains import DomainPair, Split
 from tlkit.evaluation import (
     PairScores,
     accuracy,
+    calibration,
+    calibration_error,
     classification_report,
     forgetting,
     mean_interval,
@@ -157,6 +159,26 @@ def test_interval_of_one_value() -> None:
     mean, half = mean_interval([0.25])
     assert mean == 0.25
     assert math.isnan(half)
+
+
+@pytest.mark.parametrize("values", [5, None, "a", [], [[1, 2], [3, 4]], ["a", "b"]])
+def test_a_mean_is_of_a_list_of_numbers(values) -> None:
+    with raises_one_line(ValueError, "values must be "):
+        mean_interval(values)
+
+
+@pytest.mark.parametrize(
+    ("labels", "got"), [([0, 2], "2"), ([-1, 0], "-1"), ([0.5, 1.0], "float64"), (["a", "b"], "<U1")]
+)
+def test_labels_of_a_calibration_are_its_columns(labels, got: str) -> None:
+    with raises_one_line(ValueError, "labels must be integers in 0..1", f"got {got}."):
+        calibration(labels, [[0.5, 0.5], [0.1, 0.9]])
+
+
+@pytest.mark.parametrize("table", [None, 5, "", []])
+def test_a_calibration_error_is_of_a_calibration(table) -> None:
+    with raises_one_line(ValueError, "table must be what calibration returned", type(table).__name__):
+        calibration_error(table)
 
 
 def test_toy_features_are_worth_evaluating() -> None:

@@ -16,7 +16,7 @@ from PIL import Image
 from sklearn.model_selection import StratifiedGroupKFold
 
 from tlkit.domains import Domain
-from tlkit.folders import inspect_folder, load_folder, read_picture
+from tlkit.folders import inspect_folder, load_folder, open_pictures, read_picture
 from tlkit.folders.groups import split_groups
 from tlkit.words import printable
 
@@ -332,6 +332,19 @@ def test_an_error_says_what_else_is_in_a_class_without_pictures(folder: Path) ->
     shutil.move(folder / "cat", folder / "train" / "cat")
     with raises_one_line(ValueError, "got 0 in 'train'", "a folder inside a class folder"):
         load_folder(folder, image_size=8)
+
+
+def test_pictures_of_other_formats_are_left_out_with_a_word(folder: Path) -> None:
+    whole = load_folder(folder, image_size=8)  # and this without a warning
+    for name in ("cat/b.tif", "dog/a.TIFF", "dog/notes.txt", "dog/._a.tif"):
+        (folder / name).write_bytes((folder / "cat" / "00.png").read_bytes())
+    for load in (load_folder, open_pictures):
+        with pytest.warns(
+            UserWarning, match=r"^2 pictures that are not PNG.* left out: cat/b\.tif, dog/a\.TIFF$"
+        ) as said:
+            pictures = load(folder, image_size=8)
+        assert Path(said[0].filename) == Path(__file__)  # the line that called it
+    assert len(pictures) == len(whole.train) + len(whole.test)
 
 
 # Groups

@@ -166,6 +166,7 @@ def test_a_sound_shorter_than_a_window_has_a_picture() -> None:
         (np.zeros((5, 2)), 8_000, ("(n,)", "(5, 2)")),
         (np.array([0.0, np.nan]), 8_000, ("finite",)),
         (np.array(["a"]), 8_000, ("finite numbers", "<U1")),
+        (np.linspace(-1e300, 1e300, 500), 8_000, ("samples must be in -1e+150..1e+150", "1e+300")),
         (np.ones(500), 0, ("rate must be above 0",)),
         (np.ones(500), float("nan"), ("rate must be above 0",)),
         (np.ones(500), 8_000.5, ("whole number", "8000.5")),
@@ -177,7 +178,7 @@ def test_what_is_no_sound_is_one_line(samples: Array, rate: float, fragments: tu
         sound_picture(samples, rate)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("sizes", [{"bands": 0}, {"bands": 65}, {"frames": 1}])
+@pytest.mark.parametrize("sizes", [{"bands": 0}, {"bands": 65}, {"frames": 1}, {"frames": 10**6}])
 def test_a_bad_size_is_one_line(sizes: dict[str, int]) -> None:
     with raises_one_line(ValueError, *sizes):
         sound_picture(chirp(), 8_000, **sizes)
@@ -243,6 +244,22 @@ def test_a_broken_file_is_one_line(kind: str, tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(BROKEN[kind])
     with raises_one_line(SoundError, "WAV", "a.wav"):
         read_sound(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize(
+    ("content", "why"), [(b"", "empty file"), (header()[:30], "it ends"), (header(data=b""), "no")]
+)
+def test_an_empty_file_is_called_so(content: bytes, why: str, tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(content)
+    with raises_one_line(SoundError, f"a.wav' ({why}"):
+        read_sound(tmp_path / "a.wav")
+
+
+def test_a_sound_as_large_as_is_allowed_has_the_picture_of_a_soft_one() -> None:
+    samples = tone(1000, 0.3)
+    samples = samples / np.abs(samples).max()
+    large, soft = (sound_picture(size * samples, 8_000, frames=speech.MAX_FRAMES) for size in (speech.MAX_SAMPLE, 1.0))
+    np.testing.assert_allclose(large.astype(int), soft.astype(int), atol=1)  # a grey may be rounded the other way
 
 
 @pytest.mark.parametrize("name", ["nowhere.wav", "."])

@@ -39,15 +39,16 @@ def letter_counts(texts: Sequence[str], *, width: int = 2048) -> Array:
         ``(n, width)`` ``float32``, of length 1; zeros for a text without letters.
 
     Raises:
-        ValueError: ``texts`` is one string, holds something else than strings, or ``width`` is out of range.
+        ValueError: ``texts`` is one string or none, holds something else than strings, or ``width`` is out of range.
     """
     check_count("width", width)
-    if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+    listed = [] if isinstance(texts, str) or not hasattr(texts, "__iter__") else list(texts)
+    if not listed or not all(isinstance(text, str) for text in listed):
         raise ValueError(f"texts must be a list of strings, got {one_line(repr(texts), 80)}.")
     counts = HashingVectorizer(
         analyzer="char_wb", ngram_range=_PIECES, n_features=width, alternate_sign=False, dtype=np.float32
     )
-    return np.asarray(counts.transform([text[:_LONGEST] for text in texts]).toarray())
+    return np.asarray(counts.transform([text[:_LONGEST] for text in listed]).toarray())
 
 
 def build_tower(

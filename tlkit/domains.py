@@ -217,6 +217,7 @@ class Domain:
                 raise ValueError(f"the name of a class must be text, got {printable(name)!r}, in which bytes are none.")
         others = {"test": self.test} | ({} if self.validation is None else {"validation": self.validation})
         for part, split in {"train": self.train, **others}.items():
+            check_split(part, split)
             if split.x.dtype not in (np.uint8, np.int32):
                 raise TypeError(f"{part} images must be uint8 in 0..255 (or texts int32 ids), got {split.x.dtype}.")
             if split.y.max() >= len(self.classes):

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from tlkit._keras import keras, tf
-from tlkit.backbones import Backbone
+from tlkit.backbones import Backbone, check_backbone
+from tlkit.backbones.graph import check_model
 from tlkit.domains import Array, Split
 from tlkit.features import check_shape, split_at
 
@@ -50,6 +51,8 @@ def grad_cam(
         ValueError: A backbone that takes no images, a stage without a feature map, a class that the head has no logit
             for, another image shape, or a head for other features.
     """
+    check_backbone(backbone)
+    check_model(head)
     stage = backbone.n_stages if stage is None else stage
     backbone.check_stage(stage)
     if len(backbone.model.input_shape) != 4:

@@ -35,6 +35,7 @@ from tlkit._keras.graph import not_finite
 from tlkit._keras.start import start_up_lines_dropped
 from tlkit.audit.graph import has_graph, last_operations, placed_layers
 from tlkit.backbones import Backbone
+from tlkit.backbones.graph import name_in_graphs
 from tlkit.domains import Array, Split, check_count
 from tlkit.features import cache_features
 from tlkit.files.paths import check_path
@@ -221,7 +222,7 @@ def _with_probabilities(model: keras.Model, classes: list[str]) -> keras.Model:
     x = model.outputs[0]
     if ending != "softmax":
         x = keras.layers.Softmax(dtype="float32", name="probabilities")(x)
-    return keras.Model(model.inputs[0], x, name=model.name)
+    return keras.Model(model.inputs[0], x, name=name_in_graphs(model.name))
 
 
 def _takes_texts(model: keras.Model) -> bool:
@@ -449,6 +450,7 @@ def predict_images(exported: Exported, paths: Sequence[str | Path | Array] | Arr
         ValueError: ``top`` is below 1, the model takes texts, or an array is no picture.
     """
     check_count("top", top)
+    _check_exported(exported)
     if exported.is_text:
         raise ValueError(f"exported must take images, got {exported.name!r}, which takes texts: predict_texts.")
     rows: list[dict[str, Any]] = []
@@ -483,6 +485,7 @@ def predict_texts(
         tlkit.text.NotFetchedError: The tokenizer was not fetched.
     """
     check_count("top", top)
+    _check_exported(exported)
     if not exported.is_text:
         raise ValueError(f"exported must take texts, got {exported.name!r}, which takes images: predict_images.")
     ids = tokenize(texts, max_length=max_length)
@@ -497,6 +500,11 @@ def predict_texts(
         for likely in _ranked(exported, found, top)
     ]
     return pd.DataFrame(rows, columns=["text", "rank", "class", "probability"])
+
+
+def _check_exported(exported: object) -> None:
+    if not isinstance(exported, Exported):
+        raise ValueError(f"exported must be what load_exported gave, got {type(exported).__name__}.")
 
 
 def _ranked(exported: Exported, probabilities: Any, top: int) -> list[dict[str, Any]]:

@@ -8,10 +8,10 @@ import numpy as np
 
 from tlkit._keras import keras
 from tlkit.assets import asset_names, asset_path
-from tlkit.backbones import Backbone
+from tlkit.backbones import Backbone, check_backbone
 from tlkit.backbones.efficientnet_lite import FILE, imagenet_classes
-from tlkit.backbones.graph import check_channels_last, check_model
-from tlkit.domains import Array, check_seed, load_domain
+from tlkit.backbones.graph import check_channels_last, check_model, name_in_graphs
+from tlkit.domains import Array, check_count, check_seed, load_domain
 from tlkit.words import nearest_name
 
 __all__ = ["build_head", "join", "load_source_head", "source_classes"]
@@ -39,8 +39,8 @@ def build_head(
     Raises:
         ValueError: An argument is out of range, or the backbone ends in neither a feature map nor vectors.
     """
-    if n_classes < 2:
-        raise ValueError(f"n_classes must be 2 or more, got {n_classes}.")
+    check_backbone(backbone)
+    check_count("n_classes", n_classes, least=2)
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout must be in [0, 1), got {dropout}.")
     if any(width < 1 for width in hidden):
@@ -82,7 +82,7 @@ def join(core: keras.Model, head: keras.Model) -> keras.Model:
     check_model(head)
     if core.output_shape[1:] != head.input_shape[1:]:
         raise ValueError(f"head must take {core.output_shape[1:]}, what the core gives, got {head.input_shape[1:]}.")
-    return keras.Model(core.inputs[0], head(core.outputs[0]), name=f"{core.name}_{head.name}")
+    return keras.Model(core.inputs[0], head(core.outputs[0]), name=name_in_graphs(f"{core.name}_{head.name}"))
 
 
 def source_classes(backbone: Backbone) -> tuple[str, ...]:
@@ -94,6 +94,7 @@ def source_classes(backbone: Backbone) -> tuple[str, ...]:
     Raises:
         ValueError: No head is bundled for the backbone.
     """
+    check_backbone(backbone)
     if backbone.name == _IMAGENET:
         return imagenet_classes()
     if f"{backbone.name}{_HEAD_FILE}" not in asset_names():

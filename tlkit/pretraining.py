@@ -17,7 +17,7 @@ import pandas as pd
 
 from tlkit._keras import keras, tf
 from tlkit._steps import OneDevice, TaskSteps
-from tlkit.backbones import Backbone
+from tlkit.backbones import Backbone, check_backbone
 from tlkit.backbones.graph import check_model
 from tlkit.domains import Array, Split, check_count, check_rate, check_seed
 from tlkit.features import check_shape, check_tokens
@@ -397,8 +397,7 @@ def _check_options(epochs: int, learning_rate: float, options: FitOptions) -> No
 
 
 def _check_training(backbone: Backbone, images: Array, epochs: int, learning_rate: float, options: FitOptions) -> None:
-    if not isinstance(backbone, Backbone):
-        raise ValueError(f"backbone must be a Backbone, got {type(backbone).__name__}: wrap_backbone makes one.")
+    check_backbone(backbone)
     check_images(images)
     if len(images) < 2:
         raise ValueError(f"images must be 2 or more, got {len(images)}.")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tlkit._keras import keras
-from tlkit.domains import Array, Split, check_count
+from tlkit.domains import Array, Split, check_count, check_split
 from tlkit.features import check_shape, pool_features
 
 __all__ = ["few_shot_curve", "fit_probe", "linear_probe", "logistic_regression", "probe_classes"]
@@ -81,6 +81,8 @@ def probe_classes(train: Split, test: Split) -> Array:
     good as words on all four bundled text domains (measured: 0.01 below to 0.02 above, five draws). Vocabulary and
     document counts come from ``train``.
     """
+    check_split("train", train)
+    check_split("test", test)
     if not train.is_text:
         kernel, bias = logistic_regression(train)
         return np.asarray((pool_features(test) @ kernel + bias).argmax(axis=1))
@@ -125,9 +127,9 @@ def few_shot_curve(
         ``accuracy``.
 
     Raises:
-        ValueError: A pool has too few examples of a class.
+        ValueError: A pool has too few examples of a class, or ``seeds`` is out of range.
     """
-    if isinstance(seeds, (int, np.integer)):
+    if not hasattr(seeds, "__iter__"):
         check_count("seeds", seeds)
         seeds = range(seeds)
     draws = [

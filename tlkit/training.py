@@ -15,7 +15,7 @@ from tlkit._bar import progress_bar
 from tlkit._keras import keras, tf
 from tlkit._keras.graph import all_layers, not_finite
 from tlkit._steps import Mirrored, OneDevice, Steps, interrupts_held, mirrored_strategy, run_epochs
-from tlkit.backbones import Backbone
+from tlkit.backbones import Backbone, check_backbone
 from tlkit.backbones.graph import check_model
 from tlkit.domains import Split, check_count, check_rate, check_seed, check_split
 from tlkit.features import cache_features, check_labels, check_shape, split_at
@@ -312,8 +312,7 @@ def fine_tune(
         FloatingPointError: As from :func:`fit`, or the frozen part gave NaN or infinite features.
     """
     options = replace(options, **keywords)
-    if not isinstance(backbone, Backbone):
-        raise ValueError(f"backbone must be a Backbone, got {type(backbone).__name__}: wrap_backbone makes one.")
+    check_backbone(backbone)
     check_model(head)
     check_split("train", train)
     if validation is not None:

@@ -13,7 +13,13 @@ from tlkit._keras import keras
 from tlkit._keras.graph import all_layers
 from tlkit.backbones.graph import as_graph, cut_at_boundaries, maker, outputs_by_name, walk_back
 
-__all__ = ["Backbone", "layers_up_to", "stage_layers"]
+__all__ = ["Backbone", "check_backbone", "layers_up_to", "stage_layers"]
+
+
+def check_backbone(backbone: object) -> None:
+    """Raise ``ValueError`` unless it is a :class:`Backbone`: a Keras model is none yet."""
+    if not isinstance(backbone, Backbone):
+        raise ValueError(f"backbone must be a Backbone, got {type(backbone).__name__}: wrap_backbone makes one.")
 
 
 @dataclass(frozen=True, eq=False)

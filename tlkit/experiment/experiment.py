@@ -19,7 +19,7 @@ from tlkit._keras.graph import own_weights
 from tlkit._keras.tracing import graph_of
 from tlkit._steps import OneDevice, descend, interrupts_held, run_epochs
 from tlkit.audit.moved import watch
-from tlkit.backbones import Backbone, draw_weights, layers_up_to, stage_layers
+from tlkit.backbones import Backbone, check_backbone, draw_weights, layers_up_to, stage_layers
 from tlkit.backbones.graph import check_model, copying
 from tlkit.domains import Domain, DomainPair, Split, check_count, check_rate, check_seed
 from tlkit.evaluation import accuracy, predict_classes
@@ -111,7 +111,10 @@ class Experiment:
     """
 
     def __init__(self, pair: DomainPair | Domain, backbone: Backbone, *, seed: int = 0) -> None:
+        check_backbone(backbone)
         check_seed(seed)
+        if not isinstance(pair, (Domain, DomainPair)):
+            raise ValueError(f"pair must be a DomainPair, or the target's Domain alone, got {type(pair).__name__}.")
         self.source: Domain | None = None if isinstance(pair, Domain) else pair.source
         self.target: Domain = pair if isinstance(pair, Domain) else pair.target
         for domain in (self.source, self.target):
