@@ -22,7 +22,7 @@ import pandas as pd
 from tlkit._keras import keras
 from tlkit.backbones import Backbone, load_backbone
 from tlkit.clothes import load_clothes
-from tlkit.domains import DIGIT_DOMAINS, PHOTO_TARGETS, Domain, Split, check_count, load_pair
+from tlkit.domains import DIGIT_DOMAINS, PHOTO_TARGETS, Domain, Split, load_pair
 from tlkit.evaluation import PairScores, accuracy, mean_interval
 from tlkit.features import cache_features, split_at
 from tlkit.files.course import course_folder
@@ -230,7 +230,8 @@ def run_demo(
             photographs are not there.
         tlkit.files.NotFetchedError: The photographs of clothes were not fetched.
     """
-    check_count("seeds", seeds)
+    if seeds < 1:
+        raise ValueError(f"seeds must be 1 or more, got {seeds}.")
     if target not in (*DIGIT_DOMAINS, *PHOTO_TARGETS):
         raise ValueError(f"target must be {nearest_name(target, (*DIGIT_DOMAINS, *PHOTO_TARGETS))}")
     source: Domain | None = None
