@@ -185,7 +185,7 @@ def test_who_ran_into_a_limit_in_the_crowd_loses_nothing_by_it(course, tmp_path,
     said: list[str] = []
     rows = grade_submissions(found, prepared, workers=2, seconds=60, megabytes=2000, say=said.append)
     assert points_of(tmp_path / "out", "toy") == {"ann": 100, "bob": 100, "cyd": 60}
-    assert said[1:] == ["Graded once more, alone, after a limit of time or memory: bob, cyd."]
+    assert said[1:] == ["Grading once more, alone, after a limit of time or memory: bob, cyd."]
     assert sorted(Crowded.asked[:3]) == ["ann", "bob", "cyd"]
     assert Crowded.asked[3:] == ["bob", "cyd"]
     assert {row.student: row.at_limit for row in rows} == {"ann": False, "bob": False, "cyd": True}

@@ -84,8 +84,8 @@ def check_exercise(
     Args:
         notebook: The student's notebook, an exercise in nbgrader's format.
         release: The same exercise as it was released; with it, deleted test cells are named.
-        seconds: Limit on the whole notebook.
-        cell_seconds: Limit on each cell; one that is stopped fails, and the next one runs.
+        seconds: Limit on the whole notebook, by the clock.
+        cell_seconds: Limit on each cell, by the clock; one that is stopped fails, and the next one runs.
 
     Raises:
         ValueError: The extra is not installed, or a file is not a notebook of an exercise.

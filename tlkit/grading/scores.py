@@ -29,5 +29,5 @@ class Share:
     def __call__(self, y: Any, answers: Any) -> float:
         """The score of answers, one for each of the right ones in ``y``."""
         y, answers = np.asarray(y), np.asarray(answers)
-        share = float(np.mean(answers <= y if self.or_less else answers == y))
+        share: float = np.mean(answers <= y if self.or_less else answers == y)
         return 1 / (1.05 - share) if self.stretched else share

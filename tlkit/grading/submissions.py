@@ -314,7 +314,7 @@ def grade_submissions(
             waiting = [one for one in submissions if one.student not in done]
             if waiting:
                 names = some_of([one.student for one in waiting], 5)
-                say(f"Graded once more, alone, after a limit of time or memory: {names}.")
+                say(f"Grading once more, alone, after a limit of time or memory: {names}.")
         rows = [done[one.student] for one in submissions]
         _write_grades(course)
         _write_checks(course, rows)
