@@ -2,7 +2,10 @@
 
 import ast
 import functools
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import build_notebooks
@@ -12,6 +15,11 @@ from helpers import ROOT, raises_one_line
 from tlkit import exercises
 from tlkit._keras import keras
 
+# Of each notebook an exercise whose check is quick.
+UNDER_O = (
+    *("00.1", "01.2", "02.1", "03.2", "04.1", "05.2", "06.2", "07.1", "08.1", "09.2", "10.3", "11.1", "12.2", "13.3"),
+    *("14.1", "15.1", "16.1", "17.1", "18.1", "19.1", "20.1"),
+)
 WRONG = ROOT / "tests" / "notebook_exercises"  # NN_K_what_is_wrong.py: an answer that must not pass
 CHECK = re.compile(r'check\("(\d\d\.\d)", (\w+)\)')
 SOLUTION = re.compile(r"<summary>Solution</summary>\s*```python\n(.*?)```\s*</details>", re.S)
@@ -94,6 +102,32 @@ def test_metrics_of_ones_own_do_not_make_an_answer_wrong():
     more = solution.replace("from_logits=True)", 'from_logits=True), metrics=["accuracy"]')
     assert more != solution
     assert outcome(more, "09.3", answer).passed
+
+
+def test_python_without_asserts_judges_alike():
+    """``python -O`` leaves each ``assert`` out: under it a wrong answer stays wrong, and a right one right."""
+    assert [name[:2] for name in UNDER_O] == list(exercises.COUNTS)
+    answers = []
+    for name in UNDER_O:
+        text, _, answer = exercise(name)
+        wrong = [path.read_text(encoding="utf-8") for path in sorted(WRONG.glob(f"{name.replace('.', '_')}_*.py"))]
+        answers += [
+            [name, answer, code, right]
+            for codes, right in ((SOLUTION.findall(text), True), (wrong, False))
+            for code in codes
+        ]
+    job = (
+        "import json, sys\n"
+        "from tlkit.exercises import check\n"
+        "for name, answer, code, right in json.load(sys.stdin):\n"
+        "    space = {}\n"
+        "    exec(code, space)\n"
+        "    if check(name, space[answer]).passed is not right:\n"
+        "        raise SystemExit(f'{name} says {not right} of {code}')\n"
+        "print(__debug__)"
+    )
+    run = subprocess.run([sys.executable, "-O", "-c", job], input=json.dumps(answers), capture_output=True, text=True)
+    assert (run.returncode, run.stdout) == (0, "False\n"), run.stderr
 
 
 @pytest.mark.parametrize("name", exercises.exercises())

@@ -150,8 +150,10 @@ def cache_features(
     in a warning.
 
     Inference mode drops nothing: where frozen stages have dropout, full training drops units there and training on
-    cached features does not. Without dropout the two give the same weights: of images bit for bit, of texts, which run
-    in batches of their own, up to rounding.
+    cached features does not. Without dropout the two are the same training. Of images the weights come out equal bit
+    for bit with oneDNN on x86 (``import tlkit`` turns it on, unless ``TF_ENABLE_ONEDNN_OPTS`` is set or TensorFlow was
+    imported before). Elsewhere, and of texts, each step is the same up to rounding, since the trunk runs in batches of
+    another size and a sum depends on its order (docs/pieces.md has figures).
 
     Args:
         trunk: From ``split.x`` to features; :func:`split_at` makes it. A functional model, or a sequential one that is
@@ -268,7 +270,8 @@ def _filled(shape: tuple[int, ...], dtype: str, rows: Iterator[Array]) -> Array:
     for batch in rows:
         x[end : end + len(batch)] = batch
         end += len(batch)
-    assert end == len(x)
+    if end != len(x):
+        raise RuntimeError(f"features must have {len(x):,} rows, got {end:,}.")
     return x
 
 
@@ -409,8 +412,8 @@ def _text_rows(run: Any, ids: Array, dtype: str) -> Iterator[Array]:
                 rows[chosen, :used] = found
             else:
                 rows[chosen] = found
-        assert rows is not None
-        yield rows
+        if rows is not None:
+            yield rows
 
 
 class _InProcess:

@@ -485,6 +485,7 @@ assert costs["measured"][5] > 2 * costs["measured"][1]
 # A shortcut is worth nothing if it changes the result. **Predict before you run:** the same seed, the same batches,
 # once through the whole model and once on cached features. How far apart are the trained weights?
 
+
 # %% tags=["nbval-ignore-output"]
 def apart(one, other):
     """The largest difference between two lists of arrays."""

@@ -32,9 +32,10 @@ def wrap_backbone(
     all weights lie in it, so that its layers can be named and cut; one that ``stage_ends`` names stays closed.
 
     Without ``stage_ends`` the stages come from :func:`find_boundaries`: one stage a resolution, each ending at the last
-    boundary before the resolution halves. What has no weights, such as pooling, belongs to the stage before it, and the
-    wide middle of a block, such as MobileNet's, is passed over. A network that does not halve its resolution twice,
-    such as a ViT, is cut into five stages with about as many weights each.
+    boundary before the resolution halves. What has no weights, such as pooling, belongs to the stage before it, but
+    dropout to the one behind it, whose weights it regularises. The wide middle of a block, such as MobileNet's, is
+    passed over. A network that does not halve its resolution twice, such as a ViT, is cut into five stages with about
+    as many weights each.
 
     Args:
         stage_ends: The names of the layers at which the model may be cut, from input to output, the last one being its
@@ -163,16 +164,18 @@ def _places(graph: keras.Model) -> list[_Place]:
     outputs = outputs_by_name(graph)
     shapes = _shapes(graph, [segment[-1] for segment in segments])
     places: list[_Place] = []
-    weights = 0
+    weights, drops = 0, False
     for segment, shape in list(zip(segments, shapes, strict=True))[1:]:
         operations = {id(maker(tensor)): maker(tensor) for tensor in segment}.values()
         weights += sum(op.count_params() for op in operations if _learns(op))
+        drops = drops or any(hasattr(op, "seed_generator") for op in operations)
         name, size = maker(segment[-1]).name, int(np.prod(shape[1:]))
         if len(outputs[name]) > 1:
             continue  # its weights belong to the next place
         if weights:
             places.append(_Place(name, size, int(np.prod(shape[1:-1])), weights))
-        elif places and size <= places[-1].size:
+            drops = False
+        elif places and not drops and size <= places[-1].size:
             places[-1] = _Place(name, size, places[-1].positions, places[-1].weights)
         weights = 0
     return places

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import graphlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +21,7 @@ __all__ = [
     "copying",
     "cut_at_boundaries",
     "maker",
+    "name_in_graphs",
     "outputs_by_name",
     "walk_back",
 ]
@@ -58,9 +60,23 @@ def _runs_channels_first() -> bool:
     return True
 
 
+# What TensorFlow's graphs take as the name of a layer within a model. Keras takes any, and so does JAX.
+_NAME = re.compile(r"[A-Za-z0-9_.\\/>-]*")
+
+
+def name_in_graphs(name: str) -> str:
+    """A name for a model that TensorFlow's graphs take, a point in place of what they do not."""
+    return re.sub(r"[^A-Za-z0-9_.-]|^[_-]", ".", name)
+
+
 def _check_layers(model: keras.Model) -> None:
     """Raise ``ValueError`` for a layer that cannot run here, or whose answer to an example depends on those before."""
     for layer in all_layers(model):
+        if layer is not model and not _NAME.fullmatch(layer.name):
+            raise ValueError(
+                f"a layer's name must be of A to Z, digits and _.-/ (TensorFlow's graphs take no others), got "
+                f"{layer.name!r} in {model.name!r}."
+            )
         if getattr(layer, "stateful", False):
             raise ValueError(
                 f"each example must have an answer of its own, got {layer.name!r} in {model.name!r}, which is stateful "
@@ -140,6 +156,8 @@ def as_graph(model: Any) -> keras.Model:
         raise ValueError(
             f"a backbone must have one input and one output, got {len(model.inputs)} and {len(model.outputs)}."
         )
+    if model.inputs[0].dtype == "string":
+        raise ValueError(f"a backbone must take pixels or token ids, got {model.name!r}, which takes strings.")
     if model.input is not model.inputs[0] or model.output is not model.outputs[0]:
         # A list or a dictionary of one: calling it with the tensor itself would warn, and boundaries are tensors.
         model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)

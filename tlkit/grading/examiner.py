@@ -195,8 +195,8 @@ def started_student(folder: Path, sandbox: Sequence[str] = ()) -> Iterator[Stude
             start_new_session=os.name == "posix",
         )
         stack.callback(end_tree, process)
-        assert process.stdin is not None
-        assert process.stdout is not None
+        if process.stdin is None or process.stdout is None:
+            raise ValueError("process must have a pipe each way, got none.")
         wire = Wire(process.stdin.fileno(), process.stdout.fileno())
         wire.listen()
 

@@ -157,7 +157,8 @@ class Peer:
             if meter is not None and time.monotonic() >= look:  # even if it talks without end
                 look = time.monotonic() + _LOOK_EVERY
                 if meter.left() < -_LATER:
-                    assert self._overdue is not None
+                    if self._overdue is None:  # nobody can be told
+                        raise TimeoutError(f"took longer than {meter.seconds:g} s.")
                     self._overdue(meter is not limit)
                     meter = Meter(_GRACE)
                     meter.begin(self._spent)

@@ -171,8 +171,7 @@ def _leads_away(path: Path, entry: Path) -> bool:
 
 
 def _checked(submission: Submission) -> Submission:
-    assert submission.notebook is not None
-    for path in (submission.notebook, *submission.files):
+    for path in filter(None, (submission.notebook, *submission.files)):
         if problem := _unfit(path):
             return Submission(submission.student, None, problem=one_line(f"nothing graded: {path.name} {problem}."))
     return submission
@@ -208,8 +207,7 @@ def _hand_to_nbgrader(submission: Submission, course: Course) -> None:
     if submission.notebook is not None:
         shutil.copyfile(submission.notebook, target / f"{course.notebook}.ipynb")
     for path in submission.files:
-        assert submission.folder is not None
-        copy = target / path.relative_to(submission.folder)
+        copy = target / path.relative_to(submission.folder or path.parent)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
 
@@ -413,8 +411,7 @@ def _work_on_nodes(run: _Run, waiting: list[Submission], workers: int, options: 
 def _sent(one: Submission, fingerprint: str, course: Course) -> Sent:
     files = {}
     if one.notebook is not None:
-        assert one.folder is not None or not one.files
-        files = {path.relative_to(one.folder or path).as_posix(): path.read_bytes() for path in one.files}
+        files = {path.relative_to(one.folder or path.parent).as_posix(): path.read_bytes() for path in one.files}
         files[f"{course.notebook}.ipynb"] = one.notebook.read_bytes()
     return Sent(one.student, fingerprint, one.problem, files)
 

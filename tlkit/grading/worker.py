@@ -81,10 +81,8 @@ class Worker:
             self.end()
         process = self._process or self._start()
         self._graded += 1
-        assert process.stdin is not None
         with contextlib.suppress(OSError):
-            process.stdin.write(json.dumps(student) + "\n")
-            process.stdin.flush()
+            print(json.dumps(student), file=process.stdin, flush=True)
         meter, stopped = Meter(self._seconds), ""
         itself = process_tree(process.pid)[:1]
         spent = seconds_of(lambda: [*itself, *self._started])
@@ -139,9 +137,9 @@ class Worker:
         process.kill()  # first: it would see the student's process die, and begin the next
         self._end_started()
         process.wait()
-        assert process.stdin is not None
-        with contextlib.suppress(OSError):
-            process.stdin.close()
+        if process.stdin is not None:
+            with contextlib.suppress(OSError):
+                process.stdin.close()
         shutil.rmtree(self._files, ignore_errors=True)
 
     def _end_started(self) -> None:
@@ -159,7 +157,8 @@ class Worker:
 
 def _listen(process: subprocess.Popen[str], answers: queue.SimpleQueue[str]) -> None:
     """Hand on each line that the process writes, and an empty one when it has ended."""
-    assert process.stdout is not None
+    if process.stdout is None:
+        raise ValueError("process must have a pipe to read from, got none.")
     with process.stdout:
         for line in process.stdout:
             answers.put(line)
