@@ -257,6 +257,37 @@ MISTAKEN: dict[str, tuple[Callable[[], object], str]] = {
     "no text": (lambda: tlkit.letter_counts([]), "texts must be a list of strings, got []"),
     "a file for a model": (lambda: tlkit.predict_images("model.keras", []), NOT_LOADED),
     "a file for a model of texts": (lambda: tlkit.predict_texts("model.keras", []), NOT_LOADED),
+    "names for domains": (lambda: tlkit.DomainPair("printed", "mnist"), "source must be a Domain, got 'printed': load"),
+    "a number of classes": (lambda: Domain("a", SPLIT, SPLIT, 3), "classes must be a list of names, got 3"),
+    "one width": (lambda: tlkit.build_head(toy_backbone(), 3, hidden=64), "hidden must be a list of widths, got 64"),
+    "one size": (lambda: tlkit.few_shot_curve({}, per_class=5), "per_class must be a list of numbers, got 5"),
+    "a number of names": (
+        lambda: tlkit.export_model(toy_backbone().model, "m.keras", classes=3),
+        "classes must be a list of names, got 3",
+    ),
+    "a number of views": (lambda: tlkit.random_views(SPLIT.x, 2), "views must be Views(...), or None"),
+    "a metric's name": (
+        lambda: tlkit.bootstrap_interval(SPLIT.y, SPLIT.y, "f1"),
+        "metric must be a function of labels and predictions, got 'f1'",
+    ),
+    "two accuracies": (
+        lambda: tlkit.forgetting(0.9, 0.5),
+        "before must be PairScores, which score_pair gives, got 0.9",
+    ),
+    "scores of a model": (lambda: tlkit.score_pair(toy_backbone().model, None, None, PAIR), NO_BACKBONE),
+    "scores on a domain": (
+        lambda: tlkit.score_pair(toy_backbone(), None, None, DOMAIN),
+        "pair must be a DomainPair, got Domain",
+    ),
+    "backbones for towers": (
+        lambda: tlkit.cosines(toy_backbone(), toy_backbone(), SPLIT.x, SPLIT.x),
+        "model must be a Keras model",
+    ),
+    "a width for examples": (lambda: tlkit.build_tower(128), "examples must be numbers (..., d), got int64 ()"),
+    "no temperature": (
+        lambda: tlkit.predict_probabilities(toy_backbone().model, SPLIT, temperature=None),
+        "temperature must be above 0",
+    ),
     "one picture": (lambda: export.find_pictures("a.png"), "pictures must be a list of files"),
 }
 

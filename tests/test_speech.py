@@ -171,6 +171,7 @@ def test_a_sound_shorter_than_a_window_has_a_picture() -> None:
         (np.ones(500), float("nan"), ("rate must be above 0",)),
         (np.ones(500), 8_000.5, ("whole number", "8000.5")),
         (np.ones(500), 10**9, ("192000 at most",)),
+        (np.ones(500), 1, ("at most 60 s", "500 s at a rate of 1")),
     ],
 )
 def test_what_is_no_sound_is_one_line(samples: Array, rate: float, fragments: tuple[str, ...]) -> None:

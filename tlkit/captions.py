@@ -14,6 +14,7 @@ import numpy as np
 from sklearn.feature_extraction.text import HashingVectorizer
 
 from tlkit._keras import keras
+from tlkit.backbones.graph import check_model
 from tlkit.domains import Array, check_count, check_seed
 from tlkit.words import one_line
 
@@ -74,7 +75,10 @@ def build_tower(
     seed = int(seed)  # Keras refuses NumPy's integers
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout must be 0 or more and below 1, got {dropout}.")
-    rows = np.reshape(examples, (-1, np.shape(examples)[-1])).astype(np.float64)
+    examples = np.asarray(examples)
+    if not examples.ndim or examples.dtype.kind not in "biuf":
+        raise ValueError(f"examples must be numbers (..., d), got {examples.dtype} {examples.shape}.")
+    rows = examples.reshape(-1, examples.shape[-1]).astype(np.float64)
     if not np.isfinite(rows).all():
         raise ValueError("examples must be finite, got NaN or infinite values.")
     features = keras.Input((rows.shape[1],))
@@ -97,9 +101,13 @@ def cosines(image_tower: keras.Model, text_tower: keras.Model, images: Array, te
 
     Returns:
         ``(m, n)`` ``float32``: a row per text. A vector of length 0 has cosine 0.
+
+    Raises:
+        ValueError: A tower is no Keras model that is built.
     """
     vectors = []
     for tower, x in ((text_tower, texts), (image_tower, images)):
+        check_model(tower)
         parts = [tower(x[i : i + _AT_ONCE], training=False) for i in range(0, len(x), _AT_ONCE)]
         found = np.concatenate([np.asarray(part, np.float32) for part in parts])
         vectors.append(found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12))

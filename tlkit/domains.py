@@ -8,7 +8,7 @@ ids and then 0 for padding (:mod:`tlkit.text`). Labels are ``y``: ``(n,)`` ``int
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +66,12 @@ def check_share(name: str, value: Any) -> None:
     known = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
     if not known or not 0 < value < 1:
         raise ValueError(f"{name} must be between 0 and 1, both excluded, got {one_line(repr(value), 80)}.")
+
+
+def check_list(name: str, value: object, what: str) -> None:
+    """Raise ``ValueError`` unless ``value`` can be gone through; of ``what``, the error says."""
+    if not isinstance(value, Iterable):
+        raise ValueError(f"{name} must be a list of {what}, got {one_line(repr(value), 80)}.")
 
 
 def check_split(name: str, value: object) -> None:
@@ -209,6 +215,7 @@ class Domain:
     validation: Split | None = None
 
     def __post_init__(self) -> None:
+        check_list("classes", self.classes, "names")
         object.__setattr__(self, "classes", tuple(str(name) for name in self.classes))
         if len(set(self.classes)) != len(self.classes) or len(self.classes) < 2:
             raise ValueError(f"classes must be two or more different names, got {self.classes}.")
@@ -242,6 +249,7 @@ class Domain:
         Raises:
             ValueError: A name is not a class of this domain.
         """
+        check_list("classes", classes, "names")
         if len(set(classes)) != len(classes) or len(classes) < 2:
             raise ValueError(f"classes must be two or more different names, got {tuple(classes)}.")
         for name in classes:
@@ -260,10 +268,21 @@ class Domain:
 
 @dataclass(frozen=True, eq=False)
 class DomainPair:
-    """Where knowledge comes from (``source``) and where it is needed (``target``)."""
+    """Where knowledge comes from (``source``) and where it is needed (``target``).
+
+    Raises:
+        ValueError: One of them is no :class:`Domain`.
+    """
 
     source: Domain
     target: Domain
+
+    def __post_init__(self) -> None:
+        parts: dict[str, object] = {"source": self.source, "target": self.target}
+        for name, domain in parts.items():
+            if not isinstance(domain, Domain):
+                hint = ": load_domain or load_pair loads it" if isinstance(domain, str) else ""
+                raise ValueError(f"{name} must be a Domain, got {one_line(repr(domain), 80)}{hint}.")
 
 
 @functools.cache

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from tlkit._keras import keras
-from tlkit.backbones import Backbone
-from tlkit.domains import Array, DomainPair, Split, check_count, check_seed, check_share
+from tlkit.backbones import Backbone, check_backbone
+from tlkit.domains import Array, DomainPair, Split, check_count, check_list, check_rate, check_seed, check_share
 from tlkit.features import batches, check_shape, fitting_batch_size
 from tlkit.heads import join
 from tlkit.probe import few_shot_curve as few_shot_curve  # they were here
@@ -122,8 +122,7 @@ def predict_probabilities(model: keras.Model, split: Split, *, temperature: floa
     """
     from scipy.special import softmax
 
-    if not 0 < temperature < float("inf"):
-        raise ValueError(f"temperature must be above 0, got {temperature}.")
+    check_rate("temperature", temperature)
     probabilities: Array = softmax(_logits(model, split).astype(np.float64) / temperature, axis=-1)
     return probabilities
 
@@ -143,7 +142,13 @@ def score_pair(
     """Accuracy of one backbone on both domains' test parts, each read by its own head.
 
     Give the source head as ``target_head`` too, and the target score is zero-shot. A head of ``None`` scores NaN.
+
+    Raises:
+        ValueError: ``backbone`` is no :class:`Backbone`, ``pair`` no :class:`DomainPair`, or a head no Keras model.
     """
+    check_backbone(backbone)
+    if not isinstance(pair, DomainPair):
+        raise ValueError(f"pair must be a DomainPair, got {type(pair).__name__}.")
 
     def score(head: keras.Model | None, test: Split) -> float:
         return float("nan") if head is None else accuracy(join(backbone.model, head), test)
@@ -152,7 +157,14 @@ def score_pair(
 
 
 def forgetting(before: PairScores, after: PairScores) -> float:
-    """Source accuracy lost between two moments, such as before and after a fine-tuning; negative if it was won."""
+    """Source accuracy lost between two moments, such as before and after a fine-tuning; negative if it was won.
+
+    Raises:
+        ValueError: One of them is no :class:`PairScores`.
+    """
+    for name, scores in (("before", before), ("after", after)):
+        if not isinstance(scores, PairScores):
+            raise ValueError(f"{name} must be PairScores, which score_pair gives, got {one_line(repr(scores), 80)}.")
     return before.source - after.source
 
 
@@ -164,6 +176,7 @@ def classification_report(model: keras.Model, split: Split, classes: Sequence[st
     """
     from sklearn.metrics import precision_recall_fscore_support
 
+    check_list("classes", classes, "names")
     if len(classes) != model.output_shape[-1]:
         raise ValueError(
             f"classes must name the {model.output_shape[-1]} logits of the model, got {len(classes)} names."
@@ -286,6 +299,8 @@ def bootstrap_interval(
         ValueError: Shapes differ, an argument is out of range, or the metric is NaN or (for BCa) the same in every
             resample.
     """
+    if metric is not None and not callable(metric):
+        raise ValueError(f"metric must be a function of labels and predictions, got {one_line(repr(metric), 80)}.")
     y, answers = _check_answers(labels, predictions)
     right = (y == answers).astype(np.float64)
     low, high = _bootstrap(

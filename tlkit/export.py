@@ -36,7 +36,7 @@ from tlkit._keras.start import start_up_lines_dropped
 from tlkit.audit.graph import has_graph, last_operations, placed_layers
 from tlkit.backbones import Backbone
 from tlkit.backbones.graph import name_in_graphs
-from tlkit.domains import Array, Split, check_count
+from tlkit.domains import Array, Split, check_count, check_list
 from tlkit.features import cache_features
 from tlkit.files.paths import check_path
 from tlkit.folders import PictureError, read_picture
@@ -169,6 +169,7 @@ def _joined(pair: tuple[Backbone, keras.Model]) -> keras.Model:
 
 def _check_classes(classes: Sequence[str], what: str = "classes") -> list[str]:
     # A terminal obeys unprintable characters, and the names may come from a stranger's file.
+    check_list(what, classes, "names")
     if isinstance(classes, str) or not all(isinstance(name, str) and name and name.isprintable() for name in classes):
         raise ValueError(f"{what} must be printable names, one a class, got {str(classes)[:200]}.")
     if len(set(classes)) != len(classes) or len(classes) < 2:
@@ -177,6 +178,7 @@ def _check_classes(classes: Sequence[str], what: str = "classes") -> list[str]:
 
 
 def _check_formats(formats: Sequence[str]) -> list[str]:
+    check_list("formats", formats, "names")
     wanted = [formats] if isinstance(formats, str) else list(dict.fromkeys(formats))
     if not wanted:
         raise ValueError(f"formats must be one or more of {', '.join(map(repr, _SUFFIX_OF))}, got none.")

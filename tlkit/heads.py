@@ -11,7 +11,7 @@ from tlkit.assets import asset_names, asset_path
 from tlkit.backbones import Backbone, check_backbone
 from tlkit.backbones.efficientnet_lite import FILE, imagenet_classes
 from tlkit.backbones.graph import check_channels_last, check_model, name_in_graphs
-from tlkit.domains import Array, check_count, check_seed, load_domain
+from tlkit.domains import Array, check_count, check_list, check_seed, load_domain
 from tlkit.words import nearest_name
 
 __all__ = ["build_head", "join", "load_source_head", "source_classes"]
@@ -41,6 +41,7 @@ def build_head(
     """
     check_backbone(backbone)
     check_count("n_classes", n_classes, least=2)
+    check_list("hidden", hidden, "widths")
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout must be in [0, 1), got {dropout}.")
     if any(width < 1 for width in hidden):
@@ -120,6 +121,7 @@ def load_source_head(backbone: Backbone, classes: Sequence[str] | None = None) -
     """
     known = source_classes(backbone)
     wanted = known if classes is None else classes
+    check_list("classes", wanted, "names")
     for name in wanted:
         if name not in known:
             raise ValueError(f"class must be {nearest_name(name, known)}")

@@ -24,7 +24,7 @@ from tlkit.features import check_shape, check_tokens
 from tlkit.freezing import OneAtATime, freeze_to, unfreeze
 from tlkit.heads import build_head, join
 from tlkit.training import DEFAULTS, FitKeywords, FitOptions, fit_by_steps, take_steps
-from tlkit.views import Views, check_images, draw_views
+from tlkit.views import Views, check_images, draw_views, given_views
 
 __all__ = [
     "mask_tokens",
@@ -134,7 +134,7 @@ def pretrain_contrastive(
         raise ValueError(f"projection must be widths of 2 or more, got {tuple(projection)}.")
     *hidden, width = projection
     model = join(backbone.model, build_head(backbone, width, hidden=hidden, seed=options.seed))
-    random, drawn = tf.random.Generator.from_seed(options.seed), views or Views()
+    random, drawn = tf.random.Generator.from_seed(options.seed), given_views(views)
 
     def task(x: Any, _: Any) -> tuple[Any, Any, Any]:
         both = tf.concat([draw_views(x, drawn, random), draw_views(x, drawn, random)], axis=0)

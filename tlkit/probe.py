@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tlkit._keras import keras
-from tlkit.domains import Array, Split, check_count, check_split
+from tlkit.domains import Array, Split, check_count, check_list, check_split
 from tlkit.features import check_shape, pool_features
 
 __all__ = ["few_shot_curve", "fit_probe", "linear_probe", "logistic_regression", "probe_classes"]
@@ -132,6 +132,7 @@ def few_shot_curve(
     if not hasattr(seeds, "__iter__"):
         check_count("seeds", seeds)
         seeds = range(seeds)
+    check_list("per_class", per_class, "numbers")
     draws = [
         (method, k, seed, pool.take(k, seed=seed), test)
         for method, (pool, test) in representations.items()

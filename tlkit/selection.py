@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tlkit.domains import Array, check_count
+from tlkit.domains import Array, check_count, check_rate
 from tlkit.features import feature_pair
 
 __all__ = [
@@ -75,8 +75,7 @@ def soft_neighborhood_density(probabilities: Array, *, temperature: float = 0.05
     p = _probabilities(probabilities)
     if len(p) < 3:
         raise ValueError(f"probabilities must be of 3 examples or more, got {len(p)}.")
-    if not 0 < temperature < float("inf"):
-        raise ValueError(f"temperature must be above 0 (a finite number), got {temperature!r}.")
+    check_rate("temperature", temperature)
     directions = p / np.linalg.norm(p, axis=1, keepdims=True)
     likeness = directions @ directions.T / temperature
     np.fill_diagonal(likeness, -np.inf)  # no example is its own neighbour

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from tlkit import files
-from tlkit.domains import Array, Domain, Split, check_count, check_rate
+from tlkit.domains import Array, Domain, Split, check_count, check_list, check_rate
 from tlkit.files import Collection, PinnedFolder, github_archive
 from tlkit.files.paths import check_path
 from tlkit.words import nearest_name, printable, reason
@@ -147,7 +147,7 @@ def power_spectrogram(samples: Array, rate: int) -> Array:
     """How strong each frequency is in windows of 25 ms (Hann), one every 10 ms.
 
     Args:
-        samples: ``(n,)``, -1e150 to 1e150; what is shorter than a window is filled up with zeros.
+        samples: ``(n,)``, of at most 60 s, -1e150 to 1e150; what is shorter than a window is filled up with zeros.
         rate: Samples per second; other rates than 8000 are resampled.
 
     Returns:
@@ -155,7 +155,8 @@ def power_spectrogram(samples: Array, rate: int) -> Array:
         (Parseval): rows 0 and 256, and twice the others, add up to 512 times the sum of its squared samples.
 
     Raises:
-        ValueError: Samples of another shape, too large, not finite or none at all, or a rate that is no number above 0.
+        ValueError: Samples of another shape, too large or too many, not finite or none at all, or a rate that is no
+            number above 0.
     """
     from scipy.signal import get_window, resample_poly
 
@@ -165,6 +166,9 @@ def power_spectrogram(samples: Array, rate: int) -> Array:
     check_rate("rate", rate)
     if rate != int(rate) or rate > MAX_RATE:
         raise ValueError(f"rate must be a whole number of samples per second, {MAX_RATE} at most, got {rate}.")
+    if len(samples) > MAX_SECONDS * rate:
+        seconds = f"{len(samples) / rate:,.0f} s at a rate of {rate}"
+        raise ValueError(f"samples must be of at most {MAX_SECONDS} s, got {seconds}.")
     samples = samples.astype(np.float64)
     if (largest := np.abs(samples).max()) > MAX_SAMPLE:
         raise ValueError(f"samples must be in -{MAX_SAMPLE:g}..{MAX_SAMPLE:g}, got one of size {largest:g}.")
@@ -256,6 +260,7 @@ def load_speech(test_speakers: Sequence[str] = ("theo", "yweweler")) -> Domain:
     """
     if isinstance(test_speakers, str):
         raise ValueError(f"test_speakers must be a sequence of names, got {test_speakers!r}: ({test_speakers!r},).")
+    check_list("test_speakers", test_speakers, "names")
     for name in test_speakers:
         if name not in SPEAKERS:
             raise ValueError(f"speaker must be {nearest_name(name, SPEAKERS)}")

@@ -11,6 +11,7 @@ import numpy as np
 
 from tlkit._keras import keras, tf
 from tlkit.domains import Array, check_seed
+from tlkit.words import one_line
 
 __all__ = ["Views", "check_images", "draw_views", "random_views"]
 
@@ -68,14 +69,21 @@ def random_views(images: Array, views: Views | None = None, *, seed: int = 0) ->
         ``(n, h, w, c)`` ``float32`` in 0..255.
 
     Raises:
-        ValueError: ``images`` has another shape, or ``seed`` is negative.
+        ValueError: ``images`` has another shape, ``views`` are none, or ``seed`` is negative.
     """
     check_images(images)
     check_seed(seed)
     drawn: Array = draw_views(
-        tf.convert_to_tensor(images), views or Views(), tf.random.Generator.from_seed(seed)
+        tf.convert_to_tensor(images), given_views(views), tf.random.Generator.from_seed(seed)
     ).numpy()
     return drawn
+
+
+def given_views(views: Views | None) -> Views:
+    """What a caller gave, or ``Views()`` for ``None``; ``ValueError`` for anything else, such as a number of views."""
+    if not isinstance(views, Views | None):
+        raise ValueError(f"views must be Views(...), or None for Views(), got {one_line(repr(views), 80)}.")
+    return views or Views()
 
 
 def draw_views(images: Any, views: Views, random: tf.random.Generator) -> Any:
