@@ -609,7 +609,6 @@ def stateful() -> keras.Model:
 
 
 CUT = "batches cuts what looks like padding, zeros at the end, also where the model reads it"
-ANY_SIZE = "cache_features takes the height of the images for each size of a feature map that is not known"
 
 IMAGES = {
     "sequential": Kind(sequential),
@@ -688,7 +687,6 @@ IMAGES = {
     "images of any size": Kind(
         lambda: model_of(lambda x: conv(8)(L.MaxPooling2D()(stem(x))), (None, None, 3)),
         not_exported=("images of one size", "(None, None, 3)"),
-        fault=ANY_SIZE,
     ),
     "five channels": Kind(
         lambda: model_of(lambda x: conv(8)(stem(x)), (16, 16, 5)), not_exported=("1 or 3 channels", "(16, 16, 5)")

@@ -195,8 +195,7 @@ def cache_features(
         raise ValueError(f"features must be float32 or less precise, got float64 from {trunk.name!r}.")
     y = np.tile(split.y, views)
     groups = None if split.groups is None else np.tile(split.groups, views)
-    # A text's vectors have as many positions as its ids.
-    shape = (len(y), *(split.x.shape[1] if size is None else size for size in trunk.output_shape[1:]))
+    shape = (len(y), *_row_shape(trunk, split.x))
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     rows = _feature_rows(trunk, split.x, views=views, augment=augment, seed=seed, dtype=dtype)
     if cache_dir == "memory":
@@ -228,6 +227,13 @@ def cache_features(
         )
         store.parts(key).drop()
     return Split(x, y, groups)
+
+
+def _row_shape(trunk: keras.Model, x: Any) -> tuple[int, ...]:
+    """The shape of one example's features, where the trunk takes images or texts of any size."""
+    if len(x.shape) == 2:  # a text's vectors have as many positions as its ids
+        return tuple(x.shape[1] if size is None else size for size in trunk.output_shape[1:])
+    return tuple(trunk.compute_output_shape((1, *x.shape[1:]))[1:])
 
 
 def _check_options(
