@@ -730,6 +730,7 @@ def test_a_score_is_called_where_it_was_sent(end, monkeypatch) -> None:
         assert len(served) == 100
         served.clear()
         assert end(same=lambda x: x)("same", score) == score
+        assert type(score(y, answers)) is np.float64  # as np.mean gives it
 
 
 def test_a_check_here_and_in_one_process_says_the_same() -> None:

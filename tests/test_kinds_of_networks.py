@@ -52,7 +52,7 @@ def made(kind: Kind, data: Split | None = None) -> keras.Model:
     if norms:
         momenta = [norm.momentum for norm in norms]
         for norm in norms:
-            norm.momentum = 0.0
+            norm.momentum = 0.1  # no variance near 0, which would blow up what comes later
         model(as_given(model, data_for(model).x), training=True)
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum

@@ -72,11 +72,6 @@ def name_in_graphs(name: str) -> str:
 def _check_layers(model: keras.Model) -> None:
     """Raise ``ValueError`` for a layer that cannot run here, or whose answer to an example depends on those before."""
     for layer in all_layers(model):
-        if layer is not model and not _NAME.fullmatch(layer.name):
-            raise ValueError(
-                f"a layer's name must be of A to Z, digits and _.-/ (TensorFlow's graphs take no others), got "
-                f"{layer.name!r} in {model.name!r}."
-            )
         if getattr(layer, "stateful", False):
             raise ValueError(
                 f"each example must have an answer of its own, got {layer.name!r} in {model.name!r}, which is stateful "
@@ -162,6 +157,12 @@ def as_graph(model: Any) -> keras.Model:
         # A list or a dictionary of one: calling it with the tensor itself would warn, and boundaries are tensors.
         model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     _check_layers(model)
+    for layer in all_layers(model):
+        if layer is not model and not _NAME.fullmatch(layer.name):
+            raise ValueError(
+                f"a layer's name must be of A to Z, digits and _.-/ (TensorFlow's graphs take no others), got "
+                f"{layer.name!r} in {model.name!r}."
+            )
     return model
 
 

@@ -222,7 +222,7 @@ def examine(
     Args:
         cells: The notebook's code cells, tests with their hidden parts.
         reference: The source of each solution cell, by its name.
-        cell_seconds: Limit on each cell, of the processor's time (:class:`tlkit.grading.meter.Meter`).
+        cell_seconds: Limit on each cell, of the processor's time (``tlkit.grading.meter.Meter``).
         last: The place of the last cell to run; by default the last test or solution, since what stands below it can
             change no points.
     """

@@ -76,7 +76,7 @@ def limited(seconds: float | Meter, megabytes: float | None = None) -> Iterator[
     """The block may take so long, and so much more memory than is used at its start.
 
     Its time is that on the processor; while others have it only a generous clock runs
-    (:class:`tlkit.grading.meter.Meter`). It is watched by a timer signal or, where there is none (Windows), by an
+    (``tlkit.grading.meter.Meter``). It is watched by a timer signal or, where there is none (Windows), by an
     interrupt from a thread. Neither ends a single long call into compiled code, or a loop that waits and catches
     everything: for these the process must be ended. Outside the main thread time is not limited, and memory is limited
     only on Linux: :func:`limits_here` says what holds.

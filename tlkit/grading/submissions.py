@@ -274,7 +274,7 @@ def grade_submissions(
 
     Args:
         workers: Processes, each with a kernel beside it. At least 1.
-        seconds: Limit on each submission, of the processor's time (:class:`tlkit.grading.meter.Meter`). When it has run
+        seconds: Limit on each submission, of the processor's time (``tlkit.grading.meter.Meter``). When it has run
             out the kernel is ended, and what was tested counts.
         megabytes: Limit on the memory of a worker and its kernel together, looked at five times a second.
         feedback: Also write ``feedback/STUDENT/psN/*.html``.
