@@ -28,7 +28,6 @@ class Kind:
             another order, by oneDNN as well.
         eps: The precision that it computes in.
         not_exported: What the one line holds that refuses to export it; nothing where it is exported.
-        fault: What is wrong in tlkit, as long as it is not mended.
     """
 
     build: Callable[[], keras.Model]
@@ -36,7 +35,6 @@ class Kind:
     rounds: bool = False
     eps: float = float(np.finfo(np.float32).eps)
     not_exported: tuple[str, ...] = ()
-    fault: str = ""
 
 
 def model_of(body: Callable[[Any], Any], shape: tuple[int | None, ...] = IMAGE, **rescaling: Any) -> keras.Model:
@@ -608,8 +606,6 @@ def stateful() -> keras.Model:
     return keras.Model(image, L.GRU(6, stateful=True)(L.Reshape((16, 48))(image)))
 
 
-CUT = "batches cuts what looks like padding, zeros at the end, also where the model reads it"
-
 IMAGES = {
     "sequential": Kind(sequential),
     "dense layers alone, one channel": Kind(dense_alone),
@@ -665,7 +661,7 @@ IMAGES = {
         )
     ),
     "rows without ink masked": Kind(masked_rows, rounds=True),
-    "GRU over rows of ink": Kind(rows_of_ink, fault=CUT),
+    "GRU over rows of ink": Kind(rows_of_ink, rounds=True),
     "operations": Kind(operations),
     "Normalization within": Kind(normalization_within),
     "Resizing within": Kind(resized_within),
@@ -730,11 +726,11 @@ def text_transformer() -> keras.Model:
 
 
 TEXTS = {
-    "text: Transformer": Kind(text_transformer, fault=CUT),
+    "text: Transformer": Kind(text_transformer),
     "text: Transformer with a mask": Kind(
         lambda: text(lambda x: L.GlobalAveragePooling1D()(transformer_block(transformer_block(x))), mask_zero=True)
     ),
-    "text: GRU": Kind(lambda: text(lambda x: L.GRU(6)(L.GRU(8, return_sequences=True)(x)), LENGTH), fault=CUT),
+    "text: GRU": Kind(lambda: text(lambda x: L.GRU(6)(L.GRU(8, return_sequences=True)(x)), LENGTH)),
     "text: ids of 64 bits": Kind(wide_ids),
     "text: GRU with a mask": Kind(lambda: text(lambda x: L.GRU(6)(L.GRU(8, return_sequences=True)(x)), mask_zero=True)),
     "text: LSTM both ways with a mask": Kind(
@@ -743,13 +739,12 @@ TEXTS = {
     "text: mean of words with a mask": Kind(
         lambda: text(lambda x: L.Dense(8, activation="relu")(L.GlobalAveragePooling1D()(x)), mask_zero=True)
     ),
-    "text: LSTM both ways": Kind(lambda: text(lambda x: L.Bidirectional(L.LSTM(6))(L.Dense(8)(x)), LENGTH), fault=CUT),
+    "text: LSTM both ways": Kind(lambda: text(lambda x: L.Bidirectional(L.LSTM(6))(L.Dense(8)(x)), LENGTH)),
     "text: mean of words": Kind(
-        lambda: text(lambda x: L.Dense(8, activation="relu")(L.GlobalAveragePooling1D()(x)), LENGTH), fault=CUT
+        lambda: text(lambda x: L.Dense(8, activation="relu")(L.GlobalAveragePooling1D()(x)), LENGTH)
     ),
     "text: convolutions": Kind(
         lambda: text(lambda x: L.GlobalMaxPooling1D()(L.Conv1D(8, 3, padding="same", activation="relu")(x)), LENGTH),
-        fault=CUT,
     ),
 }
 KINDS = APPLICATIONS | IMAGES | TEXTS

@@ -9,7 +9,7 @@ from tlkit._keras import keras
 from tlkit._keras.start import onednn_is_on
 from tlkit.backbones import Backbone, load_backbone
 from tlkit.domains import Split
-from tlkit.features import cache_features, pool_features, split_at
+from tlkit.features import batches, cache_features, pool_features, split_at
 from tlkit.freezing import freeze_to
 from tlkit.heads import build_head, join
 from tlkit.training import fit
@@ -199,3 +199,16 @@ def test_what_cannot_be_a_trunk_is_refused(still_toy: Backbone) -> None:
         cache_features(still_toy.model, (split.x, split.y))  # type: ignore[arg-type]
     with raises_one_line(ValueError, "seed must be", "got -1"):
         cache_features(still_toy.model, split, seed=-1)
+
+
+def test_zeros_at_the_end_are_cut_for_a_model_of_any_length_alone() -> None:
+    ids = Split(np.array([[3, 2, 0, 0], [1, 2, 2, 0]], np.int32), np.array([0, 1]))
+    vectors = Split(np.pad(np.ones((2, 3, 5), np.float32), ((0, 0), (0, 1), (0, 0))), np.array([0, 1]))
+
+    def read(split: Split, length: int | None) -> list[int]:
+        inputs = keras.Input((length, *split.x.shape[2:]), dtype=str(split.x.dtype))
+        model = keras.Model(inputs, keras.ops.sum(inputs, axis=1))
+        return [next(iter(batches(split, 2, model=each)))[0].shape[1] for each in (model, None)]
+
+    for split in (ids, vectors):
+        assert read(split, None) == [3, 4] and read(split, 4) == [4, 4]

@@ -186,7 +186,7 @@ class OneDevice:
         self._now: dict[str, Any] = {}
 
     def batches(self, split: Split, batch_size: int, seed: int | None) -> Any:
-        return batches(split, batch_size, shuffle_seed=seed)
+        return batches(split, batch_size, shuffle_seed=seed, model=self.model)
 
     def step(self, parts: Any) -> None:
         self.model.make_train_function()  # nothing, when there is one
@@ -223,7 +223,7 @@ class TaskSteps:
         self.step, self.score = graph_of(self._train_step), graph_of(self._score_step)
 
     def batches(self, split: Split, batch_size: int, seed: int | None) -> Any:
-        return batches(split, batch_size, shuffle_seed=seed)
+        return batches(split, batch_size, shuffle_seed=seed, model=self.model)
 
     def _train_step(self, parts: Any) -> None:
         x, y = next(parts)
@@ -314,7 +314,9 @@ class Mirrored:
             return tf.data.Dataset.range(parts).map(part)
 
         def dataset(_: tf.distribute.InputContext) -> tf.data.Dataset:
-            return batches(split, batch_size, shuffle_seed=seed).flat_map(in_parts).prefetch(2 * parts)
+            return (
+                batches(split, batch_size, shuffle_seed=seed, model=self.model).flat_map(in_parts).prefetch(2 * parts)
+            )
 
         return self._strategy.distribute_datasets_from_function(dataset)
 
@@ -396,7 +398,7 @@ class PairSteps(OneDevice):
             size = min(batch_size, len(self._target))
             own = int(np.random.SeedSequence([seed, 1]).generate_state(1)[0])  # not the order of the source
             whole = as_written(lambda x, _: tf.shape(x)[0] == size)
-            self._others = iter(batches(self._target, size, shuffle_seed=own).filter(whole).repeat())
+            self._others = iter(batches(self._target, size, shuffle_seed=own, model=self.model).filter(whole).repeat())
         return super().batches(split, batch_size, seed)
 
     def step(self, parts: Any) -> None:

@@ -100,7 +100,7 @@ def adapt_batchnorm(model: keras.Model, target: Array, *, batch_size: int = 512)
             for layer in layers:
                 layer.momentum = 0.0  # the old statistics are forgotten in one step
             run = graph_of(forward)  # a graph frees what it needs no more; called directly, nothing is
-            for x, _ in batches(examples, batch_size):
+            for x, _ in batches(examples, batch_size, model=model):
                 run(x)
                 sizes.append(len(x))
                 found.append([(mean.numpy(), variance.numpy()) for mean, variance in statistics])

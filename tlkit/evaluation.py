@@ -88,7 +88,7 @@ class PairedTest:
 
 def _logits(model: keras.Model, split: Split) -> Array:
     check_shape(model, split)
-    logits = np.asarray(model.predict(batches(split, fitting_batch_size(model)), verbose=0))
+    logits = np.asarray(model.predict(batches(split, fitting_batch_size(model), model=model), verbose=0))
     # The largest of a row is NaN if any is; a logit of minus infinity rules a class out, and may be meant.
     wrong = int(np.count_nonzero(~np.isfinite(logits.max(axis=-1))))
     if wrong:

@@ -48,6 +48,7 @@ __all__ = [
     "multiply_adds_of",
     "padded_alike",
     "pool_features",
+    "reads_any_length",
     "split_at",
     "without_padding",
 ]
@@ -374,7 +375,7 @@ def _feature_rows(
     if x.dtype == np.int32:
         if augment is not None:
             raise ValueError("augment must be None for texts, got a layer: it changes images.")
-        yield from _text_rows(run, x, dtype)
+        yield from _text_rows(run, x, dtype, cut=reads_any_length(trunk))
         return
     batch_size = fitting_batch_size(trunk)
     if augment is not None:
@@ -402,14 +403,14 @@ def _as_stored(rows: Array, dtype: str) -> Array:
     return stored
 
 
-def _text_rows(run: Any, ids: Array, dtype: str) -> Iterator[Array]:
+def _text_rows(run: Any, ids: Array, dtype: str, *, cut: bool) -> Iterator[Array]:
     """Features of texts, in order; within a block texts of like length run together, so that little padding runs."""
     for start in range(0, len(ids), _TEXT_BLOCK):
         block = ids[start : start + _TEXT_BLOCK]
         order = np.argsort(lengths(block), kind="stable")
         rows: Array | None = None
         for chosen in np.array_split(order, -(-len(order) // _TEXT_BATCH)):
-            used = longest(block[chosen])
+            used = longest(block[chosen]) if cut else ids.shape[1]
             found = _as_stored(run(tf.constant(block[chosen, :used])).numpy(), dtype)
             if rows is None:  # vectors of tokens are padded with zeros again, as the ids are
                 whole = (ids.shape[1], *found.shape[2:]) if found.ndim == 3 else found.shape[1:]
@@ -612,10 +613,13 @@ def _vocabulary(model: keras.Model) -> int | None:
     return None
 
 
-def batches(split: Split, batch_size: int, *, shuffle_seed: int | None = None) -> tf.data.Dataset:
+def batches(
+    split: Split, batch_size: int, *, shuffle_seed: int | None = None, model: keras.Model | None = None
+) -> tf.data.Dataset:
     """Batches ``(x, y)`` of a split, in an order that depends on the seed and the length alone; reshuffled each epoch.
 
-    Texts, as ids or as vectors of tokens, are cut behind the longest of each batch: padding is not computed.
+    For a ``model`` that reads texts of any length, ids or vectors of tokens, they are cut behind the longest of each
+    batch: padding is not computed. Without one, and for a model of a fixed length, zeros at the end are examples' own.
 
     A memory-mapped or large split is read row by row as the batches are made; neither is copied as a whole.
     """
@@ -633,7 +637,7 @@ def batches(split: Split, batch_size: int, *, shuffle_seed: int | None = None) -
     y = tf.constant(split.y)
     # Stored in half precision, computed in single: widened by NumPy, since oneDNN has no half on many processors.
     dtype = np.dtype(np.float32) if split.x.dtype == np.float16 else split.x.dtype
-    cut = without_padding if _has_padding(split) else tf.identity
+    cut = without_padding if reads_any_length(model) and _has_padding(split) else tf.identity
     if isinstance(split.x, np.memmap) or split.x.nbytes > _CONSTANT_BYTES:
         read = _reader(split.x, dtype)
 
@@ -666,6 +670,15 @@ def padded_alike(batches_of_ids: Sequence[Array]) -> list[Array]:
     """Batches of token ids, each padded to the length of the longest."""
     most = max(ids.shape[1] for ids in batches_of_ids)
     return [np.pad(ids, ((0, 0), (0, most - ids.shape[1]))) for ids in batches_of_ids]
+
+
+def reads_any_length(model: Any) -> bool:
+    """Whether a model's input, ids or vectors of tokens, has no length of its own: it reads texts without padding.
+
+    What has a fixed length may read zeros at the end like all else: as a word, or as the white below a drawing.
+    """
+    shapes = [tensor.shape for tensor in getattr(model, "inputs", None) or ()]
+    return len(shapes) == 1 and len(shapes[0]) in (2, 3) and shapes[0][1] is None
 
 
 def _has_padding(split: Split) -> bool:

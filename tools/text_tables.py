@@ -140,7 +140,7 @@ def tune(tuner: Tuner, few: Split, seed: int) -> None:
     reset_optimizer(tuner.model)
     cached = tlkit.cache_features(tuner.trunk, few, cache_dir="memory")
     tuner.model.fit(
-        batches(cached, BATCH, shuffle_seed=seed),
+        batches(cached, BATCH, shuffle_seed=seed, model=tuner.model),
         epochs=EPOCHS,
         callbacks=[WarmUpThenCosine(EPOCHS * -(-len(few) // BATCH))],
         shuffle=False,
@@ -150,7 +150,7 @@ def tune(tuner: Tuner, few: Split, seed: int) -> None:
 
 def answers(tuner: Tuner, test: Split) -> Array:
     """Classes of ``test``, which is cached at the tuner's boundary."""
-    found: Array = np.asarray(tuner.model.predict(batches(test, 32), verbose=0)).argmax(axis=1)
+    found: Array = np.asarray(tuner.model.predict(batches(test, 32, model=tuner.model), verbose=0)).argmax(axis=1)
     return found
 
 

@@ -34,6 +34,7 @@ from tlkit.features import (
     longest,
     multiply_adds_of,
     padded_alike,
+    reads_any_length,
     split_at,
     without_padding,
 )
@@ -463,7 +464,7 @@ class Experiment:
     def _best_head(self, boundary: int, train: Split) -> None:
         """The head of a logistic regression on the features as they are."""
         tail = split_at(self.backbone, boundary)[1]
-        cut = self._cut_at(boundary)
+        cut = self._cut_before(tail)
         parts = (tf.constant(train.x[i : i + 256]) for i in range(0, len(train), 256))
         x = np.concatenate([tail(cut(part), training=False) for part in parts])
         fit_probe(self.head, Split(np.asarray(x, np.float32), train.y))
@@ -486,7 +487,7 @@ class Experiment:
         for optimizer, weights in groups:
             optimizer.build(weights)
         loss_of = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        cut = self._cut_at(boundary)
+        cut = self._cut_before(tail)
 
         def train(x: Any, y: Any) -> Any:
             return descend(lambda: loss_of(y, model(cut(x), training=True)), groups)
@@ -501,7 +502,8 @@ class Experiment:
     def _reader(self, boundary: int) -> Any:
         """From what is at a boundary to both heads' answers: what learns does not matter, so one graph for all."""
         if boundary not in self._readers:
-            tail, cut = split_at(self.backbone, boundary)[1], self._cut_at(boundary)
+            tail = split_at(self.backbone, boundary)[1]
+            cut = self._cut_before(tail)
             head, source_head = self.head, self.source_head
 
             def predict(x: Any) -> Any:
@@ -512,9 +514,9 @@ class Experiment:
             self._readers[boundary] = graph_of(predict, signature).get_concrete_function()
         return self._readers[boundary]
 
-    def _cut_at(self, boundary: int) -> Any:
+    def _cut_before(self, tail: keras.Model) -> Any:
         """What texts, as ids or as vectors of tokens, go through first: they are computed up to a batch's longest."""
-        return without_padding if self.is_text and boundary < self.backbone.n_stages else tf.identity
+        return without_padding if self.is_text and reads_any_length(tail) else tf.identity
 
     def _input_of(self, tail: keras.Model, boundary: int, *, training: bool = False) -> Any:
         """What a graph takes: features, or at stage 0 what is raw; to train on, images as augmentation leaves them."""
