@@ -211,4 +211,5 @@ def test_zeros_at_the_end_are_cut_for_a_model_of_any_length_alone() -> None:
         return [next(iter(batches(split, 2, model=each)))[0].shape[1] for each in (model, None)]
 
     for split in (ids, vectors):
-        assert read(split, None) == [3, 4] and read(split, 4) == [4, 4]
+        assert read(split, None) == [3, 4]
+        assert read(split, 4) == [4, 4]
