@@ -67,8 +67,6 @@ def lab() -> tlkit.Experiment:
 
 
 NOT_SEEDS = {
-    "efficient.add_adapters seed",  # they hand it to NumPy's generator, which refuses it
-    "efficient.add_lora seed",
     "experiment.steps.StepsReady.batches seed",  # a protocol of the training step
     "folders.loading.split_files seed",  # load_folder and load_cells have looked at it
 }
@@ -81,6 +79,8 @@ SEEDS: dict[str, Call] = {
     "cells.load_cells seed": lambda s: tlkit.load_cells("tecom", seed=s),
     "domains.Split.take seed": lambda s: SPLIT.take(2, seed=s),
     "domains.blend_into_photographs seed": lambda s: tlkit.blend_into_photographs(SPLIT, seed=s),
+    "efficient.add_adapters seed": lambda s: tlkit.add_adapters(toy_backbone(), seed=s),
+    "efficient.add_lora seed": lambda s: tlkit.add_lora(toy_backbone(), seed=s),
     "emoji.emoji_folds seed": lambda s: tlkit.emoji_folds(tlkit.load_emoji(), seed=s),
     "evaluation.bootstrap_interval seed": lambda s: tlkit.bootstrap_interval(SPLIT.y, SPLIT.y, seed=s),
     "evaluation.paired_test seed": lambda s: tlkit.paired_test(SPLIT.y, SPLIT.y, SPLIT.y, seed=s),

@@ -16,7 +16,7 @@ from tlkit._keras import keras
 from tlkit._keras.graph import call_of
 from tlkit.backbones import Backbone
 from tlkit.backbones.graph import copying
-from tlkit.domains import Array, check_count
+from tlkit.domains import Array, check_count, check_seed
 from tlkit.freezing import freeze_to
 
 __all__ = ["add_adapters", "add_biases", "add_lora", "merge_added", "remove_added"]
@@ -170,6 +170,7 @@ def add_lora(
         ValueError: An argument is out of range, a layer is none of these, or layers were added before.
     """
     check_count("rank", rank)
+    check_seed(seed)
     if alpha is not None and not 0 < alpha < float("inf"):
         raise ValueError(f"alpha must be above 0, got {alpha}.")
     chosen = _chosen(
@@ -210,6 +211,7 @@ def add_adapters(
         ValueError: An argument is out of range, a layer is not known, there is no sum, or layers were added before.
     """
     check_count("width", width)
+    check_seed(seed)
     if layers is None:
         layers = _before_sums(backbone)
     chosen = _chosen(backbone, layers, _has_channels, "layers that give (n, …, channels)")
