@@ -817,14 +817,14 @@ smallest_gap.compare(gaps["gap"].abs().idxmin())
 
 # %% tags=["summary-1"]
 assert abs(gaps.loc["random weights", "gap"]) < gaps.loc["zero-shot", "gap"]
-assert gaps.loc["rough", "gap"] < -0.2
+assert gaps.loc["rough", "gap"] < -gaps.loc["rough", "± of the gap"]
 assert gaps.loc["rough", "target"] < gaps.loc["frozen", "target"] - 0.01
 assert gaps.loc["zero-shot", "gap"] > gaps.loc["frozen", "gap"] + 0.02
 
 # %% [markdown]
 # - **Random weights** have a smaller gap than zero-shot: a model that can do nothing does it equally well everywhere.
-# - **Rough** has a large *negative* gap. It reads the target worse than the frozen model does; it has forgotten the
-#   source.
+# - **Rough** has a *negative* gap. It reads the target worse than the frozen model does; it has forgotten the source.
+#   How much it forgets is luck: with seeds 0 to 3 for the order of the batches its gap ran from −.26 to −.02.
 # - **Zero-shot against frozen**: the features are the same, the gap is not. So the gap is no property of the backbone
 #   alone. The gap that is left with the new head is what 100 labels did not close; part of it may simply be that
 #   handwriting is harder to read.
